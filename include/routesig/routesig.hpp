@@ -1,0 +1,15 @@
+/// \file routesig.hpp
+/// Everything of routesig::core.
+#pragma once
+
+#include "routesig/error.hpp"
+#include "routesig/parallel.hpp"
+#include "routesig/random.hpp"
+#include "routesig/recorder.hpp"
+#include "routesig/routing.hpp"
+#include "routesig/signature.hpp"
+#include "routesig/similarity.hpp"
+#include "routesig/statistics.hpp"
+#include "routesig/topk.hpp"
+#include "routesig/trace.hpp"
+#include "routesig/version.hpp"

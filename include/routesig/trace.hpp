@@ -1,0 +1,288 @@
+/// \file trace.hpp
+/// Recorded routing in memory: one immutable trace a prompt, a set of them, and the recorder that makes them.
+///
+///     routesig::TraceRecorder recorder;
+///     model.forward(token_ids, &recorder);
+///     const routesig::RoutingTrace& trace = recorder.traces()[0];
+///     const auto best = trace.experts(/*layer=*/3, /*token=*/0)[0];
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "routesig/recorder.hpp"
+
+namespace routesig {
+
+/// What is known of one row of one layer.
+enum class RowState : std::uint8_t {
+  known,      ///< distinct ids below the number of experts
+  unknown,    ///< every id is kNoExpert
+  impossible  ///< anything else: a repeated id, an id out of range, a row known in part
+};
+
+/// The state of one row of `experts` experts' ids.
+[[nodiscard]] inline RowState row_state(std::span<const ExpertId> row, int experts) noexcept {
+  if (std::ranges::all_of(row, [](ExpertId e) { return e == kNoExpert; })) return RowState::unknown;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    if (std::cmp_greater_equal(row[i], experts)) return RowState::impossible;
+    for (std::size_t j = 0; j < i; ++j)
+      if (row[i] == row[j]) return RowState::impossible;
+  }
+  return RowState::known;
+}
+
+/// The arrays of one trace. A token's routing through all layers lies together.
+struct TraceColumns {
+  std::vector<ExpertId> experts{};         ///< [tokens, layers, top_k], best first; kNoExpert where unknown
+  std::vector<float> weights{};            ///< [tokens, layers, top_k] as applied, or empty
+  std::vector<float> router_logits{};      ///< [tokens, layers, experts], or empty
+  std::vector<std::int32_t> token_ids{};   ///< [tokens], or empty
+  std::vector<std::int32_t> positions{};   ///< [tokens]
+  std::vector<TokenType> types{};          ///< [tokens]
+  std::vector<std::string> token_texts{};  ///< [tokens], or empty
+  std::uint64_t nonfinite_rows = 0;        ///< rows whose router logits were not finite, summed over layers
+};
+
+/// The routing of one prompt. Immutable, and cheap to copy: copies share the arrays.
+class RoutingTrace {
+ public:
+  /// Throws std::invalid_argument where the arrays do not fit `info`. Ids are not judged here: see `row_state`.
+  RoutingTrace(std::shared_ptr<const RoutingInfo> info, SequenceInfo sequence, TraceColumns columns)
+      : info_(std::move(info)) {
+    if (info_ == nullptr) throw invalid_argument("trace: expected routing information, got a null pointer");
+    info_->check();
+    data_ = std::make_shared<const Data>(Data{std::move(sequence), std::move(columns)});
+    check_sizes();
+  }
+
+  [[nodiscard]] const RoutingInfo& info() const noexcept { return *info_; }
+  [[nodiscard]] const std::shared_ptr<const RoutingInfo>& shared_info() const noexcept { return info_; }
+  [[nodiscard]] const SequenceInfo& sequence() const noexcept { return data_->sequence; }
+  [[nodiscard]] const TraceColumns& columns() const noexcept { return data_->columns; }
+
+  [[nodiscard]] int layers() const noexcept { return info_->layers; }
+  [[nodiscard]] int top_k() const noexcept { return info_->top_k; }
+  [[nodiscard]] int tokens() const noexcept { return static_cast<int>(columns().positions.size()); }
+
+  /// The experts of one row, best first: [top_k].
+  [[nodiscard]] std::span<const ExpertId> experts(int layer, int token) const noexcept {
+    return std::span(columns().experts).subspan(row_offset(layer, token), static_cast<std::size_t>(top_k()));
+  }
+  /// The applied weights of one row, or nothing where none were recorded: [top_k].
+  [[nodiscard]] std::span<const float> weights(int layer, int token) const noexcept {
+    if (columns().weights.empty()) return {};
+    return std::span(columns().weights).subspan(row_offset(layer, token), static_cast<std::size_t>(top_k()));
+  }
+  [[nodiscard]] RowState state(int layer, int token) const noexcept {
+    return row_state(experts(layer, token), info_->experts);
+  }
+
+ private:
+  struct Data {
+    SequenceInfo sequence;
+    TraceColumns columns;
+  };
+
+  [[nodiscard]] std::size_t row_offset(int layer, int token) const noexcept {
+    return (static_cast<std::size_t>(token) * static_cast<std::size_t>(layers()) + static_cast<std::size_t>(layer)) *
+           static_cast<std::size_t>(top_k());
+  }
+
+  void check_size(const char* what, std::size_t got, std::size_t expected, bool may_be_empty) const {
+    if (got == expected || (may_be_empty && got == 0)) return;
+    throw invalid_argument("trace: expected ", expected, " ", what, ", got ", got, " (trace ",
+                           shown(data_->sequence.id), ")");
+  }
+
+  void check_sizes() const {
+    const TraceColumns& c = columns();
+    const std::size_t n = c.positions.size();
+    const std::size_t rows = n * static_cast<std::size_t>(layers());
+    check_size("token types", c.types.size(), n, false);
+    check_size("expert ids", c.experts.size(), rows * static_cast<std::size_t>(top_k()), false);
+    check_size("weights", c.weights.size(), c.experts.size(), true);
+    check_size("router logits", c.router_logits.size(), rows * static_cast<std::size_t>(info_->experts), true);
+    check_size("token ids", c.token_ids.size(), n, true);
+    check_size("token texts", c.token_texts.size(), n, true);
+  }
+
+  std::shared_ptr<const RoutingInfo> info_;
+  std::shared_ptr<const Data> data_;
+};
+
+/// How a set of traces was made, as far as that is known; settings are kept as the JSON text of the file's header.
+struct RunInfo {
+  std::string settings{};  ///< a JSON object, or ""
+  std::optional<std::uint64_t> prompts{};
+  std::string prompts_sha256{};
+
+  friend bool operator==(const RunInfo&, const RunInfo&) = default;
+};
+
+/// Traces of one routing shape.
+class TraceSet {
+ public:
+  TraceSet() = default;
+  explicit TraceSet(std::vector<RoutingTrace> traces, RunInfo run = {}, bool complete = true)
+      : run_(std::move(run)), complete_(complete) {
+    traces_.reserve(traces.size());
+    for (RoutingTrace& trace : traces) push_back(std::move(trace));
+  }
+
+  void push_back(RoutingTrace trace) {
+    if (!traces_.empty() && !traces_.front().info().same_shape(trace.info())) {
+      const RoutingInfo &a = traces_.front().info(), &b = trace.info();
+      throw invalid_argument("traces: expected ", a.layers, " layers x ", a.experts, " experts x top-", a.top_k, ", got ",
+                             b.layers, " x ", b.experts, " x top-", b.top_k, " (trace ", shown(trace.sequence().id), ")");
+    }
+    traces_.push_back(std::move(trace));
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return traces_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return traces_.empty(); }
+  [[nodiscard]] const RoutingTrace& operator[](std::size_t i) const noexcept { return traces_[i]; }
+  [[nodiscard]] const RoutingTrace& at(std::size_t i) const { return traces_.at(i); }
+  [[nodiscard]] auto begin() const noexcept { return traces_.begin(); }
+  [[nodiscard]] auto end() const noexcept { return traces_.end(); }
+  [[nodiscard]] std::span<const RoutingTrace> traces() const noexcept { return traces_; }
+  [[nodiscard]] const RunInfo& run() const noexcept { return run_; }
+  /// False where the file ended before its last line and was read with `recover`.
+  [[nodiscard]] bool complete() const noexcept { return complete_; }
+
+ private:
+  std::vector<RoutingTrace> traces_;
+  RunInfo run_;
+  bool complete_ = true;
+};
+
+/// Keeps whole traces in memory, in the order of their sequence numbers, run after run.
+class TraceRecorder final : public RoutingRecorder {
+ public:
+  /// `vocabulary`: the text of every token id, for TraceColumns::token_texts; may be null.
+  explicit TraceRecorder(RoutingNeeds needs = {.weights = true},
+                         std::shared_ptr<const std::vector<std::string>> vocabulary = nullptr)
+      : needs_(needs), vocabulary_(std::move(vocabulary)) {}
+
+  [[nodiscard]] RoutingNeeds needs() const override { return needs_; }
+  /// The finished traces.
+  [[nodiscard]] const TraceSet& traces() const noexcept { return traces_; }
+
+  void begin(const RoutingInfo& info) override {
+    info.check();
+    if (!traces_.empty() && !traces_[0].info().same_shape(info))
+      throw invalid_argument("TraceRecorder: expected one routing shape, got another model's (use a new recorder)");
+    info_ = std::make_shared<const RoutingInfo>(info);
+    open_.clear();
+    finished_.clear();
+  }
+
+  void begin_sequence(int sequence, const SequenceInfo& info) override {
+    if (info_ == nullptr) throw std::logic_error("TraceRecorder: begin_sequence before begin");
+    if (finished_.contains(sequence) || !open_.try_emplace(sequence, Open{info, {}}).second)
+      throw invalid_argument("TraceRecorder: sequence ", sequence, " begun twice");
+  }
+
+  void step(const StepRows& rows) override {
+    const std::size_t n = rows.rows();
+    if (rows.position.size() != n || rows.type.size() != n || (!rows.token.empty() && rows.token.size() != n))
+      throw invalid_argument("TraceRecorder: expected ", n, " positions, types and tokens");
+    const auto layers = static_cast<std::size_t>(info_ ? info_->layers : 0);
+    const auto k = static_cast<std::size_t>(info_ ? info_->top_k : 0);
+    rows_.clear();
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto found = open_.find(rows.sequence[i]);
+      if (found == open_.end()) throw invalid_argument("TraceRecorder: sequence ", rows.sequence[i], " is not open");
+      TraceColumns& c = found->second.columns;
+      rows_.push_back({&c, c.positions.size()});
+      c.positions.push_back(rows.position[i]);
+      c.types.push_back(rows.type[i]);
+      if (!rows.token.empty()) c.token_ids.push_back(rows.token[i]);
+      c.experts.resize(c.experts.size() + layers * k, kNoExpert);
+      if (needs_.weights) c.weights.resize(c.weights.size() + layers * k, std::nanf(""));
+      if (needs_.logits)
+        c.router_logits.resize(c.router_logits.size() + layers * static_cast<std::size_t>(info_->experts), std::nanf(""));
+    }
+  }
+
+  void layer(const LayerRouting& routing) override {
+    if (info_ == nullptr || routing.layer < 0 || routing.layer >= info_->layers)
+      throw invalid_argument("TraceRecorder: layer ", routing.layer, " is out of range");
+    const auto k = static_cast<std::size_t>(info_->top_k);
+    const auto experts = static_cast<std::size_t>(info_->experts);
+    check_span("expert ids", routing.experts.size(), rows_.size() * k, true);
+    check_span("weights", routing.weights.size(), rows_.size() * k, needs_.weights);
+    check_span("router logits", routing.logits.size(), rows_.size() * experts, needs_.logits);
+    check_span("non-finite flags", routing.nonfinite.size(), rows_.size(), false);
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      TraceColumns& c = *rows_[i].columns;
+      const std::size_t row = rows_[i].token * static_cast<std::size_t>(info_->layers) + static_cast<std::size_t>(routing.layer);
+      std::ranges::copy(routing.experts.subspan(i * k, k), c.experts.begin() + static_cast<std::ptrdiff_t>(row * k));
+      if (needs_.weights)
+        std::ranges::copy(routing.weights.subspan(i * k, k), c.weights.begin() + static_cast<std::ptrdiff_t>(row * k));
+      if (needs_.logits)
+        std::ranges::copy(routing.logits.subspan(i * experts, experts),
+                          c.router_logits.begin() + static_cast<std::ptrdiff_t>(row * experts));
+      if (!routing.nonfinite.empty() && routing.nonfinite[i] != 0) ++c.nonfinite_rows;
+    }
+  }
+
+  void end_sequence(int sequence) override {
+    auto node = open_.extract(sequence);
+    if (node.empty()) throw invalid_argument("TraceRecorder: sequence ", sequence, " is not open");
+    finish(sequence, std::move(node.mapped()));
+  }
+
+  /// Ends the run; sequences still open are kept as they are.
+  void end() override {
+    for (auto& [sequence, open] : open_) finish(sequence, std::move(open));
+    open_.clear();
+    std::vector<RoutingTrace> all(traces_.begin(), traces_.end());
+    for (auto& [sequence, trace] : finished_) all.push_back(std::move(trace));
+    finished_.clear();
+    traces_ = TraceSet(std::move(all), traces_.run());
+  }
+
+ private:
+  struct Open {
+    SequenceInfo info;
+    TraceColumns columns;
+  };
+  struct Row {
+    TraceColumns* columns;
+    std::size_t token;
+  };
+
+  static void check_span(const char* what, std::size_t got, std::size_t expected, bool needed) {
+    if (got == expected || (!needed && got == 0)) return;
+    throw invalid_argument("TraceRecorder: expected ", expected, " ", what, ", got ", got);
+  }
+
+  void finish(int sequence, Open open) {
+    TraceColumns& c = open.columns;
+    if (vocabulary_ != nullptr)
+      for (const std::int32_t id : c.token_ids)
+        c.token_texts.push_back(id >= 0 && std::cmp_less(id, vocabulary_->size()) ? (*vocabulary_)[static_cast<std::size_t>(id)]
+                                                                                  : std::string());
+    finished_.emplace(sequence, RoutingTrace(info_, std::move(open.info), std::move(c)));
+  }
+
+  RoutingNeeds needs_;
+  std::shared_ptr<const std::vector<std::string>> vocabulary_;
+  std::shared_ptr<const RoutingInfo> info_;
+  std::map<int, Open> open_;                // std::map: addresses stay when a sequence is added
+  std::map<int, RoutingTrace> finished_;    // of the current run
+  std::vector<Row> rows_;
+  TraceSet traces_;
+};
+
+}  // namespace routesig

@@ -1,0 +1,108 @@
+#include "routesig/parallel.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <numeric>
+#include <stdexcept>
+#include <vector>
+
+namespace routesig {
+namespace {
+
+struct Parallel : ::testing::Test {
+  void TearDown() override { set_num_threads(0); }
+};
+
+TEST_F(Parallel, VisitsEveryItemOnce) {
+  for (const int threads : {1, 2, 5}) {
+    set_num_threads(threads);
+    for (const std::size_t count : {std::size_t{0}, std::size_t{1}, std::size_t{7}, std::size_t{1000}}) {
+      std::vector<std::atomic<int>> seen(count);
+      parallel_for(count, 3, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i) ++seen[i];
+      });
+      for (const auto& n : seen) ASSERT_EQ(n, 1);
+    }
+  }
+}
+
+TEST_F(Parallel, PiecesDoNotDependOnTheNumberOfThreads) {
+  const auto pieces = [](int threads) {
+    set_num_threads(threads);
+    std::vector<std::size_t> ends(10);
+    parallel_for(10, 4, [&](std::size_t begin, std::size_t end) { ends[begin] = end; });
+    return ends;
+  };
+  EXPECT_EQ(pieces(1), pieces(4));
+  EXPECT_EQ(pieces(4), (std::vector<std::size_t>{4, 0, 0, 0, 8, 0, 0, 0, 10, 0}));
+}
+
+TEST_F(Parallel, RethrowsAnExceptionAndGoesOnWorking) {
+  set_num_threads(4);
+  for (int round = 0; round < 50; ++round) {
+    EXPECT_THROW(parallel_for(100, 1, [](std::size_t i, std::size_t) { if (i == 57) throw std::runtime_error("57"); }),
+                 std::runtime_error);
+    std::atomic<int> sum = 0;
+    parallel_for(100, 1, [&](std::size_t i, std::size_t) { sum += static_cast<int>(i); });
+    EXPECT_EQ(sum, 4950);
+  }
+}
+
+TEST_F(Parallel, ALoopWithinALoopRunsOnItsOwnThread) {
+  set_num_threads(3);
+  std::atomic<int> sum = 0;
+  parallel_for(8, 1, [&](std::size_t, std::size_t) {
+    parallel_for(8, 1, [&](std::size_t i, std::size_t) { sum += static_cast<int>(i); });
+  });
+  EXPECT_EQ(sum, 8 * 28);
+}
+
+TEST_F(Parallel, SeveralThreadsMayLoopAtOnce) {
+  set_num_threads(2);
+  std::atomic<int> sum = 0;
+  {
+    std::vector<std::jthread> callers;
+    for (int c = 0; c < 4; ++c)
+      callers.emplace_back([&] {
+        for (int round = 0; round < 100; ++round) parallel_for(4, 1, [&](std::size_t, std::size_t) { ++sum; });
+      });
+  }
+  EXPECT_EQ(sum, 1600);
+}
+
+TEST_F(Parallel, AForkedChildHasAPoolOfItsOwn) {
+  set_num_threads(2);
+  std::atomic<int> sum = 0;
+  const auto add = [&] { parallel_for(10, 1, [&](std::size_t i, std::size_t) { sum += static_cast<int>(i); }); };
+  add();
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    add();
+    _exit(sum == 90 ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(Parallel, NumberOfThreadsIsAskedThenEnvironmentThenMachine) {
+  setenv("ROUTESIG_NUM_THREADS", "3", 1);
+  EXPECT_EQ(num_threads(), 3);
+  set_num_threads(5);
+  EXPECT_EQ(num_threads(), 5);
+  set_num_threads(0);
+  for (const char* bad : {"", "0", "-1", "two", "2x"}) {
+    setenv("ROUTESIG_NUM_THREADS", bad, 1);
+    EXPECT_EQ(num_threads(), std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) << bad;
+  }
+  unsetenv("ROUTESIG_NUM_THREADS");
+  EXPECT_THROW(set_num_threads(-1), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace routesig

@@ -1,0 +1,51 @@
+#include "routesig/statistics.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace routesig {
+namespace {
+
+std::vector<double> symmetric(std::size_t n, std::vector<double> upper) {
+  std::vector<double> m(n * n, 1.0);
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = i + 1; j < n; ++j) m[i * n + j] = m[j * n + i] = upper[next++];
+  return m;
+}
+
+TEST(Separation, ByHand) {
+  // Tasks a a b b; pairs 12 13 14 23 24 34.
+  const auto s = separation(symmetric(4, {.9, .5, .4, .6, .3, .8}), std::vector<int>{0, 0, 1, 1});
+  EXPECT_EQ(s.within.pairs, 2U);
+  EXPECT_EQ(s.across.pairs, 4U);
+  EXPECT_NEAR(*s.within.mean, .85, 1e-15);
+  EXPECT_NEAR(*s.across.mean, .45, 1e-15);
+  EXPECT_NEAR(*s.within.sd, std::sqrt(.005), 1e-15);
+  EXPECT_NEAR(*s.cohens_d, .4 / std::sqrt(.01375), 1e-12);
+  EXPECT_NEAR(*s.cohens_d, 3.4112, 5e-5);
+}
+
+TEST(Separation, UnlabelledPromptsAreLeftOut) {
+  const auto with = separation(symmetric(5, {.9, .5, .4, .0, .6, .3, .0, .8, .0, .0}), std::vector<int>{0, 0, 1, 1, -1});
+  EXPECT_NEAR(*with.cohens_d, 3.4112, 5e-5);
+  EXPECT_EQ(with.within.pairs + with.across.pairs, 6U);
+}
+
+TEST(Separation, WhatIsUndefinedIsAbsent) {
+  const auto one_task = separation(symmetric(3, {.9, .8, .7}), std::vector<int>{0, 0, 0});
+  EXPECT_TRUE(one_task.within.mean && !one_task.across.mean && !one_task.cohens_d);
+  const auto singles = separation(symmetric(2, {.5}), std::vector<int>{0, 1});
+  EXPECT_TRUE(!singles.within.mean && singles.across.mean && !singles.across.sd && !singles.cohens_d);
+  const auto flat = separation(symmetric(4, {.1, .1, .1, .1, .1, .1}), std::vector<int>{0, 0, 1, 1});
+  EXPECT_TRUE(flat.within.mean && !flat.cohens_d);
+  EXPECT_FALSE(separation({}, {}).cohens_d);
+}
+
+TEST(Separation, RefusesAMatrixOfAnotherSize) {
+  EXPECT_THROW((void)separation(std::vector<double>(9), std::vector<int>{0, 1}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace routesig

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -39,6 +40,23 @@ enum class RowState : std::uint8_t {
       if (row[i] == row[j]) return RowState::impossible;
   }
   return RowState::known;
+}
+
+/// Ids of any integer type, [tokens, layers, top_k], as ExpertId: -1 and 65535 become kNoExpert, any other id outside
+/// [0, experts) is std::invalid_argument naming its place. `trace` is for the message.
+template <std::integral Int>
+[[nodiscard]] std::vector<ExpertId> expert_ids(std::span<const Int> ids, const RoutingInfo& info, const std::string& trace) {
+  std::vector<ExpertId> out(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const bool unknown = std::cmp_equal(ids[i], -1) || std::cmp_equal(ids[i], kNoExpert);
+    if (!unknown && (std::cmp_less(ids[i], 0) || std::cmp_greater_equal(ids[i], info.experts))) {
+      const auto k = static_cast<std::size_t>(info.top_k), layers = static_cast<std::size_t>(info.layers);
+      throw invalid_argument("trace: expected expert ids from 0 to ", info.experts - 1, " (-1 where unknown), got ", +ids[i],
+                             " in layer ", i / k % layers, ", token ", i / (k * layers), " (trace ", shown(trace), ")");
+    }
+    out[i] = unknown ? kNoExpert : static_cast<ExpertId>(ids[i]);
+  }
+  return out;
 }
 
 /// The arrays of one trace. A token's routing through all layers lies together.

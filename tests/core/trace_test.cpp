@@ -35,6 +35,19 @@ TEST(RowState, KnownUnknownImpossible) {
   EXPECT_EQ(state({1, kNoExpert}), RowState::impossible);
 }
 
+TEST(ExpertIds, MinusOneIsUnknownAndAnythingElseOutOfRangeIsRefusedWithItsPlace) {
+  const auto ids = [](auto... values) {
+    return expert_ids(std::span<const std::int64_t>(std::vector<std::int64_t>{values...}), kTwoLayers, "t");
+  };
+  EXPECT_THAT(ids(0, 3, -1, 65535), ElementsAre(0, 3, kNoExpert, kNoExpert));
+  EXPECT_THAT([&] { (void)ids(0, 1, 2, 3, 0, 1, 2, 4); },
+              ThrowsMessage<std::invalid_argument>("trace: expected expert ids from 0 to 3 (-1 where unknown), got 4 in layer 1, "
+                                                   "token 1 (trace \"t\")"));
+  EXPECT_THROW((void)ids(-2, 1), std::invalid_argument);
+  const std::vector<std::uint64_t> wraps{~std::uint64_t{0}, 1};
+  EXPECT_THROW((void)expert_ids(std::span<const std::uint64_t>(wraps), kTwoLayers, "t"), std::invalid_argument);
+}
+
 TEST(TraceRecorder, KeepsRowsOfInterleavedSequencesApart) {
   TraceRecorder recorder;
   recorder.begin(kTwoLayers);

@@ -40,7 +40,8 @@ inline RoutingTrace random_trace(const std::shared_ptr<const RoutingInfo>& info,
   for (int row = 0; row < tokens * info->layers; ++row) {
     random.shuffle(std::span(all));
     experts.insert(experts.end(), all.begin(), all.begin() + info->top_k);
-    for (int i = 0; i < info->top_k; ++i) weights.push_back(static_cast<float>(random.uniform()) / static_cast<float>(i + 1));
+    for (int i = 0; i < info->top_k; ++i)
+      weights.push_back(static_cast<float>(random.uniform()) / static_cast<float>(i + 1));
     std::sort(weights.end() - info->top_k, weights.end(), std::greater<>());
   }
   RoutingTrace plain = trace_of(info, std::move(experts), prompt_tokens, std::move(id), std::move(task));

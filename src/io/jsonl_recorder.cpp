@@ -1,0 +1,367 @@
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <unordered_set>
+#include <utility>
+
+#include "crc32c.hpp"
+#include "jsonl_lines.hpp"
+#include "jsonl_resume.hpp"
+#include "routesig/io/file.hpp"
+#include "routesig/io/jsonl.hpp"
+
+namespace routesig {
+namespace {
+
+/// A trace file while it is written: counts what its end line tells.
+class TraceFile {
+ public:
+  TraceFile(const std::filesystem::path& path, OutputFile::Existing existing) : out_(path, existing) {}
+
+  [[nodiscard]] OutputFile& out() noexcept { return out_; }
+
+  void write(std::string_view lines) {
+    out_.write(lines);
+    crc_.update(lines);
+  }
+  void write_token(std::string_view line) {
+    write(line);
+    ++tokens_;
+  }
+  void write_prompt_end(std::string_view line) {
+    write(line);
+    ++prompts_;
+  }
+  /// Goes on behind what an earlier recording left.
+  void restart(const io::Earlier& earlier) {
+    out_.restart(earlier.bytes);
+    crc_.update(earlier.bytes);
+    tokens_ = earlier.tokens;
+    prompts_ = earlier.ids.size();
+  }
+  void finish() {
+    out_.write(io::end_line(prompts_, tokens_, crc_.hex()));
+    out_.commit();
+  }
+
+ private:
+  OutputFile out_;
+  io::Crc32c crc_;
+  std::uint64_t prompts_ = 0;
+  std::uint64_t tokens_ = 0;
+};
+
+void check_vocabulary(const std::vector<std::string>& vocabulary) {
+  std::string scratch;
+  for (const std::string& text : vocabulary) {
+    scratch.clear();
+    io::append_string(scratch, text, "vocabulary");
+  }
+}
+
+}  // namespace
+
+class JsonlRecorder::Writer {
+ public:
+  Writer(std::filesystem::path path, JsonlOptions options) : path_(std::move(path)), options_(std::move(options)) {
+    if (options_.vocabulary != nullptr) check_vocabulary(*options_.vocabulary);
+    (void)io::header_line({.layers = 1, .experts = 1, .top_k = 1}, options_.run);  // refuses broken settings now
+    if (options_.resume) find_earlier();
+    if (!finished_ && !file_) file_.emplace(path_, OutputFile::Existing::replace);
+  }
+
+  [[nodiscard]] bool weights() const noexcept { return options_.weights; }
+  [[nodiscard]] const std::vector<std::string>& kept() const noexcept { return kept_; }
+
+  void begin(const RoutingInfo& info) {
+    check_open();
+    info.check();
+    if (info_ && *info_ != info)
+      throw invalid_argument("JsonlRecorder: expected one model in a file, got another (use a new recorder and file)");
+    if (info_) return;
+    if (earlier_) io::check_same_model(earlier_path_, earlier_->info, info);
+    start(info);
+  }
+
+  void begin_sequence(int sequence, const SequenceInfo& info) {
+    check_begun();
+    if (finished_)
+      throw invalid_argument("JsonlRecorder: ", path_.string(), " is finished and has no prompt ", shown(info.id),
+                             "; record it to another file");
+    if (open_.contains(sequence)) throw invalid_argument("JsonlRecorder: sequence ", sequence, " begun twice");
+    if (ids_.contains(info.id))
+      throw invalid_argument("JsonlRecorder: prompt id ", shown(info.id), " is already in the file",
+                             kept_.empty() ? "" : "; leave out the prompts that kept() names");
+    std::string line;
+    io::append_prompt_line(line, info);
+    Open open{.id = info.id, .prefix = io::token_prefix(info.id)};
+    file_->write(line);
+    ids_.insert(info.id);
+    open_.emplace(sequence, std::move(open));
+  }
+
+  void step(const StepRows& rows) {
+    check_begun();
+    write_rows();
+    const std::size_t n = rows.rows();
+    if (rows.position.size() != n || rows.type.size() != n || (!rows.token.empty() && rows.token.size() != n))
+      throw invalid_argument("JsonlRecorder: expected ", n, " positions, types and tokens");
+    next_layer_ = 0;
+    for (std::size_t i = 0; i < n; ++i) rows_.push_back(row(rows, i));
+    experts_.assign(n * row_size(), kNoExpert);
+    if (options_.weights) weights_.assign(n * row_size(), std::nanf(""));
+  }
+
+  void layer(const LayerRouting& routing) {
+    check_begun();
+    if (routing.layer < next_layer_ || routing.layer >= info_->layers)
+      throw invalid_argument("JsonlRecorder: expected layers to ascend to ", info_->layers - 1, " after each step, got ",
+                             routing.layer, " where ", next_layer_, " or more is next");
+    const auto k = static_cast<std::size_t>(info_->top_k);
+    check_span("expert ids", routing.experts.size(), rows_.size() * k, true);
+    check_span("weights", routing.weights.size(), rows_.size() * k, options_.weights);
+    check_span("non-finite flags", routing.nonfinite.size(), rows_.size(), false);
+    next_layer_ = routing.layer + 1;
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      const std::size_t to = i * row_size() + static_cast<std::size_t>(routing.layer) * k;
+      std::ranges::copy(routing.experts.subspan(i * k, k), experts_.begin() + static_cast<std::ptrdiff_t>(to));
+      if (options_.weights)
+        std::ranges::copy(routing.weights.subspan(i * k, k), weights_.begin() + static_cast<std::ptrdiff_t>(to));
+      if (!routing.nonfinite.empty() && routing.nonfinite[i] != 0) ++rows_[i].open->nonfinite_rows;
+    }
+    if (next_layer_ == info_->layers) write_rows();
+  }
+
+  void end_sequence(int sequence) {
+    check_begun();
+    write_rows();
+    const auto found = open_.find(sequence);
+    if (found == open_.end()) throw invalid_argument("JsonlRecorder: sequence ", sequence, " is not open");
+    write_end(found->second);
+    open_.erase(found);
+  }
+
+  void end() {
+    check_begun();
+    write_rows();
+    for (; !open_.empty(); open_.erase(open_.begin())) write_end(open_.begin()->second);
+    flush();
+  }
+
+  void flush() {
+    check_open();
+    if (info_ && file_) file_->out().flush();
+  }
+
+  void sync() {
+    check_open();
+    if (info_ && file_) file_->out().sync();
+  }
+
+  void close() {
+    if (closed_) return;
+    if (!open_.empty())
+      throw std::logic_error(sentence("JsonlRecorder: close with ", open_.size(), " sequences still open; end them first"));
+    if (file_) {
+      // Every prompt may have been whole before: then no model runs, and nothing begins.
+      if (!info_ && !earlier_) throw std::logic_error("JsonlRecorder: close before begin: there is nothing to write");
+      if (!info_) start(earlier_->info);
+      file_->finish();
+    }
+    closed_ = true;
+  }
+
+ private:
+  struct Open {
+    std::string id;
+    std::string prefix;  // of its token lines
+    std::uint64_t tokens = 0;
+    std::uint64_t nonfinite_rows = 0;
+    bool has_tokens = false;
+    std::vector<std::int32_t> token_ids{};  // where there is a vocabulary
+  };
+  struct Row {
+    Open* open;
+    std::int32_t position;
+    TokenType type;
+    std::optional<std::int32_t> token;
+  };
+
+  void check_open() const {
+    if (closed_) throw std::logic_error("JsonlRecorder: the file is already closed");
+  }
+  void check_begun() const {
+    check_open();
+    if (!info_) throw std::logic_error("JsonlRecorder: expected begin before anything else");
+  }
+  static void check_span(const char* what, std::size_t got, std::size_t expected, bool needed) {
+    if (got == expected || (!needed && got == 0)) return;
+    throw invalid_argument("JsonlRecorder: expected ", expected, " ", what, ", got ", got);
+  }
+
+  [[nodiscard]] std::size_t row_size() const noexcept {
+    return static_cast<std::size_t>(info_->layers) * static_cast<std::size_t>(info_->top_k);
+  }
+
+  void find_earlier() {
+    std::filesystem::path partial = path_;
+    partial += ".partial";
+    if (std::filesystem::exists(partial)) file_.emplace(path_, OutputFile::Existing::keep);  // locked before it is read
+    if (has_whole(partial)) {
+      adopt(partial, {.recover = true});
+    } else if (std::filesystem::exists(path_)) {
+      if (file_) file_->out().discard();
+      file_.reset();
+      adopt(path_, {});
+      finished_ = true;
+    }
+  }
+
+  [[nodiscard]] bool has_whole(const std::filesystem::path& partial) const { return file_ && io::has_whole_line(partial); }
+
+  void adopt(const std::filesystem::path& path, const ReadOptions& how) {
+    earlier_path_ = path.string();
+    earlier_ = io::read_earlier(path, how);
+    io::check_same_run(earlier_path_, earlier_->run, options_.run);
+    io::check_same_weights(earlier_path_, *earlier_, options_.weights);
+    kept_ = earlier_->ids;
+    ids_.insert(kept_.begin(), kept_.end());
+  }
+
+  void start(const RoutingInfo& info) {
+    if (file_ && earlier_)
+      file_->restart(*earlier_);
+    else if (file_)
+      file_->write(io::header_line(info, options_.run));
+    if (earlier_) earlier_->bytes = {};
+    info_ = info;
+    line_.emplace(info);
+  }
+
+  [[nodiscard]] Row row(const StepRows& rows, std::size_t i) {
+    const auto found = open_.find(rows.sequence[i]);
+    const bool has_token = !rows.token.empty();
+    const auto refuse = [this](const auto&... why) {
+      rows_.clear();
+      throw invalid_argument("JsonlRecorder: ", why...);
+    };
+    if (found == open_.end()) refuse("sequence ", rows.sequence[i], " is not open");
+    Open& open = found->second;
+    if (rows.position[i] < 0) refuse("expected positions of 0 or more, got ", rows.position[i]);
+    if (open.tokens > 0 && open.has_tokens != has_token)
+      refuse("expected token ids for every step of prompt ", shown(open.id), " or for none");
+    open.has_tokens = has_token;
+    return {&open, rows.position[i], rows.type[i], has_token ? std::optional(rows.token[i]) : std::nullopt};
+  }
+
+  /// Writes the tokens of the current step; layers that were not heard stay unknown.
+  void write_rows() {
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      const Row& row = rows_[i];
+      const auto part = [&](const auto& values) { return std::span(values).subspan(i * row_size(), row_size()); };
+      io::TokenRow token{.position = row.position, .type = row.type, .token = row.token, .experts = part(experts_)};
+      if (options_.weights) token.weights = part(weights_);
+      file_->write_token(line_->format(row.open->prefix, token));
+      ++row.open->tokens;
+      if (options_.vocabulary != nullptr && row.token) row.open->token_ids.push_back(*row.token);
+    }
+    rows_.clear();
+  }
+
+  void write_end(const Open& open) {
+    std::vector<std::string> texts;
+    for (const std::int32_t id : open.token_ids) {
+      const bool known = id >= 0 && std::cmp_less(id, options_.vocabulary->size());
+      texts.push_back(known ? (*options_.vocabulary)[static_cast<std::size_t>(id)] : std::string());
+    }
+    std::string line;
+    io::append_prompt_end_line(line, open.id, open.tokens, open.nonfinite_rows, texts);
+    file_->write_prompt_end(line);
+  }
+
+  std::filesystem::path path_;
+  JsonlOptions options_;
+  std::optional<TraceFile> file_;        // none where a finished file is resumed
+  std::optional<io::Earlier> earlier_;   // what resume found
+  std::string earlier_path_;
+  bool finished_ = false;
+  bool closed_ = false;
+  std::vector<std::string> kept_;
+  std::optional<RoutingInfo> info_;      // from the first begin on
+  std::optional<io::TokenLine> line_;
+  std::unordered_set<std::string> ids_;  // every prompt in the file
+  std::map<int, Open> open_;             // std::map: addresses stay when a sequence is added
+  std::vector<Row> rows_;                // of the current step
+  std::vector<ExpertId> experts_;        // [rows, layers, top_k]
+  std::vector<float> weights_;           // [rows, layers, top_k]
+  int next_layer_ = 0;
+};
+
+JsonlRecorder::JsonlRecorder(std::filesystem::path path, JsonlOptions options)
+    : writer_(std::make_unique<Writer>(std::move(path), std::move(options))) {}
+JsonlRecorder::~JsonlRecorder() = default;
+
+RoutingNeeds JsonlRecorder::needs() const { return {.weights = writer_->weights()}; }
+void JsonlRecorder::begin(const RoutingInfo& info) { writer_->begin(info); }
+void JsonlRecorder::begin_sequence(int sequence, const SequenceInfo& info) { writer_->begin_sequence(sequence, info); }
+void JsonlRecorder::step(const StepRows& rows) { writer_->step(rows); }
+void JsonlRecorder::layer(const LayerRouting& routing) { writer_->layer(routing); }
+void JsonlRecorder::end_sequence(int sequence) { writer_->end_sequence(sequence); }
+void JsonlRecorder::end() { writer_->end(); }
+void JsonlRecorder::flush() { writer_->flush(); }
+void JsonlRecorder::sync() { writer_->sync(); }
+void JsonlRecorder::close() { writer_->close(); }
+const std::vector<std::string>& JsonlRecorder::kept() const noexcept { return writer_->kept(); }
+
+namespace {
+
+void write_trace(TraceFile& file, io::TokenLine& line, const RoutingTrace& trace) {
+  const TraceColumns& c = trace.columns();
+  const auto size = static_cast<std::size_t>(trace.layers()) * static_cast<std::size_t>(trace.top_k());
+  std::string text;
+  io::append_prompt_line(text, trace.sequence());
+  file.write(text);
+  const std::string prefix = io::token_prefix(trace.sequence().id);
+  for (std::size_t i = 0; i < c.positions.size(); ++i) {
+    io::TokenRow row{.position = c.positions[i], .type = c.types[i], .experts = std::span(c.experts).subspan(i * size, size)};
+    if (!c.token_ids.empty()) row.token = c.token_ids[i];
+    if (!c.weights.empty()) row.weights = std::span(c.weights).subspan(i * size, size);
+    file.write_token(line.format(prefix, row));
+  }
+  text.clear();
+  io::append_prompt_end_line(text, trace.sequence().id, c.positions.size(), c.nonfinite_rows, c.token_texts);
+  file.write_prompt_end(text);
+}
+
+void check_savable(const TraceSet& traces) {
+  if (traces.empty()) throw invalid_argument("save_jsonl: expected traces, got none");
+  std::unordered_set<std::string_view> ids;
+  for (const RoutingTrace& trace : traces) {
+    if (trace.info() != traces[0].info())
+      throw invalid_argument("save_jsonl: expected traces of one model, got another's (trace ", shown(trace.sequence().id),
+                             "); save them to a file each");
+    if (!ids.insert(trace.sequence().id).second)
+      throw invalid_argument("save_jsonl: prompt id ", shown(trace.sequence().id), " is given twice");
+  }
+}
+
+}  // namespace
+
+void save_jsonl(const TraceSet& traces, const std::filesystem::path& path) {
+  check_savable(traces);
+  const std::string header = io::header_line(traces[0].info(), traces.run());
+  TraceFile file(path, OutputFile::Existing::replace);
+  try {
+    file.write(header);
+    io::TokenLine line(traces[0].info());
+    for (const RoutingTrace& trace : traces) write_trace(file, line, trace);
+    file.finish();
+  } catch (...) {
+    file.out().discard();
+    throw;
+  }
+}
+
+}  // namespace routesig

@@ -1,0 +1,184 @@
+// A checkpoint: one safetensors file, or an index and its shards.
+#include "routesig/io/safetensors.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "json_cursor.hpp"
+#include "routesig/io/file.hpp"
+
+namespace routesig {
+
+namespace fs = std::filesystem;
+
+struct Safetensors::Data {
+  fs::path path;
+  std::vector<MappedFile> files;
+  std::vector<Tensor> tensors;  // in the order of their names
+  std::map<std::string, std::string> metadata;
+};
+
+namespace {
+
+constexpr std::string_view kSingle = "model.safetensors";
+constexpr std::string_view kIndex = "model.safetensors.index.json";
+constexpr std::uint64_t kMaxIndex = 64'000'000;  // bytes; some 600,000 tensors
+
+using WeightMap = std::vector<std::pair<std::string, std::string>>;  // tensor, shard; in the order of the tensors
+
+std::string name_of(const fs::path& path) { return path.filename().string(); }
+
+// A name that cannot lead out of the folder it is looked up in.
+bool is_plain_shard_name(std::string_view name) {
+  return name.ends_with(".safetensors") && name.front() != '.' && std::ranges::none_of(name, [](char c) {
+           return c == '/' || c == '\\' || static_cast<unsigned char>(c) < 0x20U;
+         });
+}
+
+WeightMap read_weight_map(std::string_view text, const std::string& path) {
+  WeightMap map;
+  constexpr std::size_t kShortestEntry = 22;  // bytes of "":"a.safetensors", and the like: a bound for one allocation
+  map.reserve(
+      std::min<std::size_t>(static_cast<std::size_t>(std::ranges::count(text, ':')), text.size() / kShortestEntry + 1));
+  bool found = false;
+  JsonCursor json(text, path);
+  json.object([&](const std::string& field) {
+    if (field != "weight_map") return json.skip_value();
+    if (std::exchange(found, true)) json.fail("\"weight_map\" stands twice in the index");
+    json.object([&](std::string tensor) {
+      const std::size_t at = json.position();
+      std::string shard = json.string();
+      if (!is_plain_shard_name(shard))
+        json.fail_at(at,
+                     sentence("weight_map: expected the plain name of a .safetensors file in the same folder, found ",
+                              shown(shard)));
+      map.emplace_back(std::move(tensor), std::move(shard));
+    });
+  });
+  json.finish();
+  if (map.empty())
+    throw FormatError({.path = path}, "expected a \"weight_map\" that names the shard of each tensor, found none");
+  std::ranges::sort(map);
+  const auto twice = std::ranges::adjacent_find(map, {}, &WeightMap::value_type::first);
+  if (twice != map.end())
+    throw FormatError({.path = path}, sentence("weight_map: the tensor ", shown(twice->first, 120), " stands twice"));
+  return map;
+}
+
+// Why a folder without safetensors weights cannot be read.
+[[noreturn]] void refuse_folder(const fs::path& folder) {
+  constexpr std::string_view kPickles[] = {".bin", ".pt", ".pth", ".ckpt", ".pkl"};
+  std::string pickle;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string file = name_of(entry.path());
+    if (std::ranges::find(kPickles, entry.path().extension().string()) != std::end(kPickles) &&
+        (pickle.empty() || file < pickle))
+      pickle = file;
+  }
+  if (pickle.empty())
+    throw FormatError({.path = folder.string()}, sentence("expected ", kSingle, " or ", kIndex, ", found neither"));
+  throw FormatError({.path = folder.string()},
+                    sentence("expected ", kSingle, " or ", kIndex, ", found ", shown(pickle),
+                             ": pickled weights can run code and are not read; convert them in Python with "
+                             "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(new_folder)"));
+}
+
+// The file to open: of a folder its weights or their index, else the path itself.
+fs::path resolve(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return path;
+  const bool single = fs::exists(path / kSingle, ignored), index = fs::exists(path / kIndex, ignored);
+  if (single && index)
+    throw FormatError({.path = path.string()}, sentence("expected either ", kSingle, " or ", kIndex,
+                                                        ", found both: remove the one that is out of date"));
+  if (!single && !index) refuse_folder(path);
+  return path / (single ? kSingle : kIndex);
+}
+
+}  // namespace
+
+Safetensors Safetensors::open(const fs::path& folder_or_file) {
+  const auto data = std::make_shared<Data>();
+  data->path = resolve(folder_or_file);
+  const std::string extension = data->path.extension().string();
+  if (extension == ".bin" || extension == ".pt" || extension == ".pth" || extension == ".ckpt" || extension == ".pkl")
+    throw FormatError({.path = data->path.string()},
+                      "pickled weights can run code and are not read; save them as safetensors first");
+
+  const auto add_file = [&](const fs::path& path) {
+    const MappedFile& file = data->files.emplace_back(path);
+    SafetensorsHeader header = parse_safetensors_header(file.bytes(), path.string());
+    if (data->files.size() == 1) data->metadata = std::move(header.metadata);
+    return std::move(header.tensors);
+  };
+  if (extension != ".json") {
+    data->tensors = add_file(data->path);
+    return Safetensors(data);
+  }
+
+  const std::string index_name = data->path.string();
+  const MappedFile index(data->path);
+  if (index.bytes().size() > kMaxIndex)
+    throw FormatError({.path = index_name},
+                      sentence("expected an index of at most ", kMaxIndex, " bytes, found ", index.bytes().size()));
+  const WeightMap map = read_weight_map(index.text(), index_name);
+  std::vector<std::string_view> shards;
+  for (const auto& [tensor, shard] : map) shards.push_back(shard);
+  std::ranges::sort(shards);
+  shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
+
+  for (const std::string_view shard : shards) {
+    const fs::path path = data->path.parent_path() / shard;
+    for (Tensor& tensor : add_file(path)) {
+      const auto entry = std::ranges::lower_bound(map, tensor.name, {}, &WeightMap::value_type::first);
+      if (entry == map.end() || entry->first != tensor.name)
+        throw FormatError(
+            {.path = path.string()},
+            sentence("tensor ", shown(tensor.name, 120), " is not in the weight_map of ", shown(name_of(data->path))));
+      if (entry->second != shard)
+        throw FormatError({.path = path.string()},
+                          sentence("tensor ", shown(tensor.name, 120), " is here, and the index places it in ",
+                                   shown(entry->second)));
+      data->tensors.push_back(std::move(tensor));
+    }
+  }
+  std::ranges::sort(data->tensors, {}, &Tensor::name);
+  // Every tensor found is in the map, once: where the numbers differ, the first difference is a missing one.
+  for (std::size_t i = 0; i < map.size(); ++i)
+    if (i >= data->tensors.size() || data->tensors[i].name != map[i].first)
+      throw FormatError({.path = index_name}, sentence("expected tensor ", shown(map[i].first, 120), " in ",
+                                                       shown(map[i].second), ", it is not there"));
+  return Safetensors(data);
+}
+
+const Tensor* Safetensors::find(std::string_view name) const noexcept {
+  const auto found = std::ranges::lower_bound(data_->tensors, name, {}, &Tensor::name);
+  return found != data_->tensors.end() && found->name == name ? &*found : nullptr;
+}
+
+const Tensor& Safetensors::at(std::string_view name) const {
+  if (const Tensor* tensor = find(name)) return *tensor;
+  throw FormatError({.path = path().string()}, sentence("expected tensor ", shown(name, 120), ", it is not among the ",
+                                                        tensors().size(), " tensors"));
+}
+
+std::span<const Tensor> Safetensors::tensors() const noexcept { return data_->tensors; }
+
+const std::map<std::string, std::string>& Safetensors::metadata() const noexcept { return data_->metadata; }
+
+const fs::path& Safetensors::path() const noexcept { return data_->path; }
+
+void Safetensors::release(const Tensor& tensor) noexcept {
+  // Whole pages inside the tensor only: its neighbours may be in use.
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(tensor.data.data());
+  const std::uintptr_t first = (begin + page - 1) / page * page, last = (begin + tensor.data.size()) / page * page;
+  // The pages are clean and come from a file, so a failure costs memory and nothing else.
+  if (first < last) static_cast<void>(::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED));
+}
+
+}  // namespace routesig

@@ -83,8 +83,7 @@ class Random {
   /// Uniform random order (Fisher and Yates). At most 2^32 - 1 items.
   template <typename T>
   constexpr void shuffle(std::span<T> items) noexcept {
-    for (std::size_t i = items.size(); i > 1; --i)
-      std::swap(items[i - 1], items[below(static_cast<std::uint32_t>(i))]);
+    for (std::size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[below(static_cast<std::uint32_t>(i))]);
   }
 
  private:

@@ -71,7 +71,7 @@ using Field = std::pair<std::string, std::string>;
 /// One prompt and what is known of it.
 struct SequenceInfo {
   std::string id{};
-  std::string task{};   ///< "" where unknown
+  std::string task{};  ///< "" where unknown
   std::string text{};
   std::string group{};  ///< template, source or near-duplicate family; "" where unknown
   int prompt_tokens = 0;
@@ -92,11 +92,11 @@ struct StepRows {
 
 /// One layer's decisions for the rows of the current step. Owns nothing; valid for the call only.
 struct LayerRouting {
-  int layer = 0;                                 ///< 0-based among the mixture-of-experts layers
-  std::span<const ExpertId> experts;             ///< [rows, top_k], best first
-  std::span<const float> weights{};              ///< [rows, top_k] as applied, or empty
-  std::span<const float> logits{};               ///< [rows, experts], or empty
-  std::span<const std::uint8_t> nonfinite{};     ///< [rows] 1 where the router's logits were not finite, or empty
+  int layer = 0;                              ///< 0-based among the mixture-of-experts layers
+  std::span<const ExpertId> experts;          ///< [rows, top_k], best first
+  std::span<const float> weights{};           ///< [rows, top_k] as applied, or empty
+  std::span<const float> logits{};            ///< [rows, experts], or empty
+  std::span<const std::uint8_t> nonfinite{};  ///< [rows] 1 where the router's logits were not finite, or empty
 };
 
 /// What a recorder wants to hear beside the expert ids; the model computes no more than this.

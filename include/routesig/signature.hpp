@@ -46,11 +46,11 @@ template <std::floating_point Scalar = double>
 struct Signature {
   int layers = 0;
   int experts = 0;
-  std::vector<Scalar> values{};          ///< [layers, experts]
-  std::vector<std::uint64_t> counts{};   ///< [layers, experts] rows that chose the expert; empty for gate weighting
-  std::uint64_t num_tokens = 0;          ///< tokens of the chosen set
-  std::uint64_t unknown_rows = 0;        ///< rows skipped because no routing is known
-  std::uint64_t dropped_rows = 0;        ///< impossible rows left out by drop_invalid
+  std::vector<Scalar> values{};         ///< [layers, experts]
+  std::vector<std::uint64_t> counts{};  ///< [layers, experts] rows that chose the expert; empty for gate weighting
+  std::uint64_t num_tokens = 0;         ///< tokens of the chosen set
+  std::uint64_t unknown_rows = 0;       ///< rows skipped because no routing is known
+  std::uint64_t dropped_rows = 0;       ///< impossible rows left out by drop_invalid
 
   [[nodiscard]] std::span<const Scalar> layer(int index) const noexcept {
     return std::span(values).subspan(static_cast<std::size_t>(index) * static_cast<std::size_t>(experts),
@@ -70,7 +70,8 @@ template <std::floating_point Scalar = double, typename Sum>
     double total = 0.0;
     for (const Sum sum : sums.subspan(begin, width)) total += static_cast<double>(sum);
     if (total > 0.0)
-      for (std::size_t e = begin; e < begin + width; ++e) values[e] = static_cast<Scalar>(static_cast<double>(sums[e]) / total);
+      for (std::size_t e = begin; e < begin + width; ++e)
+        values[e] = static_cast<Scalar>(static_cast<double>(sums[e]) / total);
   }
   return values;
 }
@@ -121,8 +122,8 @@ template <std::floating_point Scalar = double>
         const auto weights = trace.weights(layer, token);
         for (std::size_t i = 0; i < row.size(); ++i) {
           if (!std::isfinite(weights[i]) || weights[i] < 0.0F)
-            throw invalid_argument("signature: expected finite weights of 0 or more, got ", weights[i], " in layer ", layer,
-                                   ", token ", token, " (trace ", shown(trace.sequence().id), ")");
+            throw invalid_argument("signature: expected finite weights of 0 or more, got ", weights[i], " in layer ",
+                                   layer, ", token ", token, " (trace ", shown(trace.sequence().id), ")");
           gates[base + row[i]] += static_cast<double>(weights[i]);
         }
       } else {
@@ -145,9 +146,9 @@ template <std::floating_point Scalar = double>
 struct SignatureSet {
   int layers = 0;
   int experts = 0;
-  std::vector<Scalar> values{};               ///< [prompts, layers, experts]
-  std::vector<std::uint64_t> counts{};        ///< [prompts, layers, experts], or empty for gate weighting
-  std::vector<std::uint64_t> num_tokens{};    ///< [prompts]
+  std::vector<Scalar> values{};             ///< [prompts, layers, experts]
+  std::vector<std::uint64_t> counts{};      ///< [prompts, layers, experts], or empty for gate weighting
+  std::vector<std::uint64_t> num_tokens{};  ///< [prompts]
   std::uint64_t unknown_rows = 0;
   std::uint64_t dropped_rows = 0;
 
@@ -156,7 +157,8 @@ struct SignatureSet {
 
 /// The signature of every trace of the set.
 template <std::floating_point Scalar = double>
-[[nodiscard]] SignatureSet<Scalar> signatures(std::span<const RoutingTrace> traces, const SignatureOptions& options = {}) {
+[[nodiscard]] SignatureSet<Scalar> signatures(std::span<const RoutingTrace> traces,
+                                              const SignatureOptions& options = {}) {
   SignatureSet<Scalar> set;
   if (traces.empty()) return set;
   set.layers = traces[0].layers();
@@ -200,7 +202,8 @@ class SignatureRecorder final : public RoutingRecorder {
     std::vector<Signature<double>> all;
     for (const auto& [sequence, signature] : counted_) {
       all.push_back(signature);
-      all.back().values = normalized_layers<double>(std::span<const std::uint64_t>(signature.counts), signature.experts);
+      all.back().values =
+          normalized_layers<double>(std::span<const std::uint64_t>(signature.counts), signature.experts);
     }
     return all;
   }
@@ -220,7 +223,8 @@ class SignatureRecorder final : public RoutingRecorder {
     rows_.clear();
     for (std::size_t i = 0; i < rows.rows(); ++i) {
       const auto found = counted_.find(rows.sequence[i]);
-      if (found == counted_.end()) throw invalid_argument("SignatureRecorder: sequence ", rows.sequence[i], " is not open");
+      if (found == counted_.end())
+        throw invalid_argument("SignatureRecorder: sequence ", rows.sequence[i], " is not open");
       const bool counts = contains(tokens_, rows.type[i]);
       found->second.num_tokens += counts ? 1 : 0;
       rows_.push_back(counts ? &found->second : nullptr);
@@ -229,17 +233,18 @@ class SignatureRecorder final : public RoutingRecorder {
   void layer(const LayerRouting& routing) override {
     const auto k = static_cast<std::size_t>(info_.top_k);
     if (routing.layer < 0 || routing.layer >= info_.layers || routing.experts.size() != rows_.size() * k)
-      throw invalid_argument("SignatureRecorder: expected ", rows_.size() * k, " expert ids of a layer below ", info_.layers,
-                             ", got ", routing.experts.size(), " of layer ", routing.layer);
+      throw invalid_argument("SignatureRecorder: expected ", rows_.size() * k, " expert ids of a layer below ",
+                             info_.layers, ", got ", routing.experts.size(), " of layer ", routing.layer);
     const auto base = static_cast<std::size_t>(routing.layer) * static_cast<std::size_t>(info_.experts);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (rows_[i] == nullptr) continue;
       const auto row = routing.experts.subspan(i * k, k);
       const RowState state = row_state(row, info_.experts);
       if (state == RowState::impossible)
-        throw invalid_argument("SignatureRecorder: expected ", k, " distinct experts below ", info_.experts, " in layer ",
-                               routing.layer, ", row ", i);
-      if (state == RowState::unknown) ++rows_[i]->unknown_rows;
+        throw invalid_argument("SignatureRecorder: expected ", k, " distinct experts below ", info_.experts,
+                               " in layer ", routing.layer, ", row ", i);
+      if (state == RowState::unknown)
+        ++rows_[i]->unknown_rows;
       else
         for (const ExpertId expert : row) ++rows_[i]->counts[base + expert];
     }

@@ -28,9 +28,8 @@ concept Metric = requires(const M& metric, std::span<const double> row) {
 
 /// metric(a, b) equals the inner product of embed(a) and embed(b).
 template <typename M>
-concept InnerProductMetric = Metric<M> && requires(const M& metric, std::span<const double> row, std::span<double> out) {
-  metric.embed(row, out);
-};
+concept InnerProductMetric = Metric<M> && requires(const M& metric, std::span<const double> row,
+                                                   std::span<double> out) { metric.embed(row, out); };
 
 /// a.b / (|a| |b|); 0 where either is all zero.
 struct Cosine {
@@ -66,7 +65,8 @@ struct SignatureView {
                              layers, " layers x ", experts, " experts), got ", values.size());
   }
   SignatureView(const SignatureSet<double>& set)  // NOLINT(google-explicit-constructor): a set is such a view
-      : SignatureView(set.values, set.size(), static_cast<std::size_t>(set.layers), static_cast<std::size_t>(set.experts)) {}
+      : SignatureView(set.values, set.size(), static_cast<std::size_t>(set.layers),
+                      static_cast<std::size_t>(set.experts)) {}
 
   [[nodiscard]] std::span<const double> row(std::size_t prompt, std::size_t layer) const noexcept {
     return values.subspan((prompt * layers + layer) * experts, experts);
@@ -77,8 +77,8 @@ namespace detail {
 
 inline void check_same_shape(const SignatureView& a, const SignatureView& b) {
   if (a.layers != b.layers || a.experts != b.experts)
-    throw invalid_argument("similarity: expected ", a.layers, " layers x ", a.experts, " experts, got ", b.layers, " x ",
-                           b.experts);
+    throw invalid_argument("similarity: expected ", a.layers, " layers x ", a.experts, " experts, got ", b.layers,
+                           " x ", b.experts);
 }
 
 using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -110,14 +110,17 @@ inline void product(const RowMajor& a, const RowMajor& b, double scale, bool sym
 
 /// out[i, j] = mean over layers [first, first + count) of metric(a_i, b_j).
 template <Metric M>
-void similarity_block(const SignatureView& a, const SignatureView& b, bool symmetric, const M& metric, std::size_t first,
-                      std::size_t count, std::span<double> out) {
+void similarity_block(const SignatureView& a, const SignatureView& b, bool symmetric, const M& metric,
+                      std::size_t first, std::size_t count, std::span<double> out) {
   const double scale = count > 0 ? 1.0 / static_cast<double>(count) : 0.0;
   if constexpr (InnerProductMetric<M>) {
     const RowMajor x = embedded(a, metric, first, count);
-    const Eigen::Map<RowMajor> result(out.data(), static_cast<Eigen::Index>(a.prompts), static_cast<Eigen::Index>(b.prompts));
-    if (symmetric) product(x, x, scale, true, result);
-    else product(x, embedded(b, metric, first, count), scale, false, result);
+    const Eigen::Map<RowMajor> result(out.data(), static_cast<Eigen::Index>(a.prompts),
+                                      static_cast<Eigen::Index>(b.prompts));
+    if (symmetric)
+      product(x, x, scale, true, result);
+    else
+      product(x, embedded(b, metric, first, count), scale, false, result);
   } else {
     parallel_for(a.prompts, 1, [&](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i)
@@ -137,8 +140,8 @@ void similarity_block(const SignatureView& a, const SignatureView& b, bool symme
 template <Metric M = Cosine>
 [[nodiscard]] double similarity(const Signature<double>& a, const Signature<double>& b, const M& metric = {}) {
   if (a.layers != b.layers || a.experts != b.experts)
-    throw invalid_argument("similarity: expected ", a.layers, " layers x ", a.experts, " experts, got ", b.layers, " x ",
-                           b.experts);
+    throw invalid_argument("similarity: expected ", a.layers, " layers x ", a.experts, " experts, got ", b.layers,
+                           " x ", b.experts);
   double sum = 0.0;
   for (int l = 0; l < a.layers; ++l) sum += metric(a.layer(l), b.layer(l));
   return a.layers > 0 ? sum / a.layers : 0.0;
@@ -154,7 +157,8 @@ template <Metric M = Cosine>
 
 /// Every prompt of `a` with every prompt of `b`: [a.prompts, b.prompts], row-major.
 template <Metric M = Cosine>
-[[nodiscard]] std::vector<double> similarity_matrix(const SignatureView& a, const SignatureView& b, const M& metric = {}) {
+[[nodiscard]] std::vector<double> similarity_matrix(const SignatureView& a, const SignatureView& b,
+                                                    const M& metric = {}) {
   detail::check_same_shape(a, b);
   std::vector<double> out(a.prompts * b.prompts);
   detail::similarity_block(a, b, false, metric, 0, a.layers, out);
@@ -173,7 +177,8 @@ template <Metric M = Cosine>
 
 /// Layer by layer for two sets: [layers, a.prompts, b.prompts], row-major.
 template <Metric M = Cosine>
-[[nodiscard]] std::vector<double> similarity_layers(const SignatureView& a, const SignatureView& b, const M& metric = {}) {
+[[nodiscard]] std::vector<double> similarity_layers(const SignatureView& a, const SignatureView& b,
+                                                    const M& metric = {}) {
   detail::check_same_shape(a, b);
   const std::size_t size = a.prompts * b.prompts;
   std::vector<double> out(a.layers * size);

@@ -35,8 +35,8 @@ struct Separation {
 [[nodiscard]] inline Separation separation(std::span<const double> similarity, std::span<const int> task) {
   const std::size_t n = task.size();
   if (similarity.size() != n * n)
-    throw invalid_argument("separation: expected a similarity matrix of ", n, " x ", n, " (one task label a prompt), got ",
-                           similarity.size(), " values");
+    throw invalid_argument("separation: expected a similarity matrix of ", n, " x ", n,
+                           " (one task label a prompt), got ", similarity.size(), " values");
   struct Sums {
     std::size_t pairs = 0;
     double mean = 0.0, squares = 0.0;  // squares: sum of squared deviations (Welford)

@@ -35,7 +35,8 @@ namespace routesig {
 /// The `experts.size()` largest of `logits`, best first.
 inline void top_k(std::span<const float> logits, std::span<ExpertId> experts) {
   if (experts.empty() || experts.size() > logits.size())
-    throw invalid_argument("top_k: expected k from 1 to ", logits.size(), " (the number of experts), got ", experts.size());
+    throw invalid_argument("top_k: expected k from 1 to ", logits.size(), " (the number of experts), got ",
+                           experts.size());
   if (logits.size() > static_cast<std::size_t>(kMaxExperts))
     throw invalid_argument("top_k: expected at most ", kMaxExperts, " experts, got ", logits.size());
   std::vector<ExpertId> order(logits.size());

@@ -45,14 +45,16 @@ enum class RowState : std::uint8_t {
 /// Ids of any integer type, [tokens, layers, top_k], as ExpertId: -1 and 65535 become kNoExpert, any other id outside
 /// [0, experts) is std::invalid_argument naming its place. `trace` is for the message.
 template <std::integral Int>
-[[nodiscard]] std::vector<ExpertId> expert_ids(std::span<const Int> ids, const RoutingInfo& info, const std::string& trace) {
+[[nodiscard]] std::vector<ExpertId> expert_ids(std::span<const Int> ids, const RoutingInfo& info,
+                                               const std::string& trace) {
   std::vector<ExpertId> out(ids.size());
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const bool unknown = std::cmp_equal(ids[i], -1) || std::cmp_equal(ids[i], kNoExpert);
     if (!unknown && (std::cmp_less(ids[i], 0) || std::cmp_greater_equal(ids[i], info.experts))) {
       const auto k = static_cast<std::size_t>(info.top_k), layers = static_cast<std::size_t>(info.layers);
-      throw invalid_argument("trace: expected expert ids from 0 to ", info.experts - 1, " (-1 where unknown), got ", +ids[i],
-                             " in layer ", i / k % layers, ", token ", i / (k * layers), " (trace ", shown(trace), ")");
+      throw invalid_argument("trace: expected expert ids from 0 to ", info.experts - 1, " (-1 where unknown), got ",
+                             +ids[i], " in layer ", i / k % layers, ", token ", i / (k * layers), " (trace ",
+                             shown(trace), ")");
     }
     out[i] = unknown ? kNoExpert : static_cast<ExpertId>(ids[i]);
   }
@@ -160,8 +162,9 @@ class TraceSet {
   void push_back(RoutingTrace trace) {
     if (!traces_.empty() && !traces_.front().info().same_shape(trace.info())) {
       const RoutingInfo &a = traces_.front().info(), &b = trace.info();
-      throw invalid_argument("traces: expected ", a.layers, " layers x ", a.experts, " experts x top-", a.top_k, ", got ",
-                             b.layers, " x ", b.experts, " x top-", b.top_k, " (trace ", shown(trace.sequence().id), ")");
+      throw invalid_argument("traces: expected ", a.layers, " layers x ", a.experts, " experts x top-", a.top_k,
+                             ", got ", b.layers, " x ", b.experts, " x top-", b.top_k, " (trace ",
+                             shown(trace.sequence().id), ")");
     }
     traces_.push_back(std::move(trace));
   }
@@ -228,7 +231,8 @@ class TraceRecorder final : public RoutingRecorder {
       c.experts.resize(c.experts.size() + layers * k, kNoExpert);
       if (needs_.weights) c.weights.resize(c.weights.size() + layers * k, std::nanf(""));
       if (needs_.logits)
-        c.router_logits.resize(c.router_logits.size() + layers * static_cast<std::size_t>(info_->experts), std::nanf(""));
+        c.router_logits.resize(c.router_logits.size() + layers * static_cast<std::size_t>(info_->experts),
+                               std::nanf(""));
     }
   }
 
@@ -243,7 +247,8 @@ class TraceRecorder final : public RoutingRecorder {
     check_span("non-finite flags", routing.nonfinite.size(), rows_.size(), false);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       TraceColumns& c = *rows_[i].columns;
-      const std::size_t row = rows_[i].token * static_cast<std::size_t>(info_->layers) + static_cast<std::size_t>(routing.layer);
+      const std::size_t row =
+          rows_[i].token * static_cast<std::size_t>(info_->layers) + static_cast<std::size_t>(routing.layer);
       std::ranges::copy(routing.experts.subspan(i * k, k), c.experts.begin() + static_cast<std::ptrdiff_t>(row * k));
       if (needs_.weights)
         std::ranges::copy(routing.weights.subspan(i * k, k), c.weights.begin() + static_cast<std::ptrdiff_t>(row * k));
@@ -289,16 +294,17 @@ class TraceRecorder final : public RoutingRecorder {
     TraceColumns& c = open.columns;
     if (vocabulary_ != nullptr)
       for (const std::int32_t id : c.token_ids)
-        c.token_texts.push_back(id >= 0 && std::cmp_less(id, vocabulary_->size()) ? (*vocabulary_)[static_cast<std::size_t>(id)]
-                                                                                  : std::string());
+        c.token_texts.push_back(id >= 0 && std::cmp_less(id, vocabulary_->size())
+                                    ? (*vocabulary_)[static_cast<std::size_t>(id)]
+                                    : std::string());
     finished_.emplace(sequence, RoutingTrace(info_, std::move(open.info), std::move(c)));
   }
 
   RoutingNeeds needs_;
   std::shared_ptr<const std::vector<std::string>> vocabulary_;
   std::shared_ptr<const RoutingInfo> info_;
-  std::map<int, Open> open_;                // std::map: addresses stay when a sequence is added
-  std::map<int, RoutingTrace> finished_;    // of the current run
+  std::map<int, Open> open_;              // std::map: addresses stay when a sequence is added
+  std::map<int, RoutingTrace> finished_;  // of the current run
   std::vector<Row> rows_;
   TraceSet traces_;
 };

@@ -26,7 +26,8 @@ TEST(Error, QuotedTextIsShortAndPrintable) {
 TEST(Error, QuotedTextNeverCutsACharacterInTwo) {
   for (std::size_t limit = 0; limit < 8; ++limit) {
     const std::string out = shown("\u00e9\u00e9\u4e2d", limit);
-    EXPECT_THAT(out, ::testing::AnyOf("\"...\"", "\"\u00e9...\"", "\"\u00e9\u00e9...\"", "\"\u00e9\u00e9\u4e2d\"")) << limit;
+    EXPECT_THAT(out, ::testing::AnyOf("\"...\"", "\"\u00e9...\"", "\"\u00e9\u00e9...\"", "\"\u00e9\u00e9\u4e2d\""))
+        << limit;
   }
 }
 

@@ -44,7 +44,10 @@ TEST_F(Parallel, PiecesDoNotDependOnTheNumberOfThreads) {
 TEST_F(Parallel, RethrowsAnExceptionAndGoesOnWorking) {
   set_num_threads(4);
   for (int round = 0; round < 50; ++round) {
-    EXPECT_THROW(parallel_for(100, 1, [](std::size_t i, std::size_t) { if (i == 57) throw std::runtime_error("57"); }),
+    EXPECT_THROW(parallel_for(100, 1,
+                              [](std::size_t i, std::size_t) {
+                                if (i == 57) throw std::runtime_error("57");
+                              }),
                  std::runtime_error);
     std::atomic<int> sum = 0;
     parallel_for(100, 1, [&](std::size_t i, std::size_t) { sum += static_cast<int>(i); });

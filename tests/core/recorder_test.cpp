@@ -48,10 +48,12 @@ TEST(TeeRecorder, NeedsNothingWhereNobodyDoes) {
 TEST(RoutingInfo, RefusesImpossibleShapes) {
   EXPECT_NO_THROW((RoutingInfo{.layers = 1, .experts = 1, .top_k = 1}.check()));
   EXPECT_NO_THROW((RoutingInfo{.layers = 1, .experts = kMaxExperts, .top_k = 8}.check()));
-  for (const RoutingInfo& bad :
-       {RoutingInfo{.layers = 0, .experts = 4, .top_k = 1}, {.layers = 1, .experts = 0, .top_k = 1},
-        {.layers = 1, .experts = 4, .top_k = 0}, {.layers = 1, .experts = 4, .top_k = 5},
-        {.layers = 1, .experts = kMaxExperts + 1, .top_k = 5}, {.layers = 2, .experts = 4, .top_k = 1, .model_layers = {1}}})
+  for (const RoutingInfo& bad : {RoutingInfo{.layers = 0, .experts = 4, .top_k = 1},
+                                 {.layers = 1, .experts = 0, .top_k = 1},
+                                 {.layers = 1, .experts = 4, .top_k = 0},
+                                 {.layers = 1, .experts = 4, .top_k = 5},
+                                 {.layers = 1, .experts = kMaxExperts + 1, .top_k = 5},
+                                 {.layers = 2, .experts = 4, .top_k = 1, .model_layers = {1}}})
     EXPECT_THROW(bad.check(), std::invalid_argument);
 }
 

@@ -8,14 +8,14 @@
 namespace routesig {
 namespace {
 
-using testing::random_trace;
-using testing::shape;
-using testing::trace_of;
 using ::testing::DoubleNear;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pointwise;
+using testing::random_trace;
+using testing::shape;
 using ::testing::ThrowsMessage;
+using testing::trace_of;
 
 // One layer, four experts, top-2; tokens {0,1}, {0,2} are the prompt, {3,0} is generated.
 RoutingTrace by_hand() { return trace_of(shape(1, 4, 2), {0, 1, 0, 2, 3, 0}, 2, "hand"); }
@@ -43,7 +43,8 @@ TEST(Signature, GateWeightingSharesOutAppliedWeights) {
   const RoutingTrace plain = by_hand();
   TraceColumns columns = plain.columns();
   columns.weights = {0.5F, 0.25F, 0.5F, 0.25F, 0.25F, 0.25F};
-  const auto s = signature(RoutingTrace(plain.shared_info(), plain.sequence(), columns), {.weighting = Weighting::gate});
+  const auto s =
+      signature(RoutingTrace(plain.shared_info(), plain.sequence(), columns), {.weighting = Weighting::gate});
   EXPECT_THAT(s.values, Pointwise(DoubleNear(1e-15), {1.25 / 2, 0.25 / 2, 0.25 / 2, 0.25 / 2}));
   EXPECT_TRUE(s.counts.empty());
 }
@@ -122,7 +123,8 @@ TEST(SignatureRecorder, EqualsTheSignaturesOfTheTraces) {
   for (std::size_t i = 0; i < 2; ++i) {
     EXPECT_EQ(all.signatures()[i].values, signature(keep.traces()[i]).values);
     EXPECT_EQ(generated.signatures()[i].counts, signature(keep.traces()[i], {.tokens = TokenSet::generation}).counts);
-    EXPECT_EQ(generated.signatures()[i].num_tokens, signature(keep.traces()[i], {.tokens = TokenSet::generation}).num_tokens);
+    EXPECT_EQ(generated.signatures()[i].num_tokens,
+              signature(keep.traces()[i], {.tokens = TokenSet::generation}).num_tokens);
   }
 }
 

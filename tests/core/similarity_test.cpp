@@ -64,9 +64,11 @@ TEST(Similarity, MatrixProductEqualsTheDefinition) {
 
 TEST(Similarity, TwoSetsGiveTheirBlockOfTheJointMatrix) {
   const auto set = some(10);
-  const SignatureView all(set), head(std::span(set.values).first(4 * 48), 4, 3, 16), tail(std::span(set.values).subspan(4 * 48), 6, 3, 16);
-  for (const auto& [block, whole] : {std::pair{similarity_matrix(head, tail), similarity_matrix(all)},
-                                     std::pair{similarity_matrix(head, tail, Overlap{}), similarity_matrix(all, Overlap{})}})
+  const SignatureView all(set), head(std::span(set.values).first(4 * 48), 4, 3, 16),
+      tail(std::span(set.values).subspan(4 * 48), 6, 3, 16);
+  for (const auto& [block, whole] :
+       {std::pair{similarity_matrix(head, tail), similarity_matrix(all)},
+        std::pair{similarity_matrix(head, tail, Overlap{}), similarity_matrix(all, Overlap{})}})
     for (std::size_t i = 0; i < 4; ++i)
       for (std::size_t j = 0; j < 6; ++j) EXPECT_NEAR(block[i * 6 + j], whole[i * 10 + 4 + j], 1e-14);
 }
@@ -92,8 +94,9 @@ TEST(Similarity, SameBytesOnAnyNumberOfThreads) {
 TEST(Similarity, RelabellingExpertsOfALayerChangesNothing) {
   auto set = some(8);
   const auto before = similarity_matrix(set);
-  for (std::size_t p = 0; p < 8; ++p) std::reverse(set.values.begin() + static_cast<std::ptrdiff_t>(p * 48 + 16),
-                                                   set.values.begin() + static_cast<std::ptrdiff_t>(p * 48 + 32));
+  for (std::size_t p = 0; p < 8; ++p)
+    std::reverse(set.values.begin() + static_cast<std::ptrdiff_t>(p * 48 + 16),
+                 set.values.begin() + static_cast<std::ptrdiff_t>(p * 48 + 32));
   const auto after = similarity_matrix(set);
   for (std::size_t i = 0; i < 64; ++i) EXPECT_NEAR(before[i], after[i], 1e-14);
 }

@@ -28,7 +28,8 @@ TEST(Separation, ByHand) {
 }
 
 TEST(Separation, UnlabelledPromptsAreLeftOut) {
-  const auto with = separation(symmetric(5, {.9, .5, .4, .0, .6, .3, .0, .8, .0, .0}), std::vector<int>{0, 0, 1, 1, -1});
+  const auto with =
+      separation(symmetric(5, {.9, .5, .4, .0, .6, .3, .0, .8, .0, .0}), std::vector<int>{0, 0, 1, 1, -1});
   EXPECT_NEAR(*with.cohens_d, 3.4112, 5e-5);
   EXPECT_EQ(with.within.pairs + with.across.pairs, 6U);
 }

@@ -54,7 +54,8 @@ TEST(TopK, EqualsAStableSortOnHardRows) {
     for (int round = 0; round < 200; ++round) {
       std::vector<float> logits(experts);
       for (float& x : logits)
-        x = round % 2 == 0 ? hard[random.below(static_cast<std::uint32_t>(hard.size()))] : static_cast<float>(random.normal());
+        x = round % 2 == 0 ? hard[random.below(static_cast<std::uint32_t>(hard.size()))]
+                           : static_cast<float>(random.normal());
       const std::size_t k = 1 + random.below(static_cast<std::uint32_t>(experts));
       const auto got = best(logits, k);
       ASSERT_EQ(got, by_stable_sort(logits, k));

@@ -8,9 +8,9 @@
 namespace routesig {
 namespace {
 
-using testing::shape;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::shape;
 using ::testing::ThrowsMessage;
 
 const RoutingInfo kTwoLayers{.layers = 2, .experts = 4, .top_k = 2};
@@ -41,8 +41,9 @@ TEST(ExpertIds, MinusOneIsUnknownAndAnythingElseOutOfRangeIsRefusedWithItsPlace)
   };
   EXPECT_THAT(ids(0, 3, -1, 65535), ElementsAre(0, 3, kNoExpert, kNoExpert));
   EXPECT_THAT([&] { (void)ids(0, 1, 2, 3, 0, 1, 2, 4); },
-              ThrowsMessage<std::invalid_argument>("trace: expected expert ids from 0 to 3 (-1 where unknown), got 4 in layer 1, "
-                                                   "token 1 (trace \"t\")"));
+              ThrowsMessage<std::invalid_argument>(
+                  "trace: expected expert ids from 0 to 3 (-1 where unknown), got 4 in layer 1, "
+                  "token 1 (trace \"t\")"));
   EXPECT_THROW((void)ids(-2, 1), std::invalid_argument);
   const std::vector<std::uint64_t> wraps{~std::uint64_t{0}, 1};
   EXPECT_THROW((void)expert_ids(std::span<const std::uint64_t>(wraps), kTwoLayers, "t"), std::invalid_argument);
@@ -142,7 +143,8 @@ TEST(TraceSet, RefusesAnotherShapeByName) {
   TraceSet set;
   set.push_back(testing::random_trace(shape(2, 8, 2), 5, 3, 1));
   EXPECT_THAT([&] { set.push_back(testing::random_trace(shape(3, 8, 2), 5, 3, 1, "late")); },
-              ThrowsMessage<std::invalid_argument>(HasSubstr("expected 2 layers x 8 experts x top-2, got 3 x 8 x top-2 (trace \"late\")")));
+              ThrowsMessage<std::invalid_argument>(
+                  HasSubstr("expected 2 layers x 8 experts x top-2, got 3 x 8 x top-2 (trace \"late\")")));
 }
 
 }  // namespace

@@ -1,0 +1,79 @@
+// The core on its own: what a recorded token costs, signatures, similarity matrices.
+#include <benchmark/benchmark.h>
+
+#include <vector>
+
+#include "routesig/routesig.hpp"
+#include "support/traces.hpp"
+
+namespace {
+
+using namespace routesig;
+
+// OLMoE's shape: 16 layers, 64 experts, top-8.
+const auto kShape = testing::shape(16, 64, 8);
+
+std::vector<RoutingTrace> some_traces(int n, int tokens) {
+  std::vector<RoutingTrace> traces;
+  for (int i = 0; i < n; ++i)
+    traces.push_back(testing::random_trace(kShape, tokens, tokens / 2, static_cast<std::uint64_t>(i)));
+  return traces;
+}
+
+// One step of `rows` tokens through all layers into `recorder`.
+void feed(RoutingRecorder& recorder, const RoutingTrace& source, int rows) {
+  const std::vector<std::int32_t> sequence(static_cast<std::size_t>(rows));
+  const std::vector<TokenType> type(static_cast<std::size_t>(rows));
+  recorder.step({.sequence = sequence,
+                 .position = std::span(source.columns().positions).first(sequence.size()),
+                 .token = {},
+                 .type = type});
+  const auto values = static_cast<std::size_t>(rows) * 8;
+  for (int layer = 0; layer < 16; ++layer)
+    recorder.layer(
+        {.layer = layer,
+         .experts = std::span(source.columns().experts).subspan(static_cast<std::size_t>(layer) * values, values),
+         .weights = std::span(source.columns().weights).first(values)});
+}
+
+void RecordTrace(benchmark::State& state) {
+  const RoutingTrace source = testing::random_trace(kShape, 256, 256, 1);
+  const auto rows = static_cast<int>(state.range(0));
+  for (auto _ : state) {
+    TraceRecorder recorder;
+    recorder.begin(*kShape);
+    recorder.begin_sequence(0, {});
+    for (int i = 0; i < 64; ++i) feed(recorder, source, rows);
+    recorder.end();
+    benchmark::DoNotOptimize(recorder.traces()[0].tokens());
+  }
+  state.SetItemsProcessed(state.iterations() * 64 * rows);
+}
+BENCHMARK(RecordTrace)->Arg(1)->Arg(128)->Unit(benchmark::kMicrosecond);
+
+void RecordSignature(benchmark::State& state) {
+  const RoutingTrace source = testing::random_trace(kShape, 256, 256, 1);
+  SignatureRecorder recorder;
+  recorder.begin(*kShape);
+  recorder.begin_sequence(0, {});
+  const auto rows = static_cast<int>(state.range(0));
+  for (auto _ : state) feed(recorder, source, rows);
+  state.SetItemsProcessed(state.iterations() * rows);
+}
+BENCHMARK(RecordSignature)->Arg(1)->Arg(128)->Unit(benchmark::kMicrosecond);
+
+void Signatures(benchmark::State& state) {
+  const std::vector<RoutingTrace> traces = some_traces(80, 46);
+  for (auto _ : state) benchmark::DoNotOptimize(signatures(std::span<const RoutingTrace>(traces)));
+  state.SetItemsProcessed(state.iterations() * 80 * 46);
+}
+BENCHMARK(Signatures)->Unit(benchmark::kMicrosecond);
+
+void SimilarityMatrix(benchmark::State& state) {
+  const auto set = signatures(std::span<const RoutingTrace>(some_traces(static_cast<int>(state.range(0)), 8)));
+  for (auto _ : state) benchmark::DoNotOptimize(similarity_matrix(set));
+  state.SetItemsProcessed(state.iterations() * state.range(0) * state.range(0) * 1024);
+}
+BENCHMARK(SimilarityMatrix)->Arg(80)->Arg(2000)->Unit(benchmark::kMillisecond);
+
+}  // namespace

@@ -1,0 +1,38 @@
+// NumPy arrays over memory of ours: a view whose base is the Python object that owns it, or an array that takes a
+// vector.
+#pragma once
+
+#include <pybind11/numpy.h>
+
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "routesig/error.hpp"
+
+namespace py = pybind11;
+
+/// A read-only array of `shape` and `strides` (in items) over `data`, which `owner` keeps alive.
+template <typename T>
+py::array_t<T> view(std::span<const T> data, std::vector<py::ssize_t> shape, std::vector<py::ssize_t> strides,
+                    py::handle owner) {
+  for (py::ssize_t& stride : strides) stride *= static_cast<py::ssize_t>(sizeof(T));
+  static const T nothing{};  // an empty vector has no address, and NumPy would then allocate
+  py::array_t<T> out(std::move(shape), std::move(strides), data.empty() ? &nothing : data.data(), owner);
+  py::detail::array_proxy(out.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+  return out;
+}
+
+/// An array that owns `data`, row-major.
+template <typename T>
+py::array_t<T> owned(std::vector<T> data, std::vector<py::ssize_t> shape) {
+  auto* kept = new std::vector<T>(std::move(data));
+  const py::capsule owner(kept, [](void* p) { delete static_cast<std::vector<T>*>(p); });
+  return py::array_t<T>(std::move(shape), kept->data(), owner);
+}
+
+/// The items of a C-contiguous array.
+template <typename T>
+std::span<const T> items(const py::array_t<T, py::array::c_style>& array) {
+  return {array.data(), static_cast<std::size_t>(array.size())};
+}

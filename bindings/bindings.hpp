@@ -1,0 +1,15 @@
+// One function a noun; each lives in the file of that name.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace py = pybind11;
+
+void bind_error(py::module_& m);
+void bind_jsonl(py::module_& m);
+void bind_model(py::module_& m);
+void bind_recorder(py::module_& m);
+void bind_safetensors(py::module_& m);
+void bind_signature(py::module_& m);
+void bind_similarity(py::module_& m);
+void bind_trace(py::module_& m);

@@ -1,0 +1,56 @@
+#include "routesig/io/jsonl.hpp"
+
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+#include "bindings.hpp"
+
+namespace {
+
+// Sentences heard while the GIL is not held become Python warnings afterwards.
+routesig::TraceSet read_warning(const std::filesystem::path& path, bool recover, int experts) {
+  std::vector<std::string> notes;
+  routesig::TraceSet traces = [&] {
+    const py::gil_scoped_release nogil;
+    return routesig::read_jsonl(path, {.recover = recover, .experts = experts},
+                                [&](const std::string& note) { notes.push_back(note); });
+  }();
+  for (const std::string& note : notes)
+    if (PyErr_WarnEx(PyExc_UserWarning, note.c_str(), 2) != 0) throw py::error_already_set();
+  return traces;
+}
+
+}  // namespace
+
+void bind_jsonl(py::module_& m) {
+  using routesig::JsonlRecorder;
+  const auto nogil = py::call_guard<py::gil_scoped_release>();
+  py::class_<JsonlRecorder, routesig::RoutingRecorder, std::shared_ptr<JsonlRecorder>>(
+      m, "JsonlRecorder",
+      "Streams traces to PATH.partial; `close` makes it PATH. With resume, whole prompts of an earlier run are kept.")
+      .def(py::init([](std::filesystem::path path, std::string settings, std::optional<std::uint64_t> prompts,
+                       std::string prompts_sha256, bool weights, std::optional<std::vector<std::string>> vocabulary,
+                       bool resume) {
+             routesig::JsonlOptions options{.run = {std::move(settings), prompts, std::move(prompts_sha256)},
+                                            .weights = weights,
+                                            .resume = resume};
+             if (vocabulary)
+               options.vocabulary = std::make_shared<const std::vector<std::string>>(*std::move(vocabulary));
+             return std::make_shared<JsonlRecorder>(std::move(path), std::move(options));
+           }),
+           py::arg("path"), py::kw_only(), py::arg("settings") = "", py::arg("prompts") = py::none(),
+           py::arg("prompts_sha256") = "", py::arg("weights") = true, py::arg("vocabulary") = py::none(),
+           py::arg("resume") = false)
+      .def_property_readonly(
+          "kept", [](const JsonlRecorder& r) { return r.kept(); }, "Ids of the whole prompts that resume found.")
+      .def("flush", &JsonlRecorder::flush, nogil, "What was recorded so far survives the end of the process.")
+      .def("sync", &JsonlRecorder::sync, nogil, "What was recorded so far survives a power cut.")
+      .def("close", &JsonlRecorder::close, nogil, "Writes the last line, syncs, renames to the final name.");
+  m.def("read_jsonl", &read_warning, py::arg("path"), py::kw_only(), py::arg("recover") = false,
+        py::arg("experts") = 0);
+  m.def("save_jsonl", &routesig::save_jsonl, nogil, py::arg("traces"), py::arg("path"));
+  m.def(
+      "looks_like_jsonl_trace",
+      [](const py::bytes& first) { return routesig::looks_like_jsonl_trace(std::string_view(first)); },
+      py::arg("first_bytes"));
+}

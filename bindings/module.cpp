@@ -1,0 +1,25 @@
+// routesig._core: a table of contents.
+#include <pybind11/pybind11.h>
+
+#include "bindings.hpp"
+#include "routesig/parallel.hpp"
+#include "routesig/version.hpp"
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "Recording, signatures and statistics of routesig, compiled; use the names of the package `routesig`.";
+  m.attr("__version__") = ROUTESIG_VERSION;
+
+  bind_error(m);
+  bind_trace(m);
+  bind_recorder(m);
+  bind_jsonl(m);
+  bind_safetensors(m);
+  bind_signature(m);
+  bind_similarity(m);
+
+  m.def(
+      "num_threads", &routesig::num_threads,
+      "Number of threads that loops use: `set_num_threads`, else ROUTESIG_NUM_THREADS, else the processors available.");
+  m.def("set_num_threads", &routesig::set_num_threads, py::arg("count"),
+        "Set the number of threads; 0 goes back to the default. Results do not depend on it.");
+}

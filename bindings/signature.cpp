@@ -1,0 +1,65 @@
+#include "routesig/signature.hpp"
+
+#include <pybind11/typing.h>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+
+namespace {
+
+using routesig::TokenSet;
+using routesig::Weighting;
+
+template <typename Enum>
+Enum choice(const char* what, const std::string& name, std::initializer_list<std::pair<const char*, Enum>> choices) {
+  std::string names;
+  for (const auto& [text, value] : choices) {
+    if (name == text) return value;
+    names += (names.empty() ? "" : ", ") + std::string(text);
+  }
+  throw routesig::invalid_argument("signatures: expected ", what, " to be one of ", names, ", got ",
+                                   routesig::shown(name));
+}
+
+using Result = py::typing::Tuple<py::array_t<double>, py::typing::Optional<py::array_t<std::uint64_t>>,
+                                 py::array_t<std::uint64_t>, std::uint64_t, std::uint64_t>;
+
+Result signatures(const routesig::TraceSet& traces, const std::string& tokens, const std::string& weighting,
+                  bool drop_invalid) {
+  const routesig::SignatureOptions options{
+      .tokens = choice<TokenSet>(
+          "tokens", tokens,
+          {{"all", TokenSet::all}, {"prompt", TokenSet::prompt}, {"generation", TokenSet::generation}}),
+      .weighting = choice<Weighting>(
+          "weighting", weighting, {{"count", Weighting::count}, {"gate", Weighting::gate}, {"top1", Weighting::top1}}),
+      .drop_invalid = drop_invalid};
+  routesig::SignatureSet<double> set;
+  {
+    const py::gil_scoped_release nogil;
+    set = routesig::signatures(traces, options);
+  }
+  const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(set.size()), set.layers, set.experts};
+  const auto prompts = static_cast<py::ssize_t>(set.size());
+  const py::object counts =
+      options.weighting == Weighting::gate ? py::object(py::none()) : owned(std::move(set.counts), shape);
+  return py::make_tuple(owned(std::move(set.values), shape), counts, owned(std::move(set.num_tokens), {prompts}),
+                        set.unknown_rows, set.dropped_rows);
+}
+
+}  // namespace
+
+void bind_signature(py::module_& m) {
+  m.def("signatures", &signatures, py::arg("traces"), py::arg("tokens") = "all", py::arg("weighting") = "count",
+        py::arg("drop_invalid") = false,
+        "(values, counts or None, num_tokens, unknown_rows, dropped_rows) of a TraceSet.");
+  m.def(
+      "normalized_counts",
+      [](const py::array_t<std::uint64_t, py::array::c_style>& counts) {
+        if (counts.ndim() != 3)
+          throw routesig::invalid_argument("signatures: expected counts [prompts, layers, experts], got ",
+                                           counts.ndim(), " axes");
+        auto values = routesig::normalized_layers<double>(items(counts), static_cast<int>(counts.shape(2)));
+        return owned(std::move(values), {counts.shape(0), counts.shape(1), counts.shape(2)});
+      },
+      py::arg("counts"), "Counts [prompts, layers, experts] divided by their layer totals; an empty layer stays zero.");
+}

@@ -1,0 +1,73 @@
+#include "routesig/similarity.hpp"
+
+#include <pybind11/stl.h>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "routesig/statistics.hpp"
+
+namespace {
+
+using Values = py::array_t<double, py::array::c_style>;
+
+routesig::SignatureView as_view(const Values& values) {
+  if (values.ndim() != 3)
+    throw routesig::invalid_argument("similarity: expected values [prompts, layers, experts], got ", values.ndim(),
+                                     " axes");
+  const auto size = [&](int axis) { return static_cast<std::size_t>(values.shape(axis)); };
+  return {items(values), size(0), size(1), size(2)};
+}
+
+py::array_t<double> similarity(const Values& a, const std::optional<Values>& b, bool per_layer) {
+  const routesig::SignatureView x = as_view(a), y = b ? as_view(*b) : x;
+  std::vector<double> out;
+  {
+    const py::gil_scoped_release nogil;
+    if (per_layer)
+      out = b ? routesig::similarity_layers(x, y) : routesig::similarity_layers(x);
+    else
+      out = b ? routesig::similarity_matrix(x, y) : routesig::similarity_matrix(x);
+  }
+  std::vector<py::ssize_t> shape{a.shape(0), b ? b->shape(0) : a.shape(0)};
+  if (per_layer) shape.insert(shape.begin(), a.shape(1));
+  return owned(std::move(out), std::move(shape));
+}
+
+}  // namespace
+
+void bind_similarity(py::module_& m) {
+  m.def("similarity", &similarity, py::arg("a"), py::arg("b") = py::none(), py::kw_only(), py::arg("per_layer") = false,
+        "Mean layer-wise cosine of signatures [prompts, layers, experts] (float64, C order).");
+
+  py::class_<routesig::PairMoments>(m, "PairMoments",
+                                    "Mean and standard deviation (ddof 1) over pairs of prompts; None where undefined.")
+      .def_readonly("pairs", &routesig::PairMoments::pairs, "Number of pairs.")
+      .def_readonly("mean", &routesig::PairMoments::mean, "Mean similarity, or None without a pair.")
+      .def_readonly("sd", &routesig::PairMoments::sd, "Standard deviation (ddof 1), or None with fewer than two pairs.")
+      .def("__repr__", [](const routesig::PairMoments& p) {
+        const auto number = [](const std::optional<double>& x) {
+          return x ? routesig::sentence(*x) : std::string("None");
+        };
+        return routesig::sentence("PairMoments(mean=", number(p.mean), ", sd=", number(p.sd), ", pairs=", p.pairs, ")");
+      });
+  py::class_<routesig::Separation>(m, "Separation", "Within-task against across-task similarity.")
+      .def_readonly("within", &routesig::Separation::within, "Pairs of different prompts of one task.")
+      .def_readonly("across", &routesig::Separation::across, "Pairs of prompts of different tasks.")
+      .def_readonly("cohens_d", &routesig::Separation::cohens_d,
+                    "(within - across) / pooled sd, or None where undefined.")
+      .def("__repr__", [](const routesig::Separation& s) {
+        const auto number = [](const std::optional<double>& x) {
+          return x ? routesig::sentence(*x) : std::string("None");
+        };
+        return routesig::sentence("Separation(within=", number(s.within.mean), ", across=", number(s.across.mean),
+                                  ", cohens_d=", number(s.cohens_d), ")");
+      });
+  m.def(
+      "separation",
+      [](const Values& matrix, const std::vector<int>& task) {
+        const py::gil_scoped_release nogil;
+        return routesig::separation(items(matrix), task);
+      },
+      py::arg("matrix"), py::arg("task"),
+      "Separation of a similarity matrix [n, n] under integer tasks [n]; a negative task is unlabelled.");
+}

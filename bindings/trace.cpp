@@ -1,0 +1,316 @@
+#include "routesig/trace.hpp"
+
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "routesig/io/jsonl.hpp"
+#include "trace_arrays.hpp"
+
+namespace {
+
+using routesig::RoutingInfo;
+using routesig::RoutingTrace;
+using routesig::TraceSet;
+
+py::tuple info_state(const RoutingInfo& i) {
+  return py::make_tuple(i.layers, i.experts, i.top_k, i.model_layers, i.ranked, i.renormalized, i.model_name,
+                        i.model_sha256, i.model_dtype, i.tokenizer_sha256);
+}
+
+RoutingInfo info_from(const py::tuple& s) {
+  return {.layers = s[0].cast<int>(),
+          .experts = s[1].cast<int>(),
+          .top_k = s[2].cast<int>(),
+          .model_layers = s[3].cast<std::vector<int>>(),
+          .ranked = s[4].cast<bool>(),
+          .renormalized = s[5].cast<bool>(),
+          .model_name = s[6].cast<std::string>(),
+          .model_sha256 = s[7].cast<std::string>(),
+          .model_dtype = s[8].cast<std::string>(),
+          .tokenizer_sha256 = s[9].cast<std::string>()};
+}
+
+void bind_info(py::module_& m) {
+  py::class_<RoutingInfo, std::shared_ptr<RoutingInfo>>(m, "RoutingInfo",
+                                                        "The routing shape of a model and where it comes from.")
+      .def(
+          py::init([](int layers, int experts, int top_k, std::vector<int> model_layers, bool ranked, bool renormalized,
+                      std::string name, std::string sha256, std::string dtype, std::string tokenizer) {
+            RoutingInfo info{layers,
+                             experts,
+                             top_k,
+                             std::move(model_layers),
+                             ranked,
+                             renormalized,
+                             std::move(name),
+                             std::move(sha256),
+                             std::move(dtype),
+                             std::move(tokenizer)};
+            info.check();
+            return info;
+          }),
+          py::kw_only(), py::arg("layers"), py::arg("experts"), py::arg("top_k"),
+          py::arg("model_layers") = std::vector<int>(), py::arg("ranked") = true, py::arg("renormalized") = false,
+          py::arg("model_name") = "", py::arg("model_sha256") = "", py::arg("model_dtype") = "",
+          py::arg("tokenizer_sha256") = "")
+      .def_readonly("layers", &RoutingInfo::layers, "Mixture-of-experts layers.")
+      .def_readonly("experts", &RoutingInfo::experts, "Experts a layer.")
+      .def_readonly("top_k", &RoutingInfo::top_k, "Experts a token.")
+      .def_readonly("model_layers", &RoutingInfo::model_layers,
+                    "Index of each layer in the whole model; empty means 0, 1, 2, ...")
+      .def_readonly("ranked", &RoutingInfo::ranked, "The experts of a row are ordered best first.")
+      .def_readonly("renormalized", &RoutingInfo::renormalized, "The weights of a row are divided by their sum.")
+      .def_readonly("model_name", &RoutingInfo::model_name)
+      .def_readonly("model_sha256", &RoutingInfo::model_sha256)
+      .def_readonly("model_dtype", &RoutingInfo::model_dtype)
+      .def_readonly("tokenizer_sha256", &RoutingInfo::tokenizer_sha256)
+      .def(
+          "__eq__", [](const RoutingInfo& a, const RoutingInfo& b) { return a == b; }, py::is_operator())
+      .def("__repr__",
+           [](const RoutingInfo& i) {
+             return routesig::sentence("RoutingInfo(layers=", i.layers, ", experts=", i.experts, ", top_k=", i.top_k,
+                                       i.model_name.empty() ? "" : ", model_name=" + routesig::shown(i.model_name),
+                                       ")");
+           })
+      .def(py::pickle(&info_state, &info_from));
+}
+
+// A property whose array is a view of the trace, kept alive by it.
+template <typename Function>
+py::cpp_function of_trace(Function function) {
+  return py::cpp_function(
+      [function](const py::object& self) { return function(self.cast<const RoutingTrace&>(), self); });
+}
+
+py::typing::Dict<py::str, py::object> fields_of(const RoutingTrace& trace) {
+  const py::object loads = py::module_::import("json").attr("loads");
+  py::typing::Dict<py::str, py::object> out;
+  for (const auto& [name, json] : trace.sequence().fields) out[py::str(name)] = loads(json);
+  return out;
+}
+
+using OptionalText = std::optional<std::string>;
+
+OptionalText or_none(const std::string& text) { return text.empty() ? OptionalText() : OptionalText(text); }
+
+void bind_routing_trace(py::module_& m) {
+  py::class_<RoutingTrace>(m, "RoutingTrace",
+                           R"(The routing of one prompt. Immutable; arrays are views that keep it alive.
+
+A token is there if it was fed to the model: the last sampled token never is.)")
+      .def_static("from_arrays", &trace_from_arrays, py::arg("experts"), py::kw_only(), py::arg("num_experts"),
+                  py::arg("weights") = py::none(), py::arg("token_ids") = py::none(), py::arg("positions") = py::none(),
+                  py::arg("prompt_tokens") = py::none(), py::arg("id") = "", py::arg("task") = py::none(),
+                  py::arg("text") = "", py::arg("group") = py::none(), py::arg("axes") = "ltk",
+                  py::arg("ranked") = true,
+                  R"(A trace from expert ids of any engine.
+
+Parameters
+----------
+experts : array of integers [layers, tokens, top_k]
+    Best first. -1 or 65535 where no routing is known; any other id outside [0, num_experts) is refused.
+num_experts : int
+    Experts a layer.
+weights : array of floats, optional
+    Applied weights, same axes as `experts`.
+token_ids, positions : array of integers [tokens], optional
+    Token ids; positions (default 0, 1, 2, ...).
+prompt_tokens : int, optional
+    How many of the tokens are the prompt's (default all); the others count as generated.
+axes : str
+    The order of the axes of `experts` and `weights`: a permutation of "l" (layers), "t" (tokens), "k" (top_k).
+ranked : bool
+    False where the order of a row's experts says nothing.
+
+Raises
+------
+ValueError
+    Where shapes, ids or types do not fit.
+
+Examples
+--------
+>>> import numpy as np
+>>> import routesig as rs
+>>> trace = rs.RoutingTrace.from_arrays(np.array([[[0, 3], [1, 2]]]), num_experts=4, id="hand")
+>>> trace.experts.shape
+(1, 2, 2)
+)")
+      .def_property_readonly("experts", of_trace(experts_view),
+                             "uint16 [layers, tokens, top_k], best first; 65535 where unknown. A view.")
+      .def_property_readonly("weights", of_trace(weights_view),
+                             "float32 [layers, tokens, top_k] as the model applied them, or None. A view.")
+      .def_property_readonly("router_logits", of_trace(router_logits_view),
+                             "float32 [layers, tokens, experts], or None. A view.")
+      .def_property_readonly("token_ids", of_trace(token_ids_view), "int32 [tokens], or None. A view.")
+      .def_property_readonly("positions", of_trace(positions_view), "int32 [tokens], 0-based. A view.")
+      .def_property_readonly("token_types", of_trace(token_types_view),
+                             "uint8 [tokens]: 0 prompt, 1 generation. A view.")
+      .def_property_readonly("valid", &valid_rows, "bool [layers, tokens]; False where routing is unknown.")
+      .def_property_readonly(
+          "token_texts",
+          [](const RoutingTrace& t) {
+            const auto& texts = t.columns().token_texts;
+            return texts.empty() ? std::nullopt : std::optional(texts);
+          },
+          "The text of every token, or None.")
+      .def_property_readonly(
+          "prompt_tokens", [](const RoutingTrace& t) { return t.sequence().prompt_tokens; }, "Tokens of the prompt.")
+      .def_property_readonly("id", [](const RoutingTrace& t) { return t.sequence().id; })
+      .def_property_readonly(
+          "task", [](const RoutingTrace& t) { return or_none(t.sequence().task); },
+          "The task, or None where unlabelled.")
+      .def_property_readonly("text", [](const RoutingTrace& t) { return t.sequence().text; })
+      .def_property_readonly(
+          "group", [](const RoutingTrace& t) { return or_none(t.sequence().group); },
+          "Template, source or near-duplicate family, or None.")
+      .def_property_readonly("fields", &fields_of, "Further fields of the prompt.")
+      .def_property_readonly(
+          "nonfinite_rows", [](const RoutingTrace& t) { return t.columns().nonfinite_rows; },
+          "Rows whose router logits were not finite, summed over layers.")
+      .def_property_readonly(
+          "info", [](const RoutingTrace& t) { return t.info(); }, "RoutingInfo: shape and model.")
+      .def("__len__", &RoutingTrace::tokens)
+      .def("__copy__", [](const RoutingTrace& t) { return t; })
+      .def("__deepcopy__", [](const RoutingTrace& t, const py::dict&) { return t; })
+      .def("__eq__", &same_trace, py::is_operator())
+      .def("__repr__",
+           [](const RoutingTrace& t) {
+             const auto& s = t.sequence();
+             return routesig::sentence("RoutingTrace(id=", routesig::shown(s.id),
+                                       s.task.empty() ? "" : ", task=" + routesig::shown(s.task),
+                                       ", layers=", t.layers(), ", tokens=", t.tokens(), ", top_k=", t.top_k(),
+                                       ", experts=", t.info().experts, ")");
+           })
+      .def(py::pickle([](const RoutingTrace& t) { return py::make_tuple(info_state(t.info()), trace_state(t)); },
+                      [](const py::tuple& s) {
+                        return trace_from_state(std::make_shared<const RoutingInfo>(info_from(s[0].cast<py::tuple>())),
+                                                s[1].cast<py::tuple>());
+                      }));
+}
+
+std::size_t checked_index(py::ssize_t i, std::size_t size) {
+  const py::ssize_t at = i < 0 ? i + static_cast<py::ssize_t>(size) : i;
+  if (at < 0 || std::cmp_greater_equal(at, size))
+    throw py::index_error(routesig::sentence("traces: index ", i, " is out of range for ", size, " traces"));
+  return static_cast<std::size_t>(at);
+}
+
+TraceSet slice_of(const TraceSet& set, const py::slice& slice) {
+  std::size_t start = 0, stop = 0, step = 0, length = 0;
+  if (!slice.compute(set.size(), &start, &stop, &step, &length)) throw py::error_already_set();
+  std::vector<RoutingTrace> chosen;
+  for (std::size_t i = 0; i < length; ++i, start += step) chosen.push_back(set[start]);
+  return TraceSet(std::move(chosen), set.run(), set.complete());
+}
+
+void save(const TraceSet& traces, const std::filesystem::path& path) {
+  if (path.extension() != ".jsonl")
+    throw routesig::invalid_argument("traces: expected a file name that ends in .jsonl, got ",
+                                     routesig::shown(path.filename().string()));
+  const py::gil_scoped_release nogil;
+  routesig::save_jsonl(traces, path);
+}
+
+py::tuple set_state(const TraceSet& set) {
+  py::list infos, traces;
+  const RoutingInfo* last = nullptr;  // traces of one run share their RoutingInfo: keep it once
+  for (const RoutingTrace& trace : set) {
+    if (last != &trace.info()) infos.append(info_state(trace.info()));
+    last = &trace.info();
+    traces.append(py::make_tuple(infos.size() - 1, trace_state(trace)));
+  }
+  return py::make_tuple(infos, traces, py::make_tuple(set.run().settings, set.run().prompts, set.run().prompts_sha256),
+                        set.complete());
+}
+
+TraceSet set_from(const py::tuple& state) {
+  std::vector<std::shared_ptr<const RoutingInfo>> infos;
+  for (const py::handle info : state[0])
+    infos.push_back(std::make_shared<const RoutingInfo>(info_from(info.cast<py::tuple>())));
+  std::vector<RoutingTrace> traces;
+  for (const py::handle item : state[1]) {
+    const auto pair = item.cast<py::tuple>();
+    traces.push_back(trace_from_state(infos.at(pair[0].cast<std::size_t>()), pair[1].cast<py::tuple>()));
+  }
+  const auto run = state[2].cast<py::tuple>();
+  return TraceSet(std::move(traces),
+                  {run[0].cast<std::string>(), run[1].cast<std::optional<std::uint64_t>>(), run[2].cast<std::string>()},
+                  state[3].cast<bool>());
+}
+
+void bind_trace_set(py::module_& m) {
+  py::class_<TraceSet>(m, "TraceSet", "Traces of one routing shape; indexed, sliced and iterated like a list.")
+      .def(py::init([](const std::vector<RoutingTrace>& traces) { return TraceSet(traces); }),
+           py::arg("traces") = std::vector<RoutingTrace>())
+      .def("__len__", &TraceSet::size)
+      .def(
+          "__getitem__", [](const TraceSet& set, py::ssize_t i) { return set[checked_index(i, set.size())]; },
+          py::arg("index"))
+      .def("__getitem__", &slice_of, py::arg("index"))
+      .def(
+          "take",
+          [](const TraceSet& set, const std::vector<py::ssize_t>& indices) {
+            std::vector<RoutingTrace> chosen;
+            for (const py::ssize_t i : indices) chosen.push_back(set[checked_index(i, set.size())]);
+            return TraceSet(std::move(chosen), set.run(), set.complete());
+          },
+          py::arg("indices"), "The traces at these indices, in this order.")
+      .def(
+          "__iter__", [](const TraceSet& set) { return py::make_iterator(set.begin(), set.end()); },
+          py::keep_alive<0, 1>())
+      .def(
+          "__eq__",
+          [](const TraceSet& a, const TraceSet& b) {
+            return a.run() == b.run() && std::ranges::equal(a.traces(), b.traces(), same_trace);
+          },
+          py::is_operator())
+      .def_property_readonly(
+          "info", [](const TraceSet& s) { return s.empty() ? std::optional<RoutingInfo>() : s[0].info(); },
+          "RoutingInfo of the first trace, or None.")
+      .def_property_readonly(
+          "ids",
+          [](const TraceSet& s) {
+            std::vector<std::string> out;
+            for (const RoutingTrace& t : s) out.push_back(t.sequence().id);
+            return out;
+          },
+          "The id of every trace.")
+      .def_property_readonly(
+          "tasks",
+          [](const TraceSet& s) {
+            std::vector<OptionalText> out;
+            for (const RoutingTrace& t : s) out.push_back(or_none(t.sequence().task));
+            return out;
+          },
+          "The task of every trace, None where unlabelled.")
+      .def_property_readonly("complete", &TraceSet::complete,
+                             "False where the file ended before its last line and was read with recover=True.")
+      .def_property_readonly(
+          "settings",
+          [](const TraceSet& s) -> std::optional<py::dict> {
+            if (s.run().settings.empty()) return std::nullopt;
+            return py::dict(py::module_::import("json").attr("loads")(s.run().settings));
+          },
+          "Settings of the run as a dict, or None.")
+      .def("save", &save, py::arg("path"), "Write a trace file (.jsonl); it appears whole or not at all.")
+      .def("__repr__",
+           [](const TraceSet& s) {
+             if (s.empty()) return std::string("TraceSet(0 traces)");
+             long long tokens = 0;
+             for (const RoutingTrace& t : s) tokens += t.tokens();
+             return routesig::sentence("TraceSet(", s.size(), " traces, ", tokens, " tokens, ", s[0].layers(),
+                                       " layers x ", s[0].info().experts, " experts x top-", s[0].top_k(),
+                                       s.complete() ? ")" : ", incomplete)");
+           })
+      .def(py::pickle(&set_state, &set_from));
+}
+
+}  // namespace
+
+void bind_trace(py::module_& m) {
+  bind_info(m);
+  bind_routing_trace(m);
+  bind_trace_set(m);
+}

@@ -1,0 +1,253 @@
+"""Models to record: a Hugging Face folder on disk, or the small trained OLMoE that ships with the package."""
+
+import functools
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from routesig import _core
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+TINY = "tiny-olmoe"
+
+
+class Model:
+    """A mixture-of-experts language model, as `load_model` returns it. Token ids in, logits or token ids out.
+
+    Attributes
+    ----------
+    tokenizer : tokenizers.Tokenizer or None
+        None where the folder has no tokenizer.json.
+    config : dict
+        The model's configuration, checked.
+    info : RoutingInfo
+        Its routing shape.
+    path : pathlib.Path
+        The folder it was loaded from.
+    """
+
+    def __init__(self, native: Any, path: Path) -> None:
+        self._native = native
+        self.path = path
+
+    @functools.cached_property
+    def tokenizer(self) -> Any:
+        file = self.path / "tokenizer.json"
+        if not file.is_file():
+            return None
+        try:
+            tokenizers = importlib.import_module("tokenizers")
+        except ImportError:
+            raise ImportError("model.tokenizer needs the package tokenizers: pip install tokenizers") from None
+        try:
+            return tokenizers.Tokenizer.from_file(str(file))
+        except Exception as error:  # the package raises bare Exception
+            raise _core.FormatError(f"{file}: expected a tokenizer, found something else ({error})") from None
+
+    @functools.cached_property
+    def token_texts(self) -> list[str] | None:
+        """The text of every token id, special ones included; None without a tokenizer."""
+        if self.tokenizer is None:
+            return None
+        ids = [[i] for i in range(self.config["vocab_size"])]
+        return list(self.tokenizer.decode_batch(ids, skip_special_tokens=False))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return dict(self._native.config)
+
+    @property
+    def info(self) -> _core.RoutingInfo:
+        info: _core.RoutingInfo = self._native.info
+        return info
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu", "cuda:0", ..."""
+        return str(self._native.device)
+
+    def forward(
+        self, token_ids: Sequence[int] | Sequence[Sequence[int]], *, recorder: _core.RoutingRecorder | None = None
+    ) -> "NDArray[np.float32] | list[NDArray[np.float32]]":
+        """Logits of every token.
+
+        Parameters
+        ----------
+        token_ids : list of int, or list of lists of int
+            One prompt, or a batch of unequal lengths.
+        recorder : TraceRecorder, optional
+            Hears what the routers decide; the logits are the same bits with and without.
+
+        Returns
+        -------
+        float32 [tokens, vocab], or a list of them for a batch.
+
+        Raises
+        ------
+        ValueError
+            On an empty prompt, a token id outside the vocabulary, a prompt longer than the context.
+        """
+        batch, single = _as_batch(token_ids)
+        logits = self._native.forward(batch, recorder=recorder)
+        return logits[0] if single else list(logits)
+
+    def generate(
+        self,
+        token_ids: Sequence[int] | Sequence[Sequence[int]],
+        *,
+        max_new_tokens: int = 32,
+        temperature: float = 0.0,
+        seed: int = 0,
+        ignore_eos: bool = False,
+        recorder: _core.RoutingRecorder | None = None,
+    ) -> list[int] | list[list[int]]:
+        """Continue a prompt, or every prompt of a batch.
+
+        Parameters
+        ----------
+        token_ids : list of int, or list of lists of int
+        max_new_tokens : int
+        temperature : float
+            0: the likeliest token; above: sampled, reproducibly for one `seed` whatever else is in the batch.
+        ignore_eos : bool
+            Go on behind a stop token.
+        recorder : TraceRecorder, optional
+
+        Returns
+        -------
+        The new ids alone, a stop token included: a list, or one list for each prompt.
+
+        Raises
+        ------
+        ValueError
+            As `forward`, and where prompt and new tokens together exceed the context.
+        """
+        batch, single = _as_batch(token_ids)
+        new = self._native.generate(
+            batch,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            seed=seed,
+            ignore_eos=ignore_eos,
+            recorder=recorder,
+        )
+        return list(new[0]) if single else [list(ids) for ids in new]
+
+    def __repr__(self) -> str:
+        i = self.info
+        shape = f"{i.layers} layers x {i.experts} experts x top-{i.top_k}"
+        return f"Model({i.model_name!r}, {shape}, {i.model_dtype}, {self.device})"
+
+
+def load_model(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    backend: str = "auto",
+    random_weights: int | None = None,
+) -> Model:
+    """Load an OLMoE from a Hugging Face folder, or the small trained one that ships with the package.
+
+    Parameters
+    ----------
+    path : path, optional
+        A folder with config.json, *.safetensors and tokenizer.json. Default: the shipped model (no network).
+    device : str
+        "auto", "cpu", "cuda" or "cuda:N".
+    dtype : {"auto", "float32", "bfloat16"}
+        "auto": float32 for the shipped model (stored as bfloat16), else the checkpoint's.
+    backend : {"auto", "torch"}
+        What computes. "torch": LibTorch.
+    random_weights : int, optional
+        The same architecture untrained, drawn from this seed: a control.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ImportError
+        Where PyTorch is missing or of another minor version than the one built against.
+    FormatError
+        Where config.json and the weights disagree or are damaged, before anything is computed.
+
+    References
+    ----------
+    OLMoE: arXiv 2409.02060.
+    """
+    if backend not in ("auto", "torch"):
+        raise ValueError(f"load_model: expected backend to be one of auto, torch, got {backend!r}")
+    native = torch_module()
+    shipped = path is None
+    folder = Path(str(files("routesig").joinpath("data").joinpath(TINY))) if path is None else Path(path)
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing there"
+        raise _core.FormatError(f"{folder}: expected a model folder with config.json and *.safetensors, found {found}")
+    name = folder.resolve().name
+    return Model(
+        native.OlmoeModel.load(
+            folder,
+            device=device,
+            dtype="float32" if shipped and dtype == "auto" else dtype,
+            random_weights=random_weights,
+            name=name if random_weights is None else f"{name}, random weights {random_weights}",
+            sha256=_sha256(sorted(folder.glob("*.safetensors"))) if random_weights is None else "",
+            tokenizer_sha256=_sha256([folder / "tokenizer.json"]),
+        ),
+        folder,
+    )
+
+
+def torch_module() -> Any:
+    """`routesig._torch`, or ImportError with the command that mends what is missing."""
+    if importlib.util.find_spec("routesig._torch") is None:
+        raise ImportError(
+            "this routesig was built without LibTorch, so it cannot run models; from its source folder: "
+            "pip install torch==2.13.0 && pip install --no-build-isolation "
+            "--config-settings=cmake.define.ROUTESIG_TORCH=ON ."
+        )
+    built = importlib.import_module("routesig._built").TORCH
+    try:
+        found = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        raise ImportError(f"running models needs PyTorch {built}: pip install 'torch=={built}.*'") from None
+    if found.split("+")[0].split(".")[:2] != built.split("."):
+        raise ImportError(
+            f"this routesig was built against PyTorch {built}, found {found}: pip install 'torch=={built}.*', "
+            "or build routesig again"
+        )
+    return importlib.import_module("routesig._torch")
+
+
+def _as_batch(token_ids: Any) -> tuple[list[list[int]], bool]:
+    items = token_ids.tolist() if hasattr(token_ids, "tolist") else list(token_ids)
+    single = not items or (not isinstance(items[0], (list, tuple)) and not hasattr(items[0], "tolist"))
+    batch = [items] if single else [row.tolist() if hasattr(row, "tolist") else list(row) for row in items]
+    for row in batch:
+        for token in row:
+            if not isinstance(token, int) or isinstance(token, bool):
+                raise ValueError(f"model: expected token ids as integers, got {token!r}")
+    return batch, single
+
+
+def _sha256(paths: list[Path]) -> str:
+    """Of the files' bytes one behind the other; "" where there are none."""
+    digest = hashlib.sha256()
+    for path in paths:
+        if not path.is_file():
+            return ""
+        with open(path, "rb") as file:
+            while piece := file.read(1 << 22):
+                digest.update(piece)
+    return digest.hexdigest() if paths else ""

@@ -1,0 +1,247 @@
+"""`record`: run prompts through a model and keep every routing decision."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from routesig import _core
+from routesig._chat import render_chat
+from routesig._model import Model
+from routesig._prompts import Prompt, load_prompts
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One prompt, ready to run: its token ids, and where its generated part begins."""
+
+    index: int
+    token_ids: list[int]
+    sequence: dict[str, Any]
+
+
+def record(
+    model: Model,
+    prompts: "Sequence[Prompt | str] | _core.TraceSet | str | os.PathLike[str] | None" = None,
+    *,
+    max_new_tokens: int = 32,
+    batch_size: int | str = "auto",
+    ignore_eos: bool = False,
+    temperature: float = 0.0,
+    seed: int = 0,
+    chat_template: str | None = None,
+    add_special_tokens: bool = True,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    weights: bool = True,
+    router_logits: bool = False,
+    progress: bool | None = None,
+) -> _core.TraceSet:
+    """Run prompts through a model and record every routing decision.
+
+    Parameters
+    ----------
+    model : Model
+    prompts : list of Prompt or str, path, TraceSet, optional
+        Default: the shipped 80. A TraceSet: its token ids are forced through the model and nothing is generated.
+    max_new_tokens : int
+        Tokens to generate for each prompt, at most. The last one is never fed back, so it has no routing.
+    batch_size : int or "auto"
+        Prompts that run together. Not a setting of the recording: expert sets depend on it only where ranks k and
+        k + 1 are less than 1e-5 apart.
+    ignore_eos, temperature, seed
+        As `Model.generate`.
+    chat_template : {None, "model"}
+        "model": wrap every prompt in the model's own chat template.
+    add_special_tokens : bool
+        Let the tokenizer add its special tokens.
+    out : path, optional
+        Stream to this `.jsonl` file while the model runs (`.partial` until it is whole).
+    resume : bool
+        Keep the whole prompts of an earlier, interrupted `out`, and record the others.
+    weights : bool
+        Record the applied weights.
+    router_logits : bool
+        Keep the router's logits, in memory only.
+    progress : bool, optional
+        Show a progress bar on stderr; default: where stderr is a terminal.
+
+    Returns
+    -------
+    TraceSet
+        In the order of `prompts`.
+
+    Raises
+    ------
+    ValueError
+        On an empty prompt or one that does not fit the context, before anything is written.
+
+    References
+    ----------
+    arXiv 2603.11114, section 4.3.
+    """
+    if router_logits and out is not None:
+        raise ValueError("record: router_logits are kept in memory only, so they cannot be combined with out=")
+    if resume and out is None:
+        raise ValueError("record: resume=True needs out=, the file to go on with")
+    if not isinstance(model, Model):
+        raise TypeError(f"record: expected a model from rs.load_model, got {type(model).__name__}")
+    generation = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed, "ignore_eos": ignore_eos}
+    if isinstance(prompts, _core.TraceSet):
+        jobs, settings = _forced(prompts), {"forced_tokens": True}
+    else:
+        jobs = _encoded(model, _as_prompts(prompts), max_new_tokens, chat_template, add_special_tokens)
+        settings = {**generation, "chat_template": chat_template, "add_special_tokens": add_special_tokens}
+    forced = isinstance(prompts, _core.TraceSet)
+    batches = _batches(jobs, batch_size, 0 if forced else max_new_tokens)
+
+    recorder: _core.TraceRecorder | _core.JsonlRecorder
+    if out is None:
+        recorder = _core.TraceRecorder(weights=weights, router_logits=router_logits, vocabulary=model.token_texts)
+        _run(model, batches, recorder, None if forced else generation, progress, len(jobs))
+        return recorder.traces
+    recorder = _core.JsonlRecorder(
+        Path(out),
+        settings=json.dumps(settings, separators=(",", ":"), ensure_ascii=False),
+        prompts=len(jobs),
+        prompts_sha256=_prompts_sha256(jobs),
+        weights=weights,
+        vocabulary=model.token_texts,
+        resume=resume,
+    )
+    kept = set(recorder.kept)
+    remaining = ([job for job in batch if job.sequence["id"] not in kept] for batch in batches)
+    _run(model, remaining, recorder, None if forced else generation, progress, len(jobs), done=len(kept))
+    recorder.close()
+    traces = _core.read_jsonl(Path(out))
+    order = {job.sequence["id"]: job.index for job in jobs}
+    places = [order[trace_id] for trace_id in traces.ids]
+    return traces if places == sorted(places) else traces.take(sorted(range(len(places)), key=places.__getitem__))
+
+
+def _as_prompts(prompts: Any) -> list[Prompt]:
+    if prompts is None or isinstance(prompts, os.PathLike):
+        return load_prompts(prompts)
+    if isinstance(prompts, str):
+        raise TypeError("record: expected a list of prompts, got text; use [text], or rs.load_prompts(path) for a file")
+    width = len(str(len(prompts)))
+    out = [Prompt(f"prompt-{i:0{width}}", None, p) if isinstance(p, str) else p for i, p in enumerate(prompts, 1)]
+    seen: set[str] = set()
+    for prompt in out:
+        if not isinstance(prompt, Prompt):
+            raise TypeError(f"record: expected prompts as rs.Prompt or text, got {type(prompt).__name__}")
+        if prompt.id in seen:
+            raise ValueError(f"record: expected ids that come once, got {prompt.id!r} twice")
+        seen.add(prompt.id)
+    if not out:
+        raise ValueError("record: expected at least one prompt, got none")
+    return out
+
+
+def _encoded(
+    model: Model, prompts: list[Prompt], max_new_tokens: int, chat_template: str | None, add_special_tokens: bool
+) -> list[_Job]:
+    if model.tokenizer is None:
+        raise ValueError(f"record: text prompts need a tokenizer, and {model.path} has no tokenizer.json")
+    if chat_template not in (None, "model"):
+        raise ValueError(f"record: expected chat_template to be None or 'model', got {chat_template!r}")
+    if max_new_tokens < 0:
+        raise ValueError(f"record: expected max_new_tokens of 0 or more, got {max_new_tokens}")
+    texts = [p.text if chat_template is None else render_chat(model.path, p.text) for p in prompts]
+    encodings = model.tokenizer.encode_batch(texts, add_special_tokens=add_special_tokens)
+    context = model.config["max_position_embeddings"]
+    jobs = []
+    for index, (prompt, encoding) in enumerate(zip(prompts, encodings, strict=True)):
+        length = len(encoding.ids)
+        if length == 0:
+            raise ValueError(f"record: prompt {prompt.id!r} is empty: it has no tokens")
+        if length + max_new_tokens > context:
+            raise ValueError(
+                f"record: prompt {prompt.id!r} has {length} tokens, and with {max_new_tokens} new ones exceeds "
+                f"the model's context of {context}"
+            )
+        fields = dict(prompt.fields)
+        if prompt.template is not None:
+            fields["template"] = prompt.template
+        sequence = {
+            "id": prompt.id,
+            "task": prompt.task or "",
+            "text": prompt.text,
+            "group": prompt.group or "",
+            "prompt_tokens": length,
+            "fields": [(key, json.dumps(value, ensure_ascii=False)) for key, value in fields.items()],
+        }
+        jobs.append(_Job(index, encoding.ids, sequence))
+    return jobs
+
+
+def _forced(traces: _core.TraceSet) -> list[_Job]:
+    jobs = []
+    for index, trace in enumerate(traces):
+        if trace.token_ids is None:
+            raise ValueError(f"record: trace {trace.id!r} has no token ids to force")
+        sequence = {
+            "id": trace.id,
+            "task": trace.task or "",
+            "text": trace.text,
+            "group": trace.group or "",
+            "prompt_tokens": trace.prompt_tokens,
+            "fields": [(key, json.dumps(value, ensure_ascii=False)) for key, value in trace.fields.items()],
+        }
+        jobs.append(_Job(index, trace.token_ids.tolist(), sequence))
+    return jobs
+
+
+def _prompts_sha256(jobs: list[_Job]) -> str:
+    """Of what the model will be fed and how it is labelled."""
+    canonical = [[job.sequence[key] for key in ("id", "task", "text", "group")] + [job.token_ids] for job in jobs]
+    return hashlib.sha256(json.dumps(canonical, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+
+
+def _batches(jobs: list[_Job], batch_size: int | str, new_tokens: int) -> Iterator[list[_Job]]:
+    if batch_size == "auto":
+        # Enough rows for a step to be worth its overhead; few enough that the cache stays small and progress shows.
+        longest = max((len(job.token_ids) for job in jobs), default=0) + new_tokens
+        size = max(1, min(32, 8192 // max(longest, 1)))
+    elif isinstance(batch_size, int) and batch_size >= 1:
+        size = batch_size
+    else:
+        raise ValueError(f"record: expected batch_size of 1 or more, or 'auto', got {batch_size!r}")
+    return (jobs[i : i + size] for i in range(0, len(jobs), size))
+
+
+def _run(
+    model: Model,
+    batches: Iterable[list[_Job]],
+    recorder: Any,
+    generation: dict[str, Any] | None,
+    progress: bool | None,
+    total: int,
+    done: int = 0,
+) -> None:
+    from tqdm import tqdm
+
+    native = model._native
+    bar = tqdm(
+        total=total, initial=done, desc="recording", unit="prompt", disable=None if progress is None else not progress
+    )
+    recorder.begin(model.info)
+    try:
+        with bar:
+            for batch in filter(None, batches):
+                ids = [job.token_ids for job in batch]
+                options: dict[str, Any] = {"recorder": recorder, "sequences": [job.sequence for job in batch]}
+                options |= {"first_sequence": batch[0].index, "begun": True}
+                if generation is None:
+                    native.replay(ids, **options)
+                else:
+                    native.generate(ids, streams=[job.index for job in batch], **generation, **options)
+                bar.update(len(batch))
+                recorder.flush()
+    except BaseException:
+        recorder.flush()  # Ctrl-C: what is whole so far can be read and resumed
+        raise
+    recorder.end()

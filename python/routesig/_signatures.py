@@ -1,0 +1,391 @@
+"""Routing signatures: what share of a prompt's routing each expert receives, layer by layer."""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from routesig import _core
+from routesig._files import atomic_write
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, eq=False)
+class Signature:
+    """The signature of one prompt: `values` float64 [layers, experts], each layer summing to 1 (or to 0 if empty)."""
+
+    values: Floats
+    id: str = ""
+    task: str | None = None
+
+    def __repr__(self) -> str:
+        layers, experts = self.values.shape
+        return f"Signature(id={self.id!r}, task={self.task!r}, layers={layers}, experts={experts})"
+
+
+@dataclass(frozen=True, eq=False)
+class SignatureSet:
+    """Signatures of many prompts.
+
+    Attributes
+    ----------
+    values : float64 [prompts, layers, experts]
+        Each layer sums to 1, or to 0 where no token was routed.
+    counts : uint64 [prompts, layers, experts] or None
+        Tokens that chose the expert; None for gate weighting.
+    ids, tasks, groups : list
+        One entry a prompt; None where unknown.
+    num_tokens : uint64 [prompts] or None
+        Tokens that were counted.
+    info : dict
+        "top_k", "tokens", "weighting", "model" and how many rows were unknown or dropped, as far as known.
+    """
+
+    values: Floats
+    counts: Counts | None
+    ids: list[str]
+    tasks: list[str | None]
+    groups: list[str | None]
+    num_tokens: Counts | None
+    info: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_counts(
+        cls,
+        counts: ArrayLike,
+        *,
+        tasks: Sequence[str | None] | None = None,
+        ids: Sequence[str] | None = None,
+        groups: Sequence[str | None] | None = None,
+        num_tokens: ArrayLike | None = None,
+        top_k: int | None = None,
+    ) -> "SignatureSet":
+        """Signatures from expert counts of any engine.
+
+        Parameters
+        ----------
+        counts : array of integers [prompts, layers, experts]
+            How many tokens chose each expert.
+        tasks, ids, groups : sequences of str, optional
+            One entry a prompt.
+        num_tokens : array of integers [prompts], optional
+            Tokens of each prompt; default: the largest layer total over `top_k`, where that is given.
+        top_k : int, optional
+            Experts a token.
+
+        Raises
+        ------
+        ValueError
+            Where shapes or counts do not fit.
+
+        References
+        ----------
+        arXiv 2603.11114, equation 3.
+
+        Examples
+        --------
+        >>> SignatureSet.from_counts([[[3, 1]], [[0, 4]]], tasks=["code", "math"]).values[0].tolist()
+        [[0.75, 0.25]]
+        """
+        whole = _whole_numbers(counts, "counts", 3)
+        prompts, _, experts = whole.shape
+        if top_k is not None and not 1 <= top_k <= max(experts, 1):
+            raise ValueError(f"signatures: expected top_k from 1 to {experts} (the number of experts), got {top_k}")
+        totals = whole.sum(axis=2).max(axis=1, initial=0)
+        tokens: Counts | None = None
+        if num_tokens is not None:
+            tokens = _whole_numbers(num_tokens, "num_tokens", 1)
+            if len(tokens) != prompts:
+                raise ValueError(f"signatures: expected num_tokens for {prompts} prompts, got {len(tokens)}")
+            if top_k is not None and bool((totals > tokens * np.uint64(top_k)).any()):
+                worst = int(np.argmax(totals > tokens * np.uint64(top_k)))
+                raise ValueError(
+                    f"signatures: expected at most {int(tokens[worst]) * top_k} selections a layer "
+                    f"({int(tokens[worst])} tokens x top-{top_k}), got {int(totals[worst])} for prompt {worst}"
+                )
+        elif top_k is not None:
+            tokens = (totals + np.uint64(top_k - 1)) // np.uint64(top_k)
+        names = [f"prompt-{i}" for i in range(prompts)] if ids is None else _column(ids, "ids", prompts)
+        return cls(
+            values=_core.normalized_counts(whole),
+            counts=whole,
+            ids=[str(name) for name in names],
+            tasks=_column(tasks, "tasks", prompts),
+            groups=_column(groups, "groups", prompts),
+            num_tokens=tokens,
+            info={"top_k": top_k, "tokens": "all", "weighting": "count"},
+        )
+
+    @property
+    def layers(self) -> int:
+        """Layers of every signature."""
+        return int(self.values.shape[1])
+
+    @property
+    def experts(self) -> int:
+        """Experts a layer."""
+        return int(self.values.shape[2])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, index: int) -> Signature: ...
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | NDArray[Any]) -> "SignatureSet": ...
+    def __getitem__(self, index: Any) -> "Signature | SignatureSet":
+        """One signature for an integer; a set for a slice, a list of integers or a boolean mask."""
+        if isinstance(index, (int, np.integer)):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"signatures: index {index} is out of range for {len(self)} signatures")
+            return Signature(self.values[index], self.ids[index], self.tasks[index])
+        chosen = np.arange(len(self))[index]
+        return replace(
+            self,
+            values=self.values[chosen],
+            counts=None if self.counts is None else self.counts[chosen],
+            ids=[self.ids[i] for i in chosen],
+            tasks=[self.tasks[i] for i in chosen],
+            groups=[self.groups[i] for i in chosen],
+            num_tokens=None if self.num_tokens is None else self.num_tokens[chosen],
+        )
+
+    def __iter__(self) -> Iterator[Signature]:
+        return (self[i] for i in range(len(self)))
+
+    def select(self, *, tasks: Iterable[str | None] | None = None, ids: Iterable[str] | None = None) -> "SignatureSet":
+        """The signatures of the given tasks and ids, in their present order.
+
+        Raises
+        ------
+        ValueError
+            Where a task or an id does not occur.
+        """
+        keep = np.ones(len(self), dtype=bool)
+        for what, wanted, present in (("task", tasks, self.tasks), ("id", ids, self.ids)):
+            if wanted is None:
+                continue
+            names = {wanted} if isinstance(wanted, str) else set(wanted)
+            for name in names - set(present):
+                raise ValueError(f"signatures: expected {what}s that occur, got {name!r}")
+            keep &= np.array([entry in names for entry in present], dtype=bool)
+        return self[keep]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a `.npz` file (arrays and text, never pickled); it appears whole or not at all."""
+        if not os.fspath(path).endswith(".npz"):
+            raise ValueError(f"signatures: expected a file name that ends in .npz, got {os.fspath(path)!r}")
+        arrays: dict[str, NDArray[Any]] = {"values": self.values}
+        if self.counts is not None:
+            arrays["counts"] = self.counts
+        if self.num_tokens is not None:
+            arrays["num_tokens"] = self.num_tokens
+        for name, column in (("tasks", self.tasks), ("ids", self.ids), ("groups", self.groups)):
+            arrays[name] = np.array(["" if entry is None else entry for entry in column], dtype=np.str_)
+        arrays["info"] = np.array(json.dumps(self.info, sort_keys=True))
+        with atomic_write(path) as file:
+            np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        return (
+            f"SignatureSet({len(self)} prompts, {self.layers} layers x {self.experts} experts, "
+            f"tokens={self.info.get('tokens', 'all')!r}, weighting={self.info.get('weighting', 'count')!r})"
+        )
+
+
+def signatures(
+    traces: _core.TraceSet, *, tokens: str = "all", weighting: str = "count", drop_invalid: bool = False
+) -> SignatureSet:
+    """The routing signature of every trace.
+
+    Parameters
+    ----------
+    traces : TraceSet
+    tokens : {"all", "prompt", "generation"}
+        Which tokens count. "generation": inputs that the model generated itself.
+    weighting : {"count", "gate", "top1"}
+        What a selected expert receives: 1; the weight that was applied; 1 for the best expert of a row alone.
+    drop_invalid : bool
+        Leave impossible rows out, counted in `info`, instead of refusing them.
+
+    Returns
+    -------
+    SignatureSet
+        `values` float64 [prompts, layers, experts].
+
+    Raises
+    ------
+    ValueError
+        On impossible rows, on gate weighting without recorded weights, on top-1 weighting without rank order.
+
+    References
+    ----------
+    arXiv 2603.11114, equation 3.
+    """
+    if not isinstance(traces, _core.TraceSet):
+        traces = _core.TraceSet(list(traces))
+    values, counts, num_tokens, unknown, dropped = _core.signatures(traces, tokens, weighting, drop_invalid)
+    info: dict[str, Any] = {"tokens": tokens, "weighting": weighting}
+    if traces.info is not None:
+        info |= {"top_k": traces.info.top_k, "model": traces.info.model_name or None}
+    info |= {"unknown_rows": unknown, "dropped_rows": dropped}
+    return SignatureSet(values, counts, traces.ids, traces.tasks, [t.group for t in traces], num_tokens, info)
+
+
+def read_signatures(path: str | os.PathLike[str]) -> SignatureSet:
+    """Read a `.npz` file that `SignatureSet.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    SignatureSet
+
+    Raises
+    ------
+    FormatError
+        Where it is not one.
+    """
+    name = os.fspath(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise _core.FormatError(f"{name}: expected a .npz file of signatures, found something else ({error})") from None
+    missing = {"values", "tasks", "ids", "groups", "info"} - set(arrays)
+    if missing:
+        raise _core.FormatError(
+            f"{name}: expected an array {min(missing)!r}, found {', '.join(sorted(arrays)) or 'none'}"
+        )
+    values = arrays["values"]
+    if values.ndim != 3 or values.dtype != np.float64:
+        raise _core.FormatError(
+            f"{name}: expected values float64 [prompts, layers, experts], found {values.dtype} {list(values.shape)}"
+        )
+    for key, shape in {"tasks": 1, "ids": 1, "groups": 1, "num_tokens": 1, "counts": 3}.items():
+        if key in arrays and arrays[key].shape != values.shape[:shape]:
+            raise _core.FormatError(
+                f"{name}: expected {key} of shape {list(values.shape[:shape])}, found {list(arrays[key].shape)}"
+            )
+    for key in ("counts", "num_tokens"):
+        if key in arrays and arrays[key].dtype != np.uint64:
+            raise _core.FormatError(f"{name}: expected {key} as uint64, found {arrays[key].dtype}")
+    return SignatureSet(
+        values=np.ascontiguousarray(values),
+        counts=arrays.get("counts"),
+        ids=[str(entry) for entry in arrays["ids"]],
+        tasks=[str(entry) or None for entry in arrays["tasks"]],
+        groups=[str(entry) or None for entry in arrays["groups"]],
+        num_tokens=arrays.get("num_tokens"),
+        info=json.loads(str(arrays["info"])),
+    )
+
+
+def similarity(
+    a: Signature | SignatureSet,
+    b: Signature | SignatureSet | None = None,
+    *,
+    per_layer: bool = False,
+    metric: str = "cosine",
+) -> Any:
+    """How alike signatures are: the mean over layers of the cosine between their rows.
+
+    Parameters
+    ----------
+    a, b : Signature or SignatureSet
+        One set: every pair of its prompts. Two sets: every prompt of one with every prompt of the other. Two
+        signatures: one number.
+    per_layer : bool
+        One value a layer instead of their mean.
+    metric : {"cosine"}
+        A layer in which a prompt has no tokens counts as 0.
+
+    Returns
+    -------
+    float64 [prompts of a, prompts of b], with a leading axis of layers if `per_layer`; for two signatures a float,
+    or float64 [layers].
+
+    References
+    ----------
+    arXiv 2603.11114, equation 5.
+
+    Examples
+    --------
+    >>> sigs = SignatureSet.from_counts([[[1, 0]], [[1, 1]]])
+    >>> round(similarity(sigs[0], sigs[1]), 4)
+    0.7071
+    """
+    if metric != "cosine":
+        raise ValueError(f"similarity: expected metric to be 'cosine', got {metric!r}")
+    both_single = isinstance(a, Signature) and (b is None or isinstance(b, Signature))
+    out = _core.similarity(_stacked(a), None if b is None else _stacked(b), per_layer=per_layer)
+    if not both_single:
+        return out
+    return out[:, 0, 0] if per_layer else float(out[0, 0])
+
+
+def separation(sigs: SignatureSet | NDArray[Any], tasks: Sequence[str | None] | None = None) -> _core.Separation:
+    """Within-task against across-task similarity, and Cohen's d.
+
+    Parameters
+    ----------
+    sigs : SignatureSet, or a similarity matrix [prompts, prompts]
+    tasks : sequence of str, optional
+        One a prompt, needed for a matrix; None where unlabelled (left out).
+
+    Returns
+    -------
+    Separation
+        `.within` and `.across` with `.mean`, `.sd` (ddof 1) and `.pairs`; `.cohens_d` with the sd pooled by pair
+        counts. What is undefined is None.
+
+    References
+    ----------
+    arXiv 2603.11114, section 5.
+    """
+    if isinstance(sigs, SignatureSet):
+        matrix, labels = similarity(sigs), sigs.tasks if tasks is None else list(tasks)
+    else:
+        matrix = np.ascontiguousarray(sigs, dtype=np.float64)
+        if tasks is None:
+            raise ValueError("separation: expected tasks beside a similarity matrix, got none")
+        labels = list(tasks)
+    number = {task: i for i, task in enumerate(sorted({t for t in labels if t is not None}))}
+    return _core.separation(matrix, [-1 if task is None else number[task] for task in labels])
+
+
+def _stacked(one: Signature | SignatureSet) -> Floats:
+    if not isinstance(one, (Signature, SignatureSet)):
+        raise TypeError(f"similarity: expected a Signature or a SignatureSet, got {type(one).__name__}")
+    return np.ascontiguousarray(one.values if isinstance(one, SignatureSet) else one.values[np.newaxis])
+
+
+def _whole_numbers(values: ArrayLike, what: str, axes: int) -> Counts:
+    array = np.asarray(values)
+    if array.ndim != axes:
+        shape = "[prompts, layers, experts]" if axes == 3 else "[prompts]"
+        raise ValueError(f"signatures: expected {what} {shape}, got {array.ndim} axes")
+    if array.dtype.kind not in "iu" and array.size:
+        rounded = np.rint(array) if array.dtype.kind == "f" else None
+        if rounded is None or not np.array_equal(rounded, array):
+            raise ValueError(f"signatures: expected {what} to be whole numbers, got {array.dtype}")
+    if array.size and array.min() < 0:
+        raise ValueError(f"signatures: expected {what} of 0 or more, got {array.min()}")
+    return np.ascontiguousarray(array, dtype=np.uint64)
+
+
+def _column(values: Sequence[str | None] | None, what: str, prompts: int) -> list[str | None]:
+    if values is None:
+        return [None] * prompts
+    if len(values) != prompts:
+        raise ValueError(f"signatures: expected {what} for {prompts} prompts, got {len(values)}")
+    return [None if value is None else str(value) for value in values]

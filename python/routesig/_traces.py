@@ -1,0 +1,52 @@
+"""Reading traces, whatever file they come in."""
+
+import os
+from pathlib import Path
+
+from routesig import _core
+
+_FORMATS = ("jsonl",)
+
+
+def read_traces(
+    path: str | os.PathLike[str], *, format: str | None = None, recover: bool = False, experts: int | None = None
+) -> _core.TraceSet:
+    """Read a trace file; its format is found from its content.
+
+    Parameters
+    ----------
+    path : path
+        A finished trace file, or an unfinished `.jsonl.partial` with `recover=True`.
+    format : str, optional
+        "jsonl" to insist on that format.
+    recover : bool
+        Read the whole lines of a file that was cut off; a warning gives the counts, and `complete` is then False.
+    experts : int, optional
+        Experts a layer, for files of routing events that do not say; default: the largest id + 1.
+
+    Returns
+    -------
+    TraceSet
+
+    Raises
+    ------
+    FormatError
+        Where the file is not what it claims to be, with the line.
+    OSError
+        Where it cannot be opened.
+
+    References
+    ----------
+    The event form holds the fields of arXiv 2603.11114, section 4.3; docs/formats.md describes both.
+    """
+    if format is not None and format not in _FORMATS:
+        raise ValueError(f"read_traces: expected format to be one of {', '.join(_FORMATS)}, got {format!r}")
+    if format is None:
+        with open(path, "rb") as file:
+            first = file.read(4096)
+        if not _core.looks_like_jsonl_trace(first):
+            found = "an empty file" if not first else f"a file that begins with {first[:24]!r}"
+            raise _core.FormatError(
+                f"{os.fspath(path)}: expected a routesig trace file or routing events, found {found}"
+            )
+    return _core.read_jsonl(Path(path), recover=recover, experts=experts or 0)

@@ -1,0 +1,266 @@
+"""The command line: `routesig demo | record | info`. Results on stdout, progress on stderr; 2 on bad input."""
+
+import json
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import routesig as rs
+
+app = typer.Typer(
+    name="routesig",
+    help="Record which experts a mixture-of-experts model picks, and ask whether routing follows the task.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+NewTokens = Annotated[int, typer.Option(help="Tokens to generate for each prompt, at most.", min=0)]
+
+
+def main() -> None:
+    """Run the command line. Bad input is one line on stderr and exit code 2; `--debug` shows where it came from."""
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    debug = len(arguments) != len(sys.argv) - 1
+    try:
+        app(args=arguments, prog_name="routesig")
+    except (ValueError, TypeError, OSError, ImportError, IndexError, RuntimeError) as error:
+        if debug:
+            raise
+        text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+        print(f"routesig: {text}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"routesig {rs.__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("routesig-demo"),
+    max_new_tokens: NewTokens = 32,
+    as_json: JsonFlag = False,
+) -> None:
+    """Record the shipped model on the shipped prompts and show whether its routing follows the task."""
+    began = time.perf_counter()
+    figures = out / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    traces = rs.record(rs.load_model(), rs.load_prompts(), max_new_tokens=max_new_tokens, out=out / "traces.jsonl")
+    sigs = rs.signatures(traces)
+    found = rs.separation(sigs)
+    sigs.save(out / "signatures.npz")
+    _save_picture(sigs, figures / "similarity.png")
+    summary = _trace_summary(traces) | {
+        "within": {"mean": found.within.mean, "sd": found.within.sd, "pairs": found.within.pairs},
+        "across": {"mean": found.across.mean, "sd": found.across.sd, "pairs": found.across.pairs},
+        "cohens_d": found.cohens_d,
+        "traces": str(out / "traces.jsonl"),
+        "signatures": str(out / "signatures.npz"),
+        "picture": str(figures / "similarity.png"),
+    }
+    if as_json:
+        _print_json(summary)
+        return
+    print(f"model       {summary['model']}: {_shape_text(summary)}")
+    print(f"prompts     {summary['prompts']} ({_tasks_text(summary['tasks'])}), {summary['tokens']} tokens routed")
+    print(f"within      {_moments(found.within)}  pairs of prompts of one task")
+    print(f"across      {_moments(found.across)}  pairs of prompts of different tasks")
+    print(f"Cohen's d   {'undefined' if found.cohens_d is None else f'{found.cohens_d:.2f}'}")
+    print(f"traces      {summary['traces']}")
+    print(f"signatures  {summary['signatures']}")
+    print(f"picture     {summary['picture']}")
+    print(f"done in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+
+
+@app.command()
+def record(
+    prompts: Annotated[Path, typer.Option(help="Prompts: .jsonl, .csv or .txt.")],
+    out: Annotated[Path, typer.Option(help="The trace file to write (.jsonl).")],
+    model: Annotated[str, typer.Option(help="A Hugging Face folder, or 'tiny' for the shipped model.")] = "tiny",
+    max_new_tokens: NewTokens = 32,
+    temperature: Annotated[float, typer.Option(help="0: greedy.", min=0.0)] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of the sampling.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    batch_size: Annotated[int | None, typer.Option(help="Prompts that run together.", min=1)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted recording.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run prompts through a model and write every routing decision to a trace file."""
+    chosen = rs.load_prompts(prompts)
+    loaded = rs.load_model(None if model == "tiny" else model, device=device, dtype=dtype)
+    try:
+        traces = rs.record(
+            loaded,
+            chosen,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            seed=seed,
+            batch_size=batch_size or "auto",
+            out=out,
+            resume=resume,
+        )
+    except KeyboardInterrupt:
+        print(
+            f"routesig: stopped; whole prompts are in {out}.partial, and --resume goes on from there", file=sys.stderr
+        )
+        raise typer.Exit(130) from None
+    summary = _trace_summary(traces) | {"traces": str(out)}
+    if as_json:
+        _print_json(summary)
+    else:
+        _print_trace_summary(summary)
+        print(f"file      {out}")
+
+
+@app.command()
+def info(
+    path: Annotated[
+        Path, typer.Argument(help="A trace file (finished or .partial), a signature file, a model folder, prompts.")
+    ],
+    as_json: JsonFlag = False,
+) -> None:
+    """Say what a file or folder is and what it holds."""
+    if path.is_dir():
+        _info_model(path, as_json)
+        return
+    name = os.fspath(path)
+    if name.endswith(".npz"):
+        sigs = rs.read_signatures(path)
+        summary: dict[str, Any] = {
+            "kind": "signatures",
+            "prompts": len(sigs),
+            "layers": sigs.layers,
+            "experts": sigs.experts,
+        }
+        summary |= {"tasks": _count(sigs.tasks), **{k: v for k, v in sigs.info.items() if v is not None}}
+        _print_json(summary) if as_json else _print_table(summary)
+        return
+    if _is_prompts(path):
+        prompts = rs.load_prompts(path)
+        summary = {"kind": "prompts", "prompts": len(prompts), "tasks": _count([p.task for p in prompts])}
+        _print_json(summary) if as_json else _print_table(summary)
+        return
+    traces = rs.read_traces(path, recover=name.endswith(".partial"))
+    summary = _trace_summary(traces)
+    if as_json:
+        _print_json(summary)
+    else:
+        _print_trace_summary(summary)
+
+
+def _is_prompts(path: Path) -> bool:
+    if path.suffix.lower() in (".csv", ".txt"):
+        return True
+    if path.suffix.lower() != ".jsonl":
+        return False
+    with open(path, "rb") as file:
+        first = file.readline(1 << 20)
+    try:
+        fields = json.loads(first)
+    except ValueError:
+        return False
+    return isinstance(fields, dict) and "text" in fields and "id" in fields and "kind" not in fields
+
+
+def _info_model(path: Path, as_json: bool) -> None:
+    model = rs.load_model(path)
+    shape = model.info
+    summary = {
+        "kind": "model",
+        "model": shape.model_name,
+        "layers": shape.layers,
+        "experts": shape.experts,
+        "top_k": shape.top_k,
+        "dtype": shape.model_dtype,
+        "sha256": shape.model_sha256,
+        "tokenizer": model.tokenizer is not None,
+        "context": model.config["max_position_embeddings"],
+        "vocabulary": model.config["vocab_size"],
+    }
+    _print_json(summary) if as_json else _print_table(summary)
+
+
+def _trace_summary(traces: rs.TraceSet) -> dict[str, Any]:
+    shape = traces.info
+    return {
+        "kind": "traces",
+        "model": shape.model_name if shape else "",
+        "layers": shape.layers if shape else 0,
+        "experts": shape.experts if shape else 0,
+        "top_k": shape.top_k if shape else 0,
+        "prompts": len(traces),
+        "tasks": _count(traces.tasks),
+        "tokens": sum(len(trace) for trace in traces),
+        "nonfinite_rows": sum(trace.nonfinite_rows for trace in traces),
+        "complete": traces.complete,
+    }
+
+
+def _print_trace_summary(summary: dict[str, Any]) -> None:
+    print(f"kind      traces{'' if summary['complete'] else ' (incomplete)'}")
+    print(f"model     {summary['model'] or 'unknown'}")
+    print(f"routing   {_shape_text(summary)}")
+    print(f"prompts   {summary['prompts']} ({_tasks_text(summary['tasks'])})")
+    print(f"tokens    {summary['tokens']}")
+    if summary["nonfinite_rows"]:
+        print(f"warning   {summary['nonfinite_rows']} rows had router logits that were not finite")
+
+
+def _print_table(summary: dict[str, Any]) -> None:
+    for key, value in summary.items():
+        print(f"{key:<14}{_tasks_text(value) if isinstance(value, dict) else value}")
+
+
+def _print_json(summary: dict[str, Any]) -> None:
+    print(json.dumps(summary, ensure_ascii=False))
+
+
+def _count(tasks: list[str | None]) -> dict[str, int]:
+    return dict(Counter("unlabelled" if task is None else task for task in tasks))
+
+
+def _shape_text(summary: dict[str, Any]) -> str:
+    return f"{summary['layers']} layers x {summary['experts']} experts x top-{summary['top_k']}"
+
+
+def _tasks_text(tasks: dict[str, int]) -> str:
+    return ", ".join(f"{n} {task}" for task, n in tasks.items()) or "none"
+
+
+def _moments(moments: Any) -> str:
+    if moments.mean is None:
+        return "undefined          "
+    spread = "          " if moments.sd is None else f" ± {moments.sd:.4f}"
+    return f"{moments.mean:.4f}{spread}  {moments.pairs:>5}"
+
+
+def _save_picture(sigs: rs.SignatureSet, path: Path) -> None:
+    try:
+        import matplotlib
+    except ImportError:
+        raise ImportError("the picture needs matplotlib: pip install matplotlib") from None
+    matplotlib.use("Agg")
+    from routesig._files import atomic_write
+
+    with atomic_write(path) as file:
+        rs.plot.similarity(sigs).figure.savefig(file, format="png", dpi=150, metadata={"Software": None})

@@ -1,0 +1,42 @@
+"""Small traces for tests."""
+
+import numpy as np
+
+import routesig as rs
+
+
+def random_experts(layers: int, tokens: int, experts: int, top_k: int, seed: int) -> np.ndarray:
+    """Distinct ids a row, [layers, tokens, top_k]."""
+    draws = np.random.default_rng(seed).random((layers, tokens, experts))
+    return draws.argsort(axis=-1)[..., :top_k].astype(np.uint16)
+
+
+def random_traces(
+    n: int = 6,
+    layers: int = 3,
+    tokens: int = 10,
+    experts: int = 16,
+    top_k: int = 4,
+    seed: int = 0,
+    weights: bool = True,
+) -> rs.TraceSet:
+    """Traces of tasks "code" and "math" in turn, of unequal length."""
+    out = []
+    for i in range(n):
+        length = tokens + i
+        ids = random_experts(layers, length, experts, top_k, seed + i)
+        random = np.random.default_rng(seed + 1000 + i)
+        out.append(
+            rs.RoutingTrace.from_arrays(
+                ids,
+                num_experts=experts,
+                weights=random.random(ids.shape).astype(np.float32) / top_k if weights else None,
+                token_ids=random.integers(0, 500, length),
+                prompt_tokens=length // 2,
+                id=f"p{i}",
+                task=("code", "math")[i % 2],
+                text=f'text "{i}"\n<b>\u00e9',
+                group=f"g{i % 3}",
+            )
+        )
+    return rs.TraceSet(out)

@@ -1,0 +1,113 @@
+"""The command line, as a user types it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import routesig as rs
+from support import random_traces
+
+
+def routesig(*arguments, code=0):
+    done = subprocess.run(
+        [sys.executable, "-m", "routesig", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    if code == 2:
+        assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def prompts(tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(
+        "".join(json.dumps({"id": f"p{i}", "task": "ab"[i % 2], "text": f"Count to {i}."}) + "\n" for i in range(6))
+    )
+    return path
+
+
+def test_help_and_version():
+    assert "record" in routesig("--help").stdout
+    assert routesig("--version").stdout == f"routesig {rs.__version__}\n"
+
+
+def test_demo_prints_the_separation_and_leaves_a_picture(model, tmp_path):
+    done = routesig("demo", "--out", tmp_path / "d", "--max-new-tokens", 4, "--json")
+    summary = json.loads(done.stdout)
+    assert summary["prompts"] == 80
+    assert summary["within"]["mean"] > summary["across"]["mean"]
+    assert summary["within"]["pairs"] == 760
+    assert summary["across"]["pairs"] == 2400
+    assert (tmp_path / "d/figures/similarity.png").read_bytes().startswith(b"\x89PNG")
+    traces = rs.read_traces(tmp_path / "d/traces.jsonl")
+    assert rs.separation(rs.signatures(traces)).cohens_d == pytest.approx(summary["cohens_d"])
+    assert rs.read_signatures(tmp_path / "d/signatures.npz").ids == traces.ids
+
+
+def test_record_and_info(model, tmp_path, prompts):
+    out = tmp_path / "t.jsonl"
+    done = routesig("record", "--prompts", prompts, "--out", out, "--max-new-tokens", 3, "--json")
+    assert json.loads(done.stdout)["tasks"] == {"a": 3, "b": 3}
+    text = routesig("info", out).stdout
+    assert "16 layers x 64 experts x top-8" in text
+    assert "6 (3 a, 3 b)" in text
+    assert json.loads(routesig("info", out, "--json").stdout)["complete"] is True
+    assert json.loads(routesig("info", prompts, "--json").stdout) == {
+        "kind": "prompts",
+        "prompts": 6,
+        "tasks": {"a": 3, "b": 3},
+    }
+    assert json.loads(routesig("info", model.path, "--json").stdout)["experts"] == 64
+
+
+def test_info_on_signatures(tmp_path):
+    rs.signatures(random_traces()).save(tmp_path / "s.npz")
+    assert json.loads(routesig("info", tmp_path / "s.npz", "--json").stdout)["prompts"] == 6
+
+
+def test_bad_input_is_one_line_and_exit_code_2(model, tmp_path, prompts):
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("{}\n")
+    for arguments in (
+        ["info", tmp_path / "absent.jsonl"],
+        ["info", broken],
+        ["info", tmp_path],
+        ["record", "--prompts", tmp_path / "absent.txt", "--out", tmp_path / "o.jsonl"],
+        ["record", "--prompts", prompts, "--out", tmp_path / "no/such/folder/o.jsonl"],
+        ["record", "--prompts", prompts, "--out", tmp_path / "o.jsonl", "--model", tmp_path],
+        ["record", "--prompts", prompts, "--out", tmp_path / "o.jsonl", "--device", "tpu"],
+        ["record", "--prompts", prompts, "--out", tmp_path / "o.jsonl", "--max-new-tokens", "100000"],
+    ):
+        done = routesig(*arguments, code=2)
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+        assert done.stderr.startswith("routesig: ")
+    assert not list(tmp_path.glob("o.jsonl*"))
+    routesig("record", code=2)
+    debug = subprocess.run(
+        [sys.executable, "-m", "routesig", "--debug", "info", str(broken)], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" in debug.stderr
+
+
+def test_ctrl_c_leaves_a_readable_partial_file(model, tmp_path):
+    prompts = tmp_path / "p.txt"
+    prompts.write_text("Tell a story about a dog.\n" * 400)
+    out = tmp_path / "t.jsonl"
+    command = [sys.executable, "-m", "routesig", "record", "--prompts", prompts, "--out", out, "--batch-size", "2"]
+    process = subprocess.Popen([str(c) for c in command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    partial = tmp_path / "t.jsonl.partial"
+    while process.poll() is None and not (partial.exists() and b"prompt_end" in partial.read_bytes()):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    summary = json.loads(routesig("info", partial, "--json").stdout)
+    assert summary["complete"] is False
+    assert summary["prompts"] >= 1

@@ -1,0 +1,35 @@
+"""Pictures: Axes in, Axes out; never shown."""
+
+import numpy as np
+import pytest
+
+import routesig as rs
+from support import random_traces
+
+matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+matplotlib.use("Agg")
+
+
+def test_similarity_puts_prompts_of_a_task_side_by_side():
+    import matplotlib.pyplot as plt
+
+    sigs = rs.signatures(random_traces())
+    _, ax = plt.subplots()
+    assert rs.plot.similarity(sigs, ax=ax) is ax
+    order = [0, 2, 4, 1, 3, 5]
+    np.testing.assert_array_equal(ax.images[0].get_array(), rs.similarity(sigs)[np.ix_(order, order)])
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["code", "math"]
+    assert ax.get_title() == "Similarity of routing signatures, 6 prompts"
+    plt.close("all")
+
+
+def test_similarity_takes_a_matrix_and_one_prompt():
+    import matplotlib.pyplot as plt
+
+    assert rs.plot.similarity(np.eye(3), ["a", "b", "a"]).images
+    assert rs.plot.similarity(np.eye(1)).images
+    plt.close("all")
+    with pytest.raises(ValueError, match="expected a matrix"):
+        rs.plot.similarity(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="expected tasks for 3 prompts, got 2"):
+        rs.plot.similarity(np.eye(3), ["a", "b"])

@@ -1,0 +1,94 @@
+"""Prompts: the shipped set and files of every kind."""
+
+import json
+from collections import Counter
+
+import pytest
+
+import routesig as rs
+
+
+def test_the_shipped_prompts_are_twenty_a_task():
+    prompts = rs.load_prompts()
+    assert Counter(p.task for p in prompts) == {"code": 20, "math": 20, "story": 20, "factual": 20}
+    assert len({p.id for p in prompts}) == len({p.text for p in prompts}) == 80
+    assert all(p.group for p in prompts)
+
+
+def test_jsonl_keeps_further_fields(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text(
+        '{"id": "a", "task": "x", "text": "t\u00e9", "source": [1, {"b": null}]}\n\n{"id": "b", "text": "u"}\n'
+    )
+    first, second = rs.load_prompts(path)
+    assert (first.task, first.text, first.fields) == ("x", "t\u00e9", {"source": [1, {"b": None}]})
+    assert (second.task, second.group, second.fields) == (None, None, {})
+
+
+def test_csv_and_txt(tmp_path):
+    table = tmp_path / "p.csv"
+    table.write_text('id,task,text,template\na,x,"two\nlines, one cell",t1\nb,,=1+1,\n')
+    first, second = rs.load_prompts(table)
+    assert (first.text, first.template, first.group) == ("two\nlines, one cell", "t1", "t1")
+    assert (second.task, second.text, second.template) == (None, "=1+1", None)
+    lines = tmp_path / "p.txt"
+    lines.write_text("one\n\n two \r\n")
+    assert [(p.id, p.text) for p in rs.load_prompts(lines)] == [("line-1", "one"), ("line-3", " two ")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("p.jsonl", b"", "expected at least one prompt, found none"),
+        ("p.jsonl", b"{", "line 1: expected a JSON object, found broken JSON"),
+        ("p.jsonl", b"[1]", "line 1: expected a JSON object, found list"),
+        ("p.jsonl", b"[" * 100000, "line 1: expected a JSON object, found broken JSON"),
+        ("p.jsonl", b'{"id":"a"}', "line 1: expected a field 'text', found 'id'"),
+        ("p.jsonl", b'{"id":1,"text":"t"}', "expected id to be text, got 1"),
+        ("p.jsonl", b'{"id":"","text":"t"}', "expected an id, got an empty one"),
+        ("p.jsonl", b'{"id":"a","text":"t","task":5}', "expected task to be text, got 5"),
+        ("p.jsonl", b'{"id":"a","id":"b","text":"t"}', "a key comes twice"),
+        ("p.jsonl", b'{"id":"a","text":"t","x":NaN}', "NaN is not JSON"),
+        ("p.jsonl", b'{"id":"a","text":"t"}\n{"id":"a","text":"u"}', "expected ids that come once, found 'a' twice"),
+        ("p.jsonl", b'{"id":"a","text":"\xff"}', "expected UTF-8 text, found a broken character at byte 18"),
+        ("p.csv", b"id,text\na,b,c\n", "line 2: expected 2 columns"),
+        ("p.csv", b"id,text\na\n", "line 2: expected 2 columns"),
+        ("p.csv", b'id,text\na,"b\n', "expected CSV, found a broken row"),
+        ("p.csv", b"name,text\na,b\n", "expected a field 'id'"),
+    ],
+)
+def test_broken_files_are_one_sentence(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(rs.FormatError, match=message):
+        rs.load_prompts(path)
+
+
+def test_other_kinds_of_file_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"expected a \.jsonl, \.csv or \.txt file"):
+        rs.load_prompts(tmp_path / "p.docx")
+    with pytest.raises(FileNotFoundError):
+        rs.load_prompts(tmp_path / "absent.txt")
+
+
+def test_no_shipped_prompt_stands_verbatim_in_the_training_text(repository):
+    """The training script commits a hash of every training instruction."""
+    np = pytest.importorskip("numpy")
+    import sys
+
+    sys.path.insert(0, str(repository / "scripts"))
+    from tiny_olmoe.prompts import instruction_hash
+
+    path = repository / "tests/data/training_instruction_hashes.npy"
+    trained = set(np.load(path, allow_pickle=False).tolist())
+    assert len(trained) > 1000
+    assert not [p.id for p in rs.load_prompts() if instruction_hash(p.text) in trained]
+
+
+def test_prompt_refuses_what_is_not_text():
+    with pytest.raises(ValueError, match="expected text to be text, got 3"):
+        rs.Prompt("a", None, 3)
+    assert rs.Prompt("a", "", "t").task is None
+    assert json.dumps(rs.Prompt("a", "x", "t", level=3).fields) == '{"level": 3}'
+    assert rs.Prompt("a", "x", "t") == rs.Prompt("a", "x", "t")
+    assert len({rs.Prompt("a", "x", "t"), rs.Prompt("a", "x", "t")}) == 1

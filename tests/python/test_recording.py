@@ -1,0 +1,205 @@
+"""record(): what is recorded, streamed, resumed, forced."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import routesig as rs
+
+PROMPTS = [
+    rs.Prompt("a", "code", "Write a function that adds two numbers.", template="t", level=3),
+    rs.Prompt("b", "math", "What is 12 plus 30?"),
+    rs.Prompt("c", None, "Tell a story about a \u00e9lan <b>dog</b>\n\u4e2d\u6587."),
+]
+
+
+def record(model, prompts=PROMPTS, **options):
+    return rs.record(model, prompts, **{"max_new_tokens": 5, "ignore_eos": True, "progress": False, **options})
+
+
+def test_rows_are_the_tokens_that_were_fed(model):
+    traces = record(model)
+    assert traces.ids == ["a", "b", "c"]
+    for trace, prompt in zip(traces, PROMPTS, strict=True):
+        ids = model.tokenizer.encode(prompt.text).ids
+        assert trace.prompt_tokens == len(ids)
+        assert len(trace) == len(ids) + 5 - 1
+        assert trace.token_ids.tolist()[: len(ids)] == ids
+        assert trace.token_types.tolist() == [0] * len(ids) + [1] * 4
+        assert trace.positions.tolist() == list(range(len(trace)))
+        assert trace.experts.shape == (16, len(trace), 8)
+        assert trace.valid.all()
+        assert (np.diff(trace.weights, axis=2) <= 0).all(), "weights fall from the best expert on"
+        assert trace.weights.min() > 0
+        assert trace.weights.sum(axis=2).max() < 1.0, "weights are not renormalised"
+        assert len(trace.token_texts) == len(trace)
+    assert (traces[0].task, traces[0].group, traces[0].fields) == ("code", "t", {"level": 3, "template": "t"})
+    assert (traces[2].task, traces[2].text) == (None, PROMPTS[2].text)
+    assert traces.info.model_name == "tiny-olmoe"
+    assert len(traces.info.model_sha256) == 64
+
+
+def test_generated_rows_are_what_generate_returns(model):
+    new = model.generate(model.tokenizer.encode(PROMPTS[0].text).ids, max_new_tokens=5, ignore_eos=True)
+    trace = record(model)[0]
+    assert trace.token_ids.tolist()[trace.prompt_tokens :] == new[:-1]
+
+
+def test_the_recorder_changes_no_bit_of_the_logits(model):
+    ids = model.tokenizer.encode(PROMPTS[0].text).ids
+    recorder = rs.TraceRecorder(router_logits=True)
+    assert model.forward(ids, recorder=recorder).tobytes() == model.forward(ids).tobytes()
+    trace = recorder.traces[0]
+    assert trace.router_logits.shape == (16, len(ids), 64)
+    # The recorded experts are the eight largest logits, and their weights the softmax over all 64.
+    best = np.argsort(-trace.router_logits, axis=2, kind="stable")[..., :8]
+    assert (best == trace.experts).all()
+    shifted = np.exp(trace.router_logits - trace.router_logits.max(axis=2, keepdims=True))
+    share = np.take_along_axis(shifted / shifted.sum(axis=2, keepdims=True), best, axis=2)
+    np.testing.assert_allclose(trace.weights, share, atol=1e-6)
+
+
+def test_batch_size_changes_experts_only_at_ties(model):
+    one, three = record(model, batch_size=1, router_logits=True), record(model, batch_size=3)
+    for a, b in zip(one, three, strict=True):
+        assert a.token_ids.tolist() == b.token_ids.tolist()
+        ranked = -np.sort(-a.router_logits, axis=2)
+        margin = ranked[..., 7] - ranked[..., 8]
+        differs = (np.sort(a.experts, axis=2) != np.sort(b.experts, axis=2)).any(axis=2)
+        assert not (differs & (margin >= 1e-5)).any()
+
+
+def test_sampling_depends_on_the_seed_and_not_on_the_batch(model):
+    hot = {"temperature": 1.0, "max_new_tokens": 12}
+    first = [t.token_ids.tolist() for t in record(model, **hot, seed=1)]
+    assert first == [t.token_ids.tolist() for t in record(model, **hot, seed=1, batch_size=1)]
+    assert first != [t.token_ids.tolist() for t in record(model, **hot, seed=2)]
+
+
+def test_a_streamed_file_holds_what_memory_holds(model, tmp_path):
+    path = tmp_path / "t.jsonl"
+    streamed = record(model, out=path)
+    assert [p.name for p in tmp_path.iterdir()] == ["t.jsonl"]
+    again = rs.read_traces(path)
+    assert again == streamed
+    for a, b in zip(record(model), again, strict=True):
+        assert a == b
+    assert again.settings == {
+        "max_new_tokens": 5,
+        "temperature": 0.0,
+        "seed": 0,
+        "ignore_eos": True,
+        "chat_template": None,
+        "add_special_tokens": True,
+    }
+    other = tmp_path / "u.jsonl"
+    record(model, out=other)
+    assert other.read_bytes() == path.read_bytes(), "same input, same bytes"
+    streamed.save(tmp_path / "v.jsonl")
+    assert rs.read_traces(tmp_path / "v.jsonl") == streamed
+
+
+def test_forced_tokens_route_as_they_did_when_generated(model, tmp_path):
+    traces = record(model)
+    forced = rs.record(model, traces, out=tmp_path / "f.jsonl", progress=False)
+    for a, b in zip(traces, forced, strict=True):
+        assert a.token_ids.tolist() == b.token_ids.tolist()
+        assert a.token_types.tolist() == b.token_types.tolist()
+        assert (np.sort(a.experts, axis=2) == np.sort(b.experts, axis=2)).mean() > 0.99
+        assert (a.id, a.task, a.group, a.fields) == (b.id, b.task, b.group, b.fields)
+
+
+def test_random_weights_are_the_same_architecture_untrained(model):
+    a, b, c = (rs.load_model(random_weights=seed) for seed in (1, 1, 2))
+    traces = record(model)
+    routes = [rs.record(m, traces, progress=False) for m in (a, b, c)]
+    assert routes[0] == routes[1]
+    assert (routes[0][0].experts != routes[2][0].experts).any()
+    assert (routes[0][0].experts != traces[0].experts).any()
+    assert a.info.layers == model.info.layers
+    assert "random weights 1" in a.info.model_name
+
+
+def test_an_interrupted_recording_is_readable_and_resumes(model, tmp_path):
+    path = tmp_path / "t.jsonl"
+    code = (
+        "import routesig as rs; model, prompts = rs.load_model(), rs.load_prompts()\n"
+        f"rs.record(model, prompts, max_new_tokens=16, batch_size=4, out={str(path)!r}, progress=False)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    partial = tmp_path / "t.jsonl.partial"
+    while process.poll() is None and not (partial.exists() and partial.read_bytes().count(b"prompt_end") >= 8):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    assert partial.exists(), "the run ended before it could be killed"
+    assert not path.exists()
+    with pytest.raises(rs.FormatError, match="recover=True"):
+        rs.read_traces(partial)
+    with pytest.warns(UserWarning, match="recover"):
+        kept = rs.read_traces(partial, recover=True)
+    assert not kept.complete
+    assert 8 <= len(kept) < 80
+
+    with pytest.raises((ValueError, rs.FormatError), match=r"settings\.seed 0 as in the file, got 5"):
+        rs.record(model, rs.load_prompts(), max_new_tokens=16, seed=5, out=path, resume=True, progress=False)
+    with pytest.raises((ValueError, rs.FormatError), match=r"prompts\."):
+        rs.record(model, rs.load_prompts()[:70], max_new_tokens=16, out=path, resume=True, progress=False)
+    resumed = rs.record(
+        model, rs.load_prompts(), max_new_tokens=16, batch_size=4, out=path, resume=True, progress=False
+    )
+    assert not partial.exists()
+    assert resumed.ids == [p.id for p in rs.load_prompts()]
+    whole = rs.record(model, rs.load_prompts(), max_new_tokens=16, batch_size=4, progress=False)
+    assert [t.token_ids.tolist() for t in resumed] == [t.token_ids.tolist() for t in whole]
+    size = os.path.getsize(path)
+    again = rs.record(model, rs.load_prompts(), max_new_tokens=16, out=path, resume=True, progress=False)
+    assert (again.ids, os.path.getsize(path)) == (resumed.ids, size), "a finished file has nothing left to do"
+
+
+@pytest.mark.parametrize(
+    ("prompts", "options", "error", "message"),
+    [
+        ([rs.Prompt("x", None, "")], {}, ValueError, "prompt 'x' is empty"),
+        (
+            [rs.Prompt("x", None, "word " * 5000)],
+            {},
+            ValueError,
+            "prompt 'x' has [0-9]+ tokens, and with 5 new ones exceeds",
+        ),
+        ([], {}, ValueError, "expected at least one prompt"),
+        ([rs.Prompt("x", None, "a"), rs.Prompt("x", None, "b")], {}, ValueError, "'x' twice"),
+        ([3], {}, TypeError, "expected prompts as rs.Prompt or text, got int"),
+        ("one prompt", {}, TypeError, "use .text."),
+        (PROMPTS, {"max_new_tokens": -1}, ValueError, "expected max_new_tokens of 0 or more"),
+        (PROMPTS, {"batch_size": 0}, ValueError, "expected batch_size of 1 or more"),
+        (PROMPTS, {"router_logits": True}, ValueError, "memory only"),
+        (PROMPTS, {"chat_template": "mine"}, ValueError, "expected chat_template to be None or 'model'"),
+        (PROMPTS, {"chat_template": "model"}, ValueError, "needs a chat template"),
+        (PROMPTS, {"temperature": -1.0}, ValueError, "temperature"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(model, tmp_path, prompts, options, error, message):
+    with pytest.raises(error, match=message):
+        record(model, prompts, out=tmp_path / "t.jsonl", **options)
+    assert not (tmp_path / "t.jsonl").exists()
+
+
+def test_plain_text_prompts_get_ids(model):
+    assert record(model, ["Hello there.", "Goodbye."]).ids == ["prompt-1", "prompt-2"]
+
+
+def test_no_new_tokens_records_the_prompt_alone(model):
+    trace = record(model, max_new_tokens=0)[0]
+    assert len(trace) == trace.prompt_tokens
+
+
+def test_another_thing_than_a_model_is_refused():
+    with pytest.raises(TypeError, match=r"expected a model from rs\.load_model, got str"):
+        rs.record("tiny", PROMPTS)

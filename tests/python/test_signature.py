@@ -1,0 +1,182 @@
+"""Signatures from traces and from counts, and their files."""
+
+import io
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+import routesig as rs
+from support import random_traces
+
+
+def by_definition(trace, tokens="all", weighting="count"):
+    """Equation 3, written out: [layers, experts]."""
+    layers, length, top_k = trace.experts.shape
+    sums = np.zeros((layers, trace.info.experts))
+    for t in range(length):
+        if tokens != "all" and (tokens == "prompt") != (trace.token_types[t] == 0):
+            continue
+        for layer in range(layers):
+            for rank in range(top_k):
+                if weighting == "top1" and rank > 0:
+                    continue
+                amount = float(trace.weights[layer, t, rank]) if weighting == "gate" else 1.0
+                sums[layer, trace.experts[layer, t, rank]] += amount
+    return sums / sums.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("tokens", ["all", "prompt", "generation"])
+@pytest.mark.parametrize("weighting", ["count", "gate", "top1"])
+def test_signatures_equal_their_definition(tokens, weighting):
+    traces = random_traces()
+    sigs = rs.signatures(traces, tokens=tokens, weighting=weighting)
+    assert sigs.values.shape == (6, 3, 16)
+    for trace, values in zip(traces, sigs.values, strict=True):
+        np.testing.assert_allclose(values, by_definition(trace, tokens, weighting), atol=1e-15)
+
+
+def test_counts_and_labels_come_along():
+    traces = random_traces()
+    sigs = rs.signatures(traces)
+    assert sigs.counts.dtype == np.uint64
+    assert (sigs.counts.sum(axis=2) == 4 * sigs.num_tokens[:, None]).all()
+    assert (sigs.ids, sigs.tasks) == (traces.ids, traces.tasks)
+    assert sigs.groups == ["g0", "g1", "g2", "g0", "g1", "g2"]
+    assert rs.signatures(traces, weighting="gate").counts is None
+    assert repr(sigs) == "SignatureSet(6 prompts, 3 layers x 16 experts, tokens='all', weighting='count')"
+
+
+def test_options_that_do_not_exist_are_named():
+    with pytest.raises(ValueError, match='expected tokens to be one of all, prompt, generation, got "everything"'):
+        rs.signatures(random_traces(), tokens="everything")
+    with pytest.raises(ValueError, match="expected weighting to be one of count, gate, top1"):
+        rs.signatures(random_traces(), weighting="mass")
+    with pytest.raises(ValueError, match="weights=True"):
+        rs.signatures(random_traces(weights=False), weighting="gate")
+
+
+def test_unknown_rows_are_skipped_and_impossible_ones_refused():
+    experts = np.array([[[0, 1], [-1, -1], [2, 2]]])
+    traces = rs.TraceSet([rs.RoutingTrace.from_arrays(experts, num_experts=4, id="odd")])
+    with pytest.raises(ValueError, match=r'expected 2 distinct experts below 4, got \[2, 2\].*trace "odd"'):
+        rs.signatures(traces)
+    sigs = rs.signatures(traces, drop_invalid=True)
+    assert sigs.values[0, 0].tolist() == [0.5, 0.5, 0, 0]
+    assert (sigs.info["unknown_rows"], sigs.info["dropped_rows"]) == (1, 1)
+
+
+def test_from_counts_by_hand():
+    sigs = rs.SignatureSet.from_counts(
+        [[[3, 1, 0], [2, 2, 0]], [[0, 0, 0], [4, 4, 0]]], tasks=["a", None], ids=["x", "y"], top_k=2
+    )
+    assert sigs.values.tolist() == [[[0.75, 0.25, 0], [0.5, 0.5, 0]], [[0, 0, 0], [0.5, 0.5, 0]]]
+    assert sigs.num_tokens.tolist() == [2, 4]
+    assert (sigs.tasks, sigs.groups) == (["a", None], [None, None])
+
+
+@pytest.mark.parametrize(
+    ("counts", "options", "message"),
+    [
+        ([[1, 2]], {}, r"expected counts \[prompts, layers, experts\], got 2 axes"),
+        ([[[1, -2]]], {}, "expected counts of 0 or more, got -2"),
+        ([[[1, 2.5]]], {}, "whole numbers"),
+        ([[[1, np.nan]]], {}, "whole numbers"),
+        ([[["a", "b"]]], {}, "whole numbers"),
+        ([[[1, 2]]], {"tasks": ["a", "b"]}, "expected tasks for 1 prompts, got 2"),
+        ([[[1, 2]]], {"num_tokens": [1, 2]}, "expected num_tokens for 1 prompts, got 2"),
+        ([[[1, 2]]], {"num_tokens": [1], "top_k": 1}, "expected at most 1 selections a layer"),
+        ([[[1, 2]]], {"top_k": 3}, "expected top_k from 1 to 2"),
+    ],
+)
+def test_counts_that_do_not_fit_are_one_sentence(counts, options, message):
+    with pytest.raises(ValueError, match=message):
+        rs.SignatureSet.from_counts(counts, **options)
+
+
+def test_select_and_index():
+    sigs = rs.signatures(random_traces())
+    code = sigs.select(tasks=["code"])
+    assert code.ids == ["p0", "p2", "p4"]
+    assert (code.values == sigs.values[::2]).all()
+    assert (code.num_tokens == sigs.num_tokens[::2]).all()
+    assert sigs.select(tasks="math", ids=["p1", "p2"]).ids == ["p1"]
+    assert sigs[2].id == "p2"
+    assert (sigs[-1].values == sigs.values[-1]).all()
+    assert sigs[1:3].ids == ["p1", "p2"]
+    assert sigs[[3, 0]].ids == ["p3", "p0"]
+    assert [s.id for s in sigs] == sigs.ids
+    with pytest.raises(ValueError, match="expected tasks that occur, got 'poem'"):
+        sigs.select(tasks=["poem"])
+    with pytest.raises(IndexError, match="index 6 is out of range"):
+        sigs[6]
+
+
+@pytest.mark.parametrize("weighting", ["count", "gate"])
+def test_npz_keeps_everything_and_has_the_same_bytes(tmp_path, weighting):
+    sigs = rs.signatures(random_traces(), weighting=weighting)
+    sigs.save(tmp_path / "a.npz")
+    again = rs.read_signatures(tmp_path / "a.npz")
+    again.save(tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    assert (again.values == sigs.values).all()
+    assert (again.counts is None) == (sigs.counts is None)
+    assert (again.ids, again.tasks, again.groups, again.info) == (sigs.ids, sigs.tasks, sigs.groups, sigs.info)
+    assert [p.name for p in sorted(tmp_path.iterdir())] == ["a.npz", "b.npz"]
+    assert (pickle.loads(pickle.dumps(sigs)).values == sigs.values).all()
+
+
+def test_broken_npz_files_are_one_sentence(tmp_path):
+    sigs = rs.signatures(random_traces())
+    sigs.save(tmp_path / "good.npz")
+    whole = (tmp_path / "good.npz").read_bytes()
+    bad = tmp_path / "bad.npz"
+    for content in (b"", b"text", whole[: len(whole) // 2], zip_of(values=np.zeros(3)), zip_of(other=np.zeros(3))):
+        bad.write_bytes(content)
+        with pytest.raises(rs.FormatError, match=r"bad\.npz: expected"):
+            rs.read_signatures(bad)
+    with pytest.raises(FileNotFoundError):
+        rs.read_signatures(tmp_path / "absent.npz")
+    with pytest.raises(ValueError, match=r"ends in \.npz"):
+        sigs.save(tmp_path / "a.txt")
+
+
+def zip_of(**arrays):
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def test_pickled_objects_in_npz_are_refused(tmp_path):
+    path = tmp_path / "evil.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        buffer = io.BytesIO()
+        np.save(buffer, np.array([print], dtype=object), allow_pickle=True)
+        archive.writestr("values.npy", buffer.getvalue())
+    with pytest.raises(rs.FormatError, match=r"expected a \.npz file of signatures"):
+        rs.read_signatures(path)
+
+
+def test_real_traces_make_signatures(repository):
+    """Real OLMoE decoding: 512 tokens of four kinds, ascending ids (rank order lost)."""
+    path = repository.parent / "shared/realdata/olmoe_decode_traces.npz"
+    if not path.is_file():
+        pytest.skip("the real routing data is not beside this checkout")
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    traces = rs.TraceSet(
+        [
+            rs.RoutingTrace.from_arrays(ids, num_experts=64, axes="tlk", ranked=False, id=name, task=name)
+            for name, ids in arrays.items()
+            if ids.ndim == 3
+        ]
+    )
+    assert traces.info.layers == 16
+    sigs = rs.signatures(traces)
+    for trace, values in zip(traces, sigs.values, strict=True):
+        for layer in range(16):
+            counts = np.bincount(trace.experts[layer].ravel(), minlength=64)
+            np.testing.assert_allclose(values[layer], counts / counts.sum(), atol=1e-15)
+    with pytest.raises(ValueError, match="rank order"):
+        rs.signatures(traces, weighting="top1")

@@ -1,0 +1,116 @@
+"""Similarity and separation, against NumPy and against real counts."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import routesig as rs
+from support import random_traces
+
+
+def cosine(a, b):
+    norm = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(a @ b / norm) if norm > 0 else 0.0
+
+
+def by_definition(a, b):
+    return [[[cosine(x[layer], y[layer]) for y in b] for x in a] for layer in range(a.shape[1])]
+
+
+def test_similarity_equals_its_definition():
+    sigs = rs.signatures(random_traces())
+    layers = np.array(by_definition(sigs.values, sigs.values))
+    np.testing.assert_allclose(rs.similarity(sigs, per_layer=True), layers, atol=1e-14)
+    np.testing.assert_allclose(rs.similarity(sigs), layers.mean(axis=0), atol=1e-14)
+    np.testing.assert_allclose(rs.similarity(sigs[:2], sigs[2:]), layers.mean(axis=0)[:2, 2:], atol=1e-14)
+    np.testing.assert_allclose(rs.similarity(sigs[:2], sigs[2:], per_layer=True), layers[:, :2, 2:], atol=1e-14)
+    value = rs.similarity(sigs[0], sigs[1])
+    assert isinstance(value, float)
+    assert value == pytest.approx(layers[:, 0, 1].mean(), abs=1e-14)
+    np.testing.assert_allclose(rs.similarity(sigs[0], sigs[1], per_layer=True), layers[:, 0, 1], atol=1e-14)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 5), min_size=6, max_size=6), min_size=1, max_size=7))
+def test_similarity_is_symmetric_bounded_and_never_nan(rows):
+    sigs = rs.SignatureSet.from_counts(np.array(rows).reshape(len(rows), 2, 3))
+    matrix = rs.similarity(sigs)
+    assert np.isfinite(matrix).all()
+    assert (matrix == matrix.T).all()
+    assert (matrix >= 0).all()
+    assert (matrix <= 1 + 1e-12).all()
+
+
+def test_threads_do_not_change_a_byte():
+    sigs = rs.signatures(random_traces(40))
+    rs.set_num_threads(1)
+    one = rs.similarity(sigs)
+    rs.set_num_threads(4)
+    four = rs.similarity(sigs)
+    rs.set_num_threads(0)
+    assert one.tobytes() == four.tobytes()
+
+
+def test_what_does_not_fit_is_one_sentence():
+    sigs = rs.signatures(random_traces())
+    with pytest.raises(ValueError, match="expected 3 layers x 16 experts, got 2 x 16"):
+        rs.similarity(sigs, rs.signatures(random_traces(layers=2)))
+    with pytest.raises(ValueError, match="expected metric to be 'cosine', got 'euclid'"):
+        rs.similarity(sigs, metric="euclid")
+    with pytest.raises(TypeError, match="expected a Signature or a SignatureSet, got list"):
+        rs.similarity([1, 2])
+
+
+def test_separation_by_hand():
+    matrix = np.ones((4, 4))
+    for (i, j), value in {(0, 1): 0.9, (2, 3): 0.8, (0, 2): 0.5, (0, 3): 0.4, (1, 2): 0.6, (1, 3): 0.3}.items():
+        matrix[i, j] = matrix[j, i] = value
+    found = rs.separation(matrix, ["a", "a", "b", "b"])
+    assert found.within.mean == pytest.approx(0.85)
+    assert found.across.mean == pytest.approx(0.45)
+    assert found.cohens_d == pytest.approx(3.4112, abs=5e-5)
+    assert (found.within.pairs, found.across.pairs) == (2, 4)
+    assert rs.separation(matrix, ["a", "a", "b", None]).across.pairs == 2
+
+
+def test_separation_equals_numpy_and_names_what_is_absent():
+    sigs = rs.signatures(random_traces(12))
+    found = rs.separation(sigs)
+    matrix = rs.similarity(sigs)
+    upper = np.triu(np.ones_like(matrix, dtype=bool), 1)
+    same = np.equal.outer(sigs.tasks, sigs.tasks)
+    w, a = matrix[upper & same], matrix[upper & ~same]
+    pooled = np.sqrt(((len(w) - 1) * w.var(ddof=1) + (len(a) - 1) * a.var(ddof=1)) / (len(w) + len(a) - 2))
+    assert found.cohens_d == pytest.approx((w.mean() - a.mean()) / pooled, rel=1e-12)
+    assert found.within.sd == pytest.approx(w.std(ddof=1), rel=1e-12)
+    alone = rs.separation(sigs, ["code"] * 12)
+    assert alone.across.mean is None
+    assert alone.cohens_d is None
+    with pytest.raises(ValueError, match="matrix of 11 x 11"):
+        rs.separation(sigs, ["code"] * 11)
+    with pytest.raises(ValueError, match="expected tasks beside a similarity matrix"):
+        rs.separation(matrix)
+
+
+def test_real_counts_give_the_published_cosines(repository):
+    """Cosines of OLMoE-1B-7B-0924's expert counts per domain, computed elsewhere."""
+    path = repository.parent / "shared/realdata/olmoe_domain_counts.json"
+    if not path.is_file():
+        pytest.skip("the real routing data is not beside this checkout")
+    expected = {
+        ("arxiv", "github"): (0.7102, 0.9284, 0.8516),
+        ("book", "c4"): (0.8825, 0.6743, 0.8596),
+        ("book", "github"): (0.6750, 0.2653, 0.2437),
+        ("c4", "github"): (0.7841, 0.4486, 0.3774),
+        ("arxiv", "book"): (0.5522, 0.2913, 0.3171),
+        ("c4", "wikipedia"): (0.7483, 0.6551, 0.4479),
+    }
+    domains = json.loads(path.read_text())["olmoe"]["expert_counts"]
+    names = sorted({name for pair in expected for name in pair})
+    sigs = rs.SignatureSet.from_counts([domains[name] for name in names], ids=names, top_k=8)
+    layers = rs.similarity(sigs, per_layer=True)
+    for (a, b), values in expected.items():
+        np.testing.assert_allclose(layers[:, names.index(a), names.index(b)], values, atol=5e-5, err_msg=f"{a}-{b}")

@@ -1,0 +1,130 @@
+"""RoutingTrace and TraceSet."""
+
+import copy
+import gc
+import pickle
+
+import numpy as np
+import pytest
+
+import routesig as rs
+from support import random_experts, random_traces
+
+
+def one(experts, **options):
+    return rs.RoutingTrace.from_arrays(experts, **{"num_experts": 8, **options})
+
+
+def test_from_arrays_by_hand():
+    trace = one([[[0, 3], [1, 2]], [[7, 6], [5, 4]]], prompt_tokens=1, id="hand", task="code")
+    assert trace.experts.tolist() == [[[0, 3], [1, 2]], [[7, 6], [5, 4]]]
+    assert trace.experts.dtype == np.uint16
+    assert trace.token_types.tolist() == [0, 1]
+    assert trace.positions.tolist() == [0, 1]
+    assert (trace.weights, trace.token_ids, trace.router_logits, trace.token_texts) == (None, None, None, None)
+    assert (trace.id, trace.task, trace.group, trace.fields, len(trace)) == ("hand", "code", None, {}, 2)
+    assert repr(trace) == 'RoutingTrace(id="hand", task="code", layers=2, tokens=2, top_k=2, experts=8)'
+
+
+@pytest.mark.parametrize("axes", ["ltk", "tlk", "ktl", "klt", "lkt", "tkl"])
+def test_axes_are_told_never_guessed(axes):
+    ids = random_experts(2, 5, 8, 3, seed=1)
+    order = ["ltk".index(axis) for axis in axes]
+    weights = np.random.default_rng(0).random(ids.shape).astype(np.float32)
+    trace = one(ids.transpose(order), weights=weights.transpose(order), axes=axes)
+    assert (trace.experts == ids).all()
+    assert (trace.weights == weights).all()
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4"])
+def test_any_integer_type_is_read(dtype):
+    ids = random_experts(2, 5, 8, 3, seed=2)
+    assert (one(ids.astype(dtype)).experts == ids).all()
+
+
+def test_unknown_rows_are_minus_one_or_65535():
+    for unknown in (np.array([[[-1, -1]]]), np.array([[[65535, 65535]]], dtype=np.uint16)):
+        trace = one(unknown)
+        assert trace.experts.tolist() == [[[65535, 65535]]]
+        assert trace.valid.tolist() == [[False]]
+
+
+@pytest.mark.parametrize(
+    ("experts", "options", "message"),
+    [
+        ([[[0, 8]]], {}, r"expected expert ids from 0 to 7 \(-1 where unknown\), got 8 in layer 0, token 0"),
+        ([[[0, -2]]], {}, "got -2"),
+        (np.array([[[2**64 - 1, 0]]], dtype=np.uint64), {}, "got 18446744073709551615"),
+        ([[[0.0, 1.0]]], {}, "expected integer expert ids, got float64"),
+        ([[0, 1]], {}, "expected experts with 3 axes"),
+        ([[[0, 1]]], {"axes": "lt"}, "expected axes to name l, t and k"),
+        ([[[0, 1]]], {"axes": "lltk"}, "expected axes to name l, t and k"),
+        ([[[0, 1]]], {"num_experts": 1}, "expected top_k from 1 to 1"),
+        ([[[0, 1]]], {"num_experts": 0}, "experts, got 0"),
+        (np.zeros((0, 3, 2), int), {}, "expected at least 1 layer, got 0"),
+        ([[[0, 1]]], {"weights": [[[0.5]]]}, "expected weights of the shape of experts"),
+        ([[[0, 1]]], {"token_ids": [1, 2]}, "expected 1 token ids, got 2"),
+        ([[[0, 1]]], {"token_ids": [1.5]}, "expected token ids as integers"),
+        ([[[0, 1]]], {"positions": [-1]}, "expected positions from 0"),
+        ([[[0, 1]]], {"token_ids": [2**31]}, "expected token ids from 0 to 2147483647, got 2147483648"),
+        ([[[0, 1]]], {"prompt_tokens": 2}, "expected prompt_tokens from 0 to 1, got 2"),
+        ([[[0, 1]], [[0]]], {}, "inhomogeneous"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(experts, options, message):
+    with pytest.raises(ValueError, match=message):
+        one(experts, **options)
+
+
+def test_arrays_are_views_that_keep_their_trace_alive():
+    traces = random_traces()
+    first, second = traces[0].experts, traces[0].experts
+    assert np.shares_memory(first, second)
+    expected = first.copy()
+    del traces, second
+    gc.collect()
+    churn = [np.full(expected.shape, 9, np.uint16) for _ in range(100)]
+    assert (first == expected).all()
+    assert len(churn) == 100
+    for array in (first,):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0, 0, 0] = 1
+
+
+def test_an_empty_trace_has_empty_arrays():
+    trace = one(np.zeros((2, 0, 2), np.int64))
+    assert trace.experts.shape == (2, 0, 2)
+    assert trace.token_types.shape == (0,)
+    assert trace.valid.shape == (2, 0)
+
+
+def test_pickle_and_copy_keep_everything():
+    traces = random_traces()
+    for again in (pickle.loads(pickle.dumps(traces)), copy.copy(traces), copy.deepcopy(traces)):
+        assert again == traces
+    trace = pickle.loads(pickle.dumps(traces[1]))
+    assert trace == traces[1]
+    assert (trace.weights == traces[1].weights).all()
+    assert copy.copy(trace) == copy.deepcopy(trace) == trace
+    assert traces[0] != traces[1]
+    assert pickle.loads(pickle.dumps(traces.info)) == traces.info
+
+
+def test_a_set_indexes_slices_and_iterates_like_a_list():
+    traces = random_traces(5)
+    assert len(traces) == 5
+    assert [t.id for t in traces] == traces.ids == ["p0", "p1", "p2", "p3", "p4"]
+    assert traces[-1].id == "p4"
+    assert traces[1:4:2].ids == ["p1", "p3"]
+    assert traces[::-1].ids == traces.ids[::-1]
+    assert traces.take([3, -5]).ids == ["p3", "p0"]
+    assert traces.tasks == ["code", "math", "code", "math", "code"]
+    assert repr(traces) == "TraceSet(5 traces, 60 tokens, 3 layers x 16 experts x top-4)"
+    assert repr(rs.TraceSet()) == "TraceSet(0 traces)"
+    with pytest.raises(IndexError, match="index 5 is out of range for 5 traces"):
+        traces[5]
+
+
+def test_a_set_holds_one_routing_shape():
+    with pytest.raises(ValueError, match="expected 3 layers x 16 experts x top-4, got 2 x 16 x top-4"):
+        rs.TraceSet([random_traces(1)[0], random_traces(1, layers=2)[0]])

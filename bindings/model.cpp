@@ -18,18 +18,21 @@ using routesig::RunOptions;
 using routesig::SequenceInfo;
 using routesig::TokenIds;
 
+// Anything that is an int to Python, NumPy's included; a float is a TypeError.
+std::int32_t token_id_of(const py::handle& item, std::size_t prompt, std::size_t position) {
+  const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(item.ptr()));
+  if (!number) throw py::error_already_set();
+  int overflow = 0;
+  const long long id = PyLong_AsLongLongAndOverflow(number.ptr(), &overflow);
+  if (overflow != 0 || id < std::numeric_limits<std::int32_t>::min() || id > std::numeric_limits<std::int32_t>::max())
+    throw routesig::invalid_argument("token ids: expected 32-bit integers, got ", std::string(py::str(item)), " (prompt ",
+                                     prompt, ", position ", position, ")");
+  return static_cast<std::int32_t>(id);
+}
+
 TokenIds token_ids_of(const py::handle& list, std::size_t prompt) {
   TokenIds ids;
-  for (const py::handle item : list) {
-    const long long id = PyLong_AsLongLong(py::reinterpret_steal<py::object>(PyNumber_Index(item.ptr())).ptr());
-    if (PyErr_Occurred() != nullptr && PyErr_ExceptionMatches(PyExc_OverflowError) == 0) throw py::error_already_set();
-    const bool overflow = PyErr_Occurred() != nullptr;
-    PyErr_Clear();
-    if (overflow || id < std::numeric_limits<std::int32_t>::min() || id > std::numeric_limits<std::int32_t>::max())
-      throw routesig::invalid_argument("token ids: expected 32-bit integers, got ", std::string(py::str(item)),
-                                       " (prompt ", prompt, ", position ", ids.size(), ")");
-    ids.push_back(static_cast<std::int32_t>(id));
-  }
+  for (const py::handle item : list) ids.push_back(token_id_of(item, prompt, ids.size()));
   return ids;
 }
 

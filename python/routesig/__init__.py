@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from routesig import plot
     from routesig._core import (
-        FormatError,
         RoutingInfo,
         RoutingTrace,
         Separation,
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
     from routesig._recording import record
     from routesig._signatures import Signature, SignatureSet, read_signatures, separation, signatures, similarity
     from routesig._traces import read_traces
+
+    class FormatError(ValueError):
+        """A file that cannot be read as what it claims to be. The message begins with the place."""
+
 
 __all__ = [
     "FormatError",

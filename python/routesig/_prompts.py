@@ -62,7 +62,7 @@ class Prompt:
                 raise ValueError(f"prompt {id!r}: expected {name} to be text, got {value!r}")
         if not id:
             raise ValueError("prompt: expected an id, got an empty one")
-        values = {
+        values: dict[str, Any] = {
             "id": id,
             "task": task or None,
             "text": text,
@@ -70,8 +70,8 @@ class Prompt:
             "group": group or template or None,
             "fields": fields,
         }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        for name in values:
+            object.__setattr__(self, name, values[name])
 
 
 def load_prompts(path: str | os.PathLike[str] | None = None) -> list[Prompt]:
@@ -114,7 +114,7 @@ def load_prompts(path: str | os.PathLike[str] | None = None) -> list[Prompt]:
 
 
 def _format_error(message: str) -> Exception:
-    from routesig._core import FormatError
+    from routesig import FormatError
 
     return FormatError(message)
 

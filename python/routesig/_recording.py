@@ -89,9 +89,15 @@ def record(
         raise ValueError("record: resume=True needs out=, the file to go on with")
     if not isinstance(model, Model):
         raise TypeError(f"record: expected a model from rs.load_model, got {type(model).__name__}")
-    generation = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed, "ignore_eos": ignore_eos}
+    generation: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "seed": seed,
+        "ignore_eos": ignore_eos,
+    }
     if isinstance(prompts, _core.TraceSet):
-        jobs, settings = _forced(prompts), {"forced_tokens": True}
+        settings: dict[str, Any] = {"forced_tokens": True}
+        jobs = _forced(prompts)
     else:
         jobs = _encoded(model, _as_prompts(prompts), max_new_tokens, chat_template, add_special_tokens)
         settings = {**generation, "chat_template": chat_template, "add_special_tokens": add_special_tokens}
@@ -119,7 +125,11 @@ def record(
     traces = _core.read_jsonl(Path(out))
     order = {job.sequence["id"]: job.index for job in jobs}
     places = [order[trace_id] for trace_id in traces.ids]
-    return traces if places == sorted(places) else traces.take(sorted(range(len(places)), key=places.__getitem__))
+    return (
+        traces
+        if places == sorted(places)
+        else traces.take([i for _, i in sorted(zip(places, range(len(places)), strict=True))])
+    )
 
 
 def _as_prompts(prompts: Any) -> list[Prompt]:

@@ -191,7 +191,7 @@ class SignatureSet:
             arrays[name] = np.array(["" if entry is None else entry for entry in column], dtype=np.str_)
         arrays["info"] = np.array(json.dumps(self.info, sort_keys=True))
         with atomic_write(path) as file:
-            np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+            np.savez(file, allow_pickle=False, **arrays)
 
     def __repr__(self) -> str:
         return (

@@ -262,5 +262,7 @@ def _save_picture(sigs: rs.SignatureSet, path: Path) -> None:
     matplotlib.use("Agg")
     from routesig._files import atomic_write
 
+    figure = rs.plot.similarity(sigs).get_figure(root=True)
+    assert figure is not None
     with atomic_write(path) as file:
-        rs.plot.similarity(sigs).figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})

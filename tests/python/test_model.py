@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("torch", reason="running a model needs PyTorch")
 pytest.importorskip("routesig._torch", reason="built without LibTorch")
 
-import routesig as rs  # noqa: E402
+import routesig as rs
 
 CONFIG = {
     "model_type": "olmoe",

@@ -8,6 +8,7 @@ import random
 import struct
 
 import pytest
+
 import routesig._core as core
 
 safetensors = pytest.importorskip("safetensors")

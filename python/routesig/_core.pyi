@@ -1,0 +1,419 @@
+"""
+Recording, signatures and statistics of routesig, compiled; use the names of the package `routesig`.
+"""
+from __future__ import annotations
+import collections.abc
+import numpy
+import numpy.typing
+import os
+from routesig import FormatError
+import typing
+__all__: list[str] = ['FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TraceRecorder', 'TraceSet', 'looks_like_jsonl_trace', 'normalized_counts', 'num_threads', 'read_jsonl', 'read_safetensors', 'save_jsonl', 'separation', 'set_num_threads', 'signatures', 'similarity']
+class RoutingInfo:
+    """
+    The routing shape of a model and where it comes from.
+    """
+    __hash__: typing.ClassVar[None] = None
+    def __eq__(self, arg0: RoutingInfo) -> bool:
+        ...
+    def __getstate__(self) -> tuple:
+        ...
+    def __init__(self, *, layers: typing.SupportsInt | typing.SupportsIndex, experts: typing.SupportsInt | typing.SupportsIndex, top_k: typing.SupportsInt | typing.SupportsIndex, model_layers: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], ranked: bool = True, renormalized: bool = False, model_name: str = '', model_sha256: str = '', model_dtype: str = '', tokenizer_sha256: str = '') -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple) -> None:
+        ...
+    @property
+    def experts(self) -> int:
+        """
+        Experts a layer.
+        """
+    @property
+    def layers(self) -> int:
+        """
+        Mixture-of-experts layers.
+        """
+    @property
+    def model_dtype(self) -> str:
+        ...
+    @property
+    def model_layers(self) -> list[int]:
+        """
+        Index of each layer in the whole model; empty means 0, 1, 2, ...
+        """
+    @property
+    def model_name(self) -> str:
+        ...
+    @property
+    def model_sha256(self) -> str:
+        ...
+    @property
+    def ranked(self) -> bool:
+        """
+        The experts of a row are ordered best first.
+        """
+    @property
+    def renormalized(self) -> bool:
+        """
+        The weights of a row are divided by their sum.
+        """
+    @property
+    def tokenizer_sha256(self) -> str:
+        ...
+    @property
+    def top_k(self) -> int:
+        """
+        Experts a token.
+        """
+class RoutingTrace:
+    """
+    The routing of one prompt. Immutable; arrays are views that keep it alive.
+    
+    A token is there if it was fed to the model: the last sampled token never is.
+    """
+    __hash__: typing.ClassVar[None] = None
+    @staticmethod
+    def from_arrays(experts: typing.Any, *, num_experts: typing.SupportsInt | typing.SupportsIndex, weights: typing.Any = None, token_ids: typing.Any = None, positions: typing.Any = None, prompt_tokens: typing.SupportsInt | typing.SupportsIndex | None = None, id: str = '', task: str | None = None, text: str = '', group: str | None = None, axes: str = 'ltk', ranked: bool = True) -> RoutingTrace:
+        """
+        A trace from expert ids of any engine.
+        
+        Parameters
+        ----------
+        experts : array of integers [layers, tokens, top_k]
+            Best first. -1 or 65535 where no routing is known; any other id outside [0, num_experts) is refused.
+        num_experts : int
+            Experts a layer.
+        weights : array of floats, optional
+            Applied weights, same axes as `experts`.
+        token_ids, positions : array of integers [tokens], optional
+            Token ids; positions (default 0, 1, 2, ...).
+        prompt_tokens : int, optional
+            How many of the tokens are the prompt's (default all); the others count as generated.
+        axes : str
+            The order of the axes of `experts` and `weights`: a permutation of "l" (layers), "t" (tokens), "k" (top_k).
+        ranked : bool
+            False where the order of a row's experts says nothing.
+        
+        Raises
+        ------
+        ValueError
+            Where shapes, ids or types do not fit.
+        
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import routesig as rs
+        >>> trace = rs.RoutingTrace.from_arrays(np.array([[[0, 3], [1, 2]]]), num_experts=4, id="hand")
+        >>> trace.experts.shape
+        (1, 2, 2)
+        """
+    def __copy__(self) -> RoutingTrace:
+        ...
+    def __deepcopy__(self, arg0: dict) -> RoutingTrace:
+        ...
+    def __eq__(self, arg0: RoutingTrace) -> bool:
+        ...
+    def __getstate__(self) -> tuple[tuple, tuple]:
+        ...
+    def __len__(self) -> int:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple) -> None:
+        ...
+    @property
+    def experts(self) -> numpy.typing.NDArray[numpy.uint16]:
+        """
+        uint16 [layers, tokens, top_k], best first; 65535 where unknown. A view.
+        """
+    @property
+    def fields(self) -> dict[str, typing.Any]:
+        """
+        Further fields of the prompt.
+        """
+    @property
+    def group(self) -> str | None:
+        """
+        Template, source or near-duplicate family, or None.
+        """
+    @property
+    def id(self) -> str:
+        ...
+    @property
+    def info(self) -> RoutingInfo:
+        """
+        RoutingInfo: shape and model.
+        """
+    @property
+    def nonfinite_rows(self) -> int:
+        """
+        Rows whose router logits were not finite, summed over layers.
+        """
+    @property
+    def positions(self) -> numpy.typing.NDArray[numpy.int32]:
+        """
+        int32 [tokens], 0-based. A view.
+        """
+    @property
+    def prompt_tokens(self) -> int:
+        """
+        Tokens of the prompt.
+        """
+    @property
+    def router_logits(self) -> numpy.typing.NDArray[numpy.float32] | None:
+        """
+        float32 [layers, tokens, experts], or None. A view.
+        """
+    @property
+    def task(self) -> str | None:
+        """
+        The task, or None where unlabelled.
+        """
+    @property
+    def text(self) -> str:
+        ...
+    @property
+    def token_ids(self) -> numpy.typing.NDArray[numpy.int32] | None:
+        """
+        int32 [tokens], or None. A view.
+        """
+    @property
+    def token_texts(self) -> list[str] | None:
+        """
+        The text of every token, or None.
+        """
+    @property
+    def token_types(self) -> numpy.typing.NDArray[numpy.uint8]:
+        """
+        uint8 [tokens]: 0 prompt, 1 generation. A view.
+        """
+    @property
+    def valid(self) -> numpy.typing.NDArray[numpy.bool]:
+        """
+        bool [layers, tokens]; False where routing is unknown.
+        """
+    @property
+    def weights(self) -> numpy.typing.NDArray[numpy.float32] | None:
+        """
+        float32 [layers, tokens, top_k] as the model applied them, or None. A view.
+        """
+class TraceSet:
+    """
+    Traces of one routing shape; indexed, sliced and iterated like a list.
+    """
+    __hash__: typing.ClassVar[None] = None
+    def __eq__(self, arg0: TraceSet) -> bool:
+        ...
+    @typing.overload
+    def __getitem__(self, index: typing.SupportsInt | typing.SupportsIndex) -> RoutingTrace:
+        ...
+    @typing.overload
+    def __getitem__(self, index: slice) -> TraceSet:
+        ...
+    def __getstate__(self) -> tuple:
+        ...
+    def __init__(self, traces: collections.abc.Sequence[RoutingTrace] = []) -> None:
+        ...
+    def __iter__(self) -> collections.abc.Iterator[RoutingTrace]:
+        ...
+    def __len__(self) -> int:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple) -> None:
+        ...
+    def save(self, path: os.PathLike | str | bytes) -> None:
+        """
+        Write a trace file (.jsonl); it appears whole or not at all.
+        """
+    def take(self, indices: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> TraceSet:
+        """
+        The traces at these indices, in this order.
+        """
+    @property
+    def complete(self) -> bool:
+        """
+        False where the file ended before its last line and was read with recover=True.
+        """
+    @property
+    def ids(self) -> list[str]:
+        """
+        The id of every trace.
+        """
+    @property
+    def info(self) -> RoutingInfo | None:
+        """
+        RoutingInfo of the first trace, or None.
+        """
+    @property
+    def settings(self) -> dict | None:
+        """
+        Settings of the run as a dict, or None.
+        """
+    @property
+    def tasks(self) -> list[str | None]:
+        """
+        The task of every trace, None where unlabelled.
+        """
+class RoutingRecorder:
+    """
+    What a model tells its routing to; see TraceRecorder and JsonlRecorder.
+    """
+    def begin(self, info: RoutingInfo) -> None:
+        """
+        Opens a run; models do this themselves unless told that it has begun.
+        """
+    def end(self) -> None:
+        """
+        Ends a run.
+        """
+class TraceRecorder(RoutingRecorder):
+    """
+    Keeps whole traces in memory.
+    
+    Parameters
+    ----------
+    weights : bool
+        Record the weights that the model applied.
+    router_logits : bool
+        Record the router's logits of every expert.
+    vocabulary : list of str, optional
+        The text of every token id, for `RoutingTrace.token_texts`.
+    
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> recorder = rs.TraceRecorder()
+    >>> len(recorder.traces)
+    0
+    """
+    def __init__(self, *, weights: bool = True, router_logits: bool = False, vocabulary: collections.abc.Sequence[str] | None = None) -> None:
+        ...
+    def flush(self) -> None:
+        """
+        Nothing: the traces are in memory.
+        """
+    @property
+    def traces(self) -> TraceSet:
+        """
+        TraceSet of the finished runs.
+        """
+class JsonlRecorder(RoutingRecorder):
+    """
+    Streams traces to PATH.partial; `close` makes it PATH. With resume, whole prompts of an earlier run are kept.
+    """
+    def __init__(self, path: os.PathLike | str | bytes, *, settings: str = '', prompts: typing.SupportsInt | typing.SupportsIndex | None = None, prompts_sha256: str = '', weights: bool = True, vocabulary: collections.abc.Sequence[str] | None = None, resume: bool = False) -> None:
+        ...
+    def close(self) -> None:
+        """
+        Writes the last line, syncs, renames to the final name.
+        """
+    def flush(self) -> None:
+        """
+        What was recorded so far survives the end of the process.
+        """
+    def sync(self) -> None:
+        """
+        What was recorded so far survives a power cut.
+        """
+    @property
+    def kept(self) -> list[str]:
+        """
+        Ids of the whole prompts that resume found.
+        """
+class PairMoments:
+    """
+    Mean and standard deviation (ddof 1) over pairs of prompts; None where undefined.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def mean(self) -> float | None:
+        """
+        Mean similarity, or None without a pair.
+        """
+    @property
+    def pairs(self) -> int:
+        """
+        Number of pairs.
+        """
+    @property
+    def sd(self) -> float | None:
+        """
+        Standard deviation (ddof 1), or None with fewer than two pairs.
+        """
+class Separation:
+    """
+    Within-task against across-task similarity.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def across(self) -> PairMoments:
+        """
+        Pairs of prompts of different tasks.
+        """
+    @property
+    def cohens_d(self) -> float | None:
+        """
+        (within - across) / pooled sd, or None where undefined.
+        """
+    @property
+    def within(self) -> PairMoments:
+        """
+        Pairs of different prompts of one task.
+        """
+def looks_like_jsonl_trace(first_bytes: bytes) -> bool:
+    ...
+def normalized_counts(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64]) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Counts [prompts, layers, experts] divided by their layer totals; an empty layer stays zero.
+    """
+def num_threads() -> int:
+    """
+    Number of threads that loops use: `set_num_threads`, else ROUTESIG_NUM_THREADS, else the processors available.
+    """
+def read_jsonl(path: os.PathLike | str | bytes, *, recover: bool = False, experts: typing.SupportsInt | typing.SupportsIndex = 0) -> TraceSet:
+    ...
+def read_safetensors(path: os.PathLike | str | bytes) -> dict:
+    """
+    Read a safetensors file, an index, or a model folder into memory.
+    
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A ``.safetensors`` file, a ``.safetensors.index.json``, or a folder that holds one of ``model.safetensors`` and
+        ``model.safetensors.index.json``.
+    
+    Returns
+    -------
+    dict of str to tuple
+        For each tensor its dtype as the file writes it (``"BF16"``), its shape, and its bytes (little-endian, row-major).
+    
+    Raises
+    ------
+    routesig.FormatError
+        Where the file breaks a rule of the format; the sentence names the file, the place and the rule.
+    OSError
+        Where a file cannot be opened.
+    """
+def save_jsonl(traces: TraceSet, path: os.PathLike | str | bytes) -> None:
+    ...
+def separation(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> Separation:
+    """
+    Separation of a similarity matrix [n, n] under integer tasks [n]; a negative task is unlabelled.
+    """
+def set_num_threads(count: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Set the number of threads; 0 goes back to the default. Results do not depend on it.
+    """
+def signatures(traces: TraceSet, tokens: str = 'all', weighting: str = 'count', drop_invalid: bool = False) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.uint64] | None, numpy.typing.NDArray[numpy.uint64], int, int]:
+    """
+    (values, counts or None, num_tokens, unknown_rows, dropped_rows) of a TraceSet.
+    """
+def similarity(a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None = None, *, per_layer: bool = False) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Mean layer-wise cosine of signatures [prompts, layers, experts] (float64, C order).
+    """
+__version__: str = '0.1.0'

@@ -1,0 +1,41 @@
+// The router of one layer: logits -> the top k experts and their weights, by the rule of topk.hpp.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "experts.hpp"
+#include "routesig/recorder.hpp"
+
+namespace routesig::olmoe {
+
+// `top_k` of topk.hpp and its non-finite flag for every row of `logits` [rows, experts], without an allocation a row.
+void select_experts(std::span<const float> logits, std::size_t experts, std::size_t top_k, std::span<ExpertId> ids,
+                    std::span<std::uint8_t> nonfinite);
+
+// Routes the rows of one forward step, layer after layer, and tells the recorder. Keeps its buffers between layers.
+class Router {
+ public:
+  Router(std::int64_t top_k, bool renormalize, RoutingRecorder* recorder)
+      : top_k_(top_k), renormalize_(renormalize), recorder_(recorder) {
+    if (recorder_ != nullptr) needs_ = recorder_->needs();
+  }
+
+  // states [rows, D], router_weight [E, D]. The result's `experts` hold until the next call.
+  [[nodiscard]] Routing route(int layer, const at::Tensor& states, const at::Tensor& router_weight);
+
+ private:
+  void record(int layer, const at::Tensor& host_logits, const at::Tensor& weights) const;
+
+  std::int64_t top_k_;
+  bool renormalize_;
+  RoutingRecorder* recorder_;  // may be null
+  RoutingNeeds needs_;
+  std::vector<ExpertId> experts_;        // [rows, top_k]
+  std::vector<std::uint8_t> nonfinite_;  // [rows]
+};
+
+}  // namespace routesig::olmoe

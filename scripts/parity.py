@@ -49,9 +49,18 @@ CASES = [
         "grouped",
         "2 layers, 8 experts, top-2; 4 heads on 2 key/value heads, renormalised weights, clipped q, k, v, tied head",
         {
-            "vocab_size": 97, "hidden_size": 32, "intermediate_size": 8, "num_hidden_layers": 2,
-            "num_attention_heads": 4, "num_key_value_heads": 2, "num_experts": 8, "num_experts_per_tok": 2,
-            "norm_topk_prob": True, "clip_qkv": 0.7, "tie_word_embeddings": True, "max_position_embeddings": 128,
+            "vocab_size": 97,
+            "hidden_size": 32,
+            "intermediate_size": 8,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "num_experts": 8,
+            "num_experts_per_tok": 2,
+            "norm_topk_prob": True,
+            "clip_qkv": 0.7,
+            "tie_word_embeddings": True,
+            "max_position_embeddings": 128,
             "initializer_range": 0.1,
         },
     ),
@@ -59,8 +68,14 @@ CASES = [
         "deep",
         "16 layers, 64 experts, top-8, width 96: the routing shape of OLMoE-1B-7B",
         {
-            "vocab_size": 512, "hidden_size": 96, "intermediate_size": 8, "num_hidden_layers": 16,
-            "num_attention_heads": 6, "num_experts": 64, "num_experts_per_tok": 8, "max_position_embeddings": 128,
+            "vocab_size": 512,
+            "hidden_size": 96,
+            "intermediate_size": 8,
+            "num_hidden_layers": 16,
+            "num_attention_heads": 6,
+            "num_experts": 64,
+            "num_experts_per_tok": 8,
+            "max_position_embeddings": 128,
             "initializer_range": 0.1,
         },
     ),
@@ -68,8 +83,14 @@ CASES = [
         "middle",
         "4 layers, 64 experts, top-8, width 256, expert width 64",
         {
-            "vocab_size": 512, "hidden_size": 256, "intermediate_size": 64, "num_hidden_layers": 4,
-            "num_attention_heads": 4, "num_experts": 64, "num_experts_per_tok": 8, "max_position_embeddings": 128,
+            "vocab_size": 512,
+            "hidden_size": 256,
+            "intermediate_size": 64,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "num_experts": 64,
+            "num_experts_per_tok": 8,
+            "max_position_embeddings": 128,
             "initializer_range": 0.05,
         },
     ),
@@ -77,8 +98,14 @@ CASES = [
         "full width",
         "1 layer of OLMoE-1B-7B's width: 2048, 16 heads, 64 experts of width 1024, top-8; vocabulary cut to 512",
         {
-            "vocab_size": 512, "hidden_size": 2048, "intermediate_size": 1024, "num_hidden_layers": 1,
-            "num_attention_heads": 16, "num_experts": 64, "num_experts_per_tok": 8, "max_position_embeddings": 128,
+            "vocab_size": 512,
+            "hidden_size": 2048,
+            "intermediate_size": 1024,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 16,
+            "num_experts": 64,
+            "num_experts_per_tok": 8,
+            "max_position_embeddings": 128,
         },
         lengths=(1, 9, 30),
         new_tokens=6,
@@ -278,17 +305,18 @@ Written by `python scripts/parity.py`; `tests/python/test_parity.py` measures th
 |---|---|
 {cases}
 
-Weights are random but for the shipped model. *Rows* are routing decisions, tokens times layers. Decoding gives ids, not
-logits, so there the router's logits are compared, over prompt and generated tokens, and the ids: *ids* counts those that
-are not Hugging Face's choice; rows behind such an id have another past and are left out.
+Weights are random but for the shipped model. *Rows* are routing decisions, tokens times layers; *near ties* are rows whose
+margin is below {margin:g}, *other sets* rows with other experts, *outside the margin* those of them that are no near tie.
+Decoding gives ids, not logits, so there the router's logits are compared, over prompt and generated tokens, and the ids:
+*ids* counts those that are not Hugging Face's choice; rows behind such an id have another past and are left out.
 """
 
 
 def table(rows: list[Row], dtype: str) -> str:
     lines = [
         f"## {dtype}\n",
-        "| model | run | max \\|Δ logit\\| | max \\|Δ router logit\\| | rows | near ties | other sets | outside the margin | "
-        "agreement | lowest layer | ids |",
+        "| model | run | max \\|Δ logit\\| | max \\|Δ router logit\\| | rows | near ties | other sets | "
+        "outside the margin | agreement | lowest layer | ids |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in (r for r in rows if r.dtype == dtype):

@@ -33,7 +33,7 @@ template <typename... Parts>
 
 /// `text` in double quotes, shortened to `limit` bytes and stripped of control characters: safe inside a message.
 [[nodiscard]] inline std::string shown(std::string_view text, std::size_t limit = 60) {
-  std::string out = "\"";
+  std::string out(1, '"');
   const bool cut = text.size() > limit;
   if (cut) {
     text = text.substr(0, limit);
@@ -45,7 +45,9 @@ template <typename... Parts>
     const auto byte = static_cast<unsigned char>(c);
     out += (byte < 0x20U || byte == 0x7FU) ? '?' : c;
   }
-  return out + (cut ? "...\"" : "\"");
+  if (cut) out.append("...");
+  out.push_back('"');
+  return out;
 }
 
 /// Where in a file something is wrong. Lines count from 1, bytes from 0.

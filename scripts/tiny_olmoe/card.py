@@ -163,7 +163,8 @@ CV is the standard deviation over the mean of the {shape.experts} selection coun
 ## The shipped prompts
 The {overlap[1]} prompts of `prompts.jsonl` were written and frozen before training. None is word for word a training
 instruction (the training script refuses to start otherwise), and {overlap[0]} of {overlap[1]} share their first three
-words with one.
+words with one. While the recipe was being set up, their routing was looked at on intermediate checkpoints; no prompt was
+changed for it.
 
 ## Licence
 The weights derive from the texts above: Python's source (PSF licence), Jane Austen's novels (public domain) and

@@ -75,7 +75,7 @@ def test_a_truncated_weights_file_is_refused_before_anything_is_computed(model, 
     bare = rs.load_model(folder)
     assert bare.tokenizer is None
     assert bare.generate([1, 2, 3], max_new_tokens=1)
-    with pytest.raises(ValueError, match="needs a tokenizer"):
+    with pytest.raises(ValueError, match="need a tokenizer"):
         rs.record(bare, ["text"])
 
 
@@ -87,8 +87,8 @@ def test_batches_and_single_prompts(model):
     assert second.shape[0] == 2
     assert isinstance(model.generate([1, 2, 3], max_new_tokens=2, ignore_eos=True), list)
     for bad, message in (
-        ([], "empty"),
-        ([[1], []], "empty"),
+        ([], "at least 1 token id"),
+        ([[1], []], "at least 1 token id in prompt 1"),
         ([model.config["vocab_size"]], "token id"),
         ([-1], "token id"),
         ([1.5], "integers"),

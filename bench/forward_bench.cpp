@@ -1,7 +1,7 @@
 // The model on random weights: prefill of packed prompts, prompts one by one, decoding in a batch, and what recording
 // adds. Shape "tiny" is the shipped model's; "quarter" has a quarter of OLMoE-1B-7B's width and two layers.
-//   cmake -S . -B build/bench -DROUTESIG_BUILD_BENCH=ON -DROUTESIG_TORCH=ON && cmake --build build/bench --target forward_bench
-//   build/bench/bench/forward_bench --benchmark_enable_random_interleaving=true --benchmark_repetitions=5
+//   cmake -S . -B build/bench -DROUTESIG_BUILD_BENCH=ON -DROUTESIG_TORCH=ON && cmake --build build/bench --target
+//   forward_bench build/bench/bench/forward_bench --benchmark_enable_random_interleaving=true --benchmark_repetitions=5
 #include <benchmark/benchmark.h>
 
 #include <filesystem>
@@ -52,7 +52,8 @@ std::vector<TokenIds> prompts(std::size_t count, std::size_t tokens) {
 }
 
 void count_tokens(benchmark::State& state, std::size_t a_round) {
-  state.counters["tokens/s"] = benchmark::Counter(static_cast<double>(a_round), benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["tokens/s"] =
+      benchmark::Counter(static_cast<double>(a_round), benchmark::Counter::kIsIterationInvariantRate);
 }
 
 void prefill_packed(benchmark::State& state, const std::string& name) {

@@ -45,7 +45,8 @@ TraceSet make_traces(bool weights) {
           c.weights.push_back(0.3F * static_cast<float>(random.uniform()) / static_cast<float>(i + 1));
       }
     }
-    traces.emplace_back(info, SequenceInfo{.id = sentence("code-", p), .task = "code", .prompt_tokens = 15}, std::move(c));
+    traces.emplace_back(info, SequenceInfo{.id = sentence("code-", p), .task = "code", .prompt_tokens = 15},
+                        std::move(c));
   }
   return TraceSet(std::move(traces));
 }
@@ -55,7 +56,9 @@ const TraceSet& traces(bool weights) {
   return weights ? with : without;
 }
 
-std::filesystem::path scratch() { return std::filesystem::temp_directory_path() / sentence("routesig-bench-", ::getpid(), ".jsonl"); }
+std::filesystem::path scratch() {
+  return std::filesystem::temp_directory_path() / sentence("routesig-bench-", ::getpid(), ".jsonl");
+}
 
 /// The bytes of the file, made once.
 const std::string& file_bytes(bool weights) {
@@ -81,7 +84,10 @@ void record(RoutingRecorder& recorder, const TraceSet& set, bool weights) {
     const TraceColumns& c = trace.columns();
     for (std::size_t t = 0; t < c.positions.size(); ++t) {
       const std::int32_t sequence = s;
-      recorder.step({.sequence = {&sequence, 1}, .position = {&c.positions[t], 1}, .token = {&c.token_ids[t], 1}, .type = {&c.types[t], 1}});
+      recorder.step({.sequence = {&sequence, 1},
+                     .position = {&c.positions[t], 1},
+                     .token = {&c.token_ids[t], 1},
+                     .type = {&c.types[t], 1}});
       for (int layer = 0; layer < trace.layers(); ++layer) {
         const auto at = static_cast<int>(t);
         LayerRouting routing{.layer = layer, .experts = trace.experts(layer, at)};
@@ -109,7 +115,11 @@ void write_routesig(benchmark::State& state) {
 nlohmann::ordered_json token_tree(const RoutingTrace& trace, int token) {
   const TraceColumns& c = trace.columns();
   const auto t = static_cast<std::size_t>(token);
-  nlohmann::ordered_json line{{"kind", "token"}, {"prompt", trace.sequence().id}, {"position", c.positions[t]}, {"type", name(c.types[t])}, {"token", c.token_ids[t]}};
+  nlohmann::ordered_json line{{"kind", "token"},
+                              {"prompt", trace.sequence().id},
+                              {"position", c.positions[t]},
+                              {"type", name(c.types[t])},
+                              {"token", c.token_ids[t]}};
   auto& experts = line["experts"] = nlohmann::ordered_json::array();
   for (int layer = 0; layer < trace.layers(); ++layer) {
     const auto row = trace.experts(layer, token);
@@ -152,7 +162,8 @@ void read_nlohmann(benchmark::State& state) {
     double sum = 0;
     for (std::size_t at = 0; at < bytes.size();) {
       const std::size_t end = bytes.find('\n', at);
-      const auto line = nlohmann::json::parse(bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.begin() + static_cast<std::ptrdiff_t>(end));
+      const auto line = nlohmann::json::parse(bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                                              bytes.begin() + static_cast<std::ptrdiff_t>(end));
       for (const char* key : {"experts", "weights"})
         if (const auto found = line.find(key); found != line.end())
           for (const auto& row : *found)

@@ -25,8 +25,8 @@ std::int32_t token_id_of(const py::handle& item, std::size_t prompt, std::size_t
   int overflow = 0;
   const long long id = PyLong_AsLongLongAndOverflow(number.ptr(), &overflow);
   if (overflow != 0 || id < std::numeric_limits<std::int32_t>::min() || id > std::numeric_limits<std::int32_t>::max())
-    throw routesig::invalid_argument("token ids: expected 32-bit integers, got ", std::string(py::str(item)), " (prompt ",
-                                     prompt, ", position ", position, ")");
+    throw routesig::invalid_argument("token ids: expected 32-bit integers, got ", std::string(py::str(item)),
+                                     " (prompt ", prompt, ", position ", position, ")");
   return static_cast<std::int32_t>(id);
 }
 

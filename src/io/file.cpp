@@ -32,14 +32,14 @@ constexpr std::size_t kBufferBytes = std::size_t{1} << 18;
 }
 
 [[nodiscard]] struct stat status(const FileHandle& file, const std::filesystem::path& path) {
-  struct stat found {};
+  struct stat found{};
   if (::fstat(file.get(), &found) != 0) throw file_error(path, "cannot be examined", errno);
   return found;
 }
 
 /// Whether `path` still names the file that is open: its last owner may have renamed it while we waited for the lock.
 [[nodiscard]] bool names(const std::filesystem::path& path, const FileHandle& file) {
-  struct stat there {};
+  struct stat there{};
   if (::stat(path.c_str(), &there) != 0) return false;
   const struct stat here = status(file, path);
   return here.st_dev == there.st_dev && here.st_ino == there.st_ino;
@@ -89,8 +89,8 @@ OutputFile::OutputFile(std::filesystem::path path, Existing existing)
     file_ = open_file(partial_, O_RDWR | O_CREAT, "cannot be opened for writing");
     if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK)
-        throw FileError(partial_.string(), "another writer has this file open; write to another name or wait for it to end",
-                        EWOULDBLOCK);
+        throw FileError(partial_.string(),
+                        "another writer has this file open; write to another name or wait for it to end", EWOULDBLOCK);
       throw file_error(partial_, "cannot be locked", errno);
     }
   } while (!names(partial_, file_));
@@ -102,7 +102,7 @@ OutputFile::OutputFile(std::filesystem::path path, Existing existing)
 OutputFile::~OutputFile() {
   if (file_.get() < 0 || owner_ != ::getpid()) return;
   if (!failed_ && !buffer_.empty()) (void)write_all(file_.get(), buffer_);
-  struct stat found {};
+  struct stat found{};
   if (!written_ && !stale_ && ::fstat(file_.get(), &found) == 0 && found.st_size == 0) ::unlink(partial_.c_str());
 }
 
@@ -220,13 +220,14 @@ void MappedFile::unmap() noexcept {
 void MappedFile::check_unchanged() const {
   const auto now = static_cast<std::uint64_t>(status(file_, path_).st_size);
   if (now != size_)
-    throw FileError(path_.string(), sentence("expected ", size_, " bytes, got ", now, ": the file was changed while in use"),
-                    EIO);
+    throw FileError(path_.string(),
+                    sentence("expected ", size_, " bytes, got ", now, ": the file was changed while in use"), EIO);
 }
 
 void MappedFile::read(std::uint64_t offset, std::span<std::byte> out) const {
   if (offset > size_ || out.size() > size_ - offset)
-    throw std::out_of_range(sentence(path_.string(), ": expected bytes below ", size_, ", got ", offset, " + ", out.size()));
+    throw std::out_of_range(
+        sentence(path_.string(), ": expected bytes below ", size_, ", got ", offset, " + ", out.size()));
   while (!out.empty()) {
     const ssize_t n = ::pread(file_.get(), out.data(), out.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;

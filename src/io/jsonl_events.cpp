@@ -74,7 +74,8 @@ class EventReader {
     const auto index = by_id_.try_emplace(prompt, static_cast<std::uint32_t>(ids_.size())).first->second;
     if (index == ids_.size()) ids_.push_back(prompt);
     events_.push_back({index, static_cast<std::int32_t>(position), static_cast<std::int32_t>(layer),
-                       static_cast<ExpertId>(expert), type == name(TokenType::prompt) ? TokenType::prompt : TokenType::generation});
+                       static_cast<ExpertId>(expert),
+                       type == name(TokenType::prompt) ? TokenType::prompt : TokenType::generation});
   }
 
   /// How many events of one token and layer stand from `at` on.
@@ -121,8 +122,8 @@ class EventReader {
       fail(error.what());
     }
     if (!ArrayBudget(bytes_.size()).spend(tokens * static_cast<std::uint64_t>(layers), top_k * sizeof(ExpertId)))
-      fail(sentence("expected events of most layers, got so few of ", layers, " layers that the unknown rows take more than ",
-                    ArrayBudget::kTimes, " times the file's size"));
+      fail(sentence("expected events of most layers, got so few of ", layers,
+                    " layers that the unknown rows take more than ", ArrayBudget::kTimes, " times the file's size"));
   }
 
   /// The trace whose events begin at `at`, which moves behind them.

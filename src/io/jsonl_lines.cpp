@@ -117,7 +117,7 @@ constexpr std::array<Digits, 1000> kDigits = [] {
 
 constexpr std::size_t kExpertBytes = 6;
 constexpr std::size_t kWeightBytes = 17;
-constexpr std::size_t kLayerBytes = 8;   // "null," or the brackets
+constexpr std::size_t kLayerBytes = 8;    // "null," or the brackets
 constexpr std::size_t kFixedBytes = 128;  // names, position, type, token
 
 }  // namespace
@@ -146,17 +146,16 @@ void append_string(std::string& out, std::string_view text, std::string_view wha
 std::string header_line(const RoutingInfo& info, const RunInfo& run) {
   info.check();
   const auto boolean = [](bool value) { return value ? "true" : "false"; };
-  std::string out = sentence(R"({"kind":"header","format":")", kFormatName, R"(","version":)", kFormatVersion,
-                             R"(,"routing":{"layers":)", info.layers, R"(,"experts":)", info.experts, R"(,"top_k":)",
-                             info.top_k);
+  std::string out =
+      sentence(R"({"kind":"header","format":")", kFormatName, R"(","version":)", kFormatVersion,
+               R"(,"routing":{"layers":)", info.layers, R"(,"experts":)", info.experts, R"(,"top_k":)", info.top_k);
   for (std::size_t i = 0; i < info.model_layers.size(); ++i) {
     out += i == 0 ? R"(,"model_layers":[)" : ",";
     append_integer(out, info.model_layers[i]);
   }
   if (!info.model_layers.empty()) out += ']';
   out += sentence(R"(,"ranked":)", boolean(info.ranked), R"(,"renormalized":)", boolean(info.renormalized), "}");
-  append_known(out, "model",
-               {{"name", info.model_name}, {"sha256", info.model_sha256}, {"dtype", info.model_dtype}});
+  append_known(out, "model", {{"name", info.model_name}, {"sha256", info.model_sha256}, {"dtype", info.model_dtype}});
   append_known(out, "tokenizer", {{"sha256", info.tokenizer_sha256}});
   if (!run.settings.empty()) {
     check_value(run.settings, 1, "header: settings", true);

@@ -42,7 +42,8 @@ std::int64_t read_integer(JsonCursor& json, std::int64_t min, std::int64_t max) 
   const char* const end = found.text.data() + found.text.size();
   std::int64_t value = 0;
   if (!found.integer || std::from_chars(found.text.data(), end, value).ec != std::errc{} || value < min || value > max)
-    json.fail_at(begin, sentence("expected a whole number from ", min, " to ", max, ", found ", found.text.substr(0, 30)));
+    json.fail_at(begin,
+                 sentence("expected a whole number from ", min, " to ", max, ", found ", found.text.substr(0, 30)));
   return value;
 }
 

@@ -76,7 +76,8 @@ void with_line(const std::string& path, std::uint64_t line, Body&& body) {
   } catch (const FormatError& error) {
     if (error.where().line) throw;
     const std::size_t prefix = error.where().text().size() + 2;  // "place: "
-    throw FormatError({.path = path, .line = line, .byte = error.where().byte}, std::string(error.what()).substr(prefix));
+    throw FormatError({.path = path, .line = line, .byte = error.where().byte},
+                      std::string(error.what()).substr(prefix));
   }
 }
 

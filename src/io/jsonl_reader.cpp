@@ -106,8 +106,8 @@ void JsonlReader::check_version(std::string_view line) {
   json.finish();
   if (format != kFormatName) fail(sentence("expected format ", shown(kFormatName), ", got ", shown(format)));
   if (version > kFormatVersion)
-    fail(sentence("expected version ", kFormatVersion, " of the trace format, got ", version, ": read it with routesig ",
-                  writer.empty() ? "of a newer version" : shown(writer) + " or newer"));
+    fail(sentence("expected version ", kFormatVersion, " of the trace format, got ", version,
+                  ": read it with routesig ", writer.empty() ? "of a newer version" : shown(writer) + " or newer"));
 }
 
 void JsonlReader::read_header(std::string_view line) {
@@ -123,7 +123,8 @@ void JsonlReader::read_header(std::string_view line) {
                 &ignored_, line_);
   };
   const auto tokenizer = [&] {
-    read_object(json, "header's tokenizer", {{"sha256", [&] { info.tokenizer_sha256 = json.string(); }}}, &ignored_, line_);
+    read_object(json, "header's tokenizer", {{"sha256", [&] { info.tokenizer_sha256 = json.string(); }}}, &ignored_,
+                line_);
   };
   const auto prompts = [&] {
     read_object(json, "header's prompts",
@@ -136,8 +137,15 @@ void JsonlReader::read_header(std::string_view line) {
     run_.settings = read_raw(json, line);
   };
   read_object(json, "header",
-              {{"kind", skip}, {"format", skip}, {"version", skip}, {"routing", [&] { read_routing(json); }, true},
-               {"model", model}, {"tokenizer", tokenizer}, {"settings", settings}, {"prompts", prompts}, {"routesig", skip}},
+              {{"kind", skip},
+               {"format", skip},
+               {"version", skip},
+               {"routing", [&] { read_routing(json); }, true},
+               {"model", model},
+               {"tokenizer", tokenizer},
+               {"settings", settings},
+               {"prompts", prompts},
+               {"routesig", skip}},
               &ignored_, line_);
   try {
     info.check();
@@ -149,7 +157,9 @@ void JsonlReader::read_header(std::string_view line) {
 
 void JsonlReader::read_routing(JsonCursor& json) {
   RoutingInfo& info = *info_;
-  const auto number = [&](int& out) { return [&json, &out] { out = static_cast<int>(read_integer(json, 0, kMaxInt)); }; };
+  const auto number = [&](int& out) {
+    return [&json, &out] { out = static_cast<int>(read_integer(json, 0, kMaxInt)); };
+  };
   const auto model_layers = [&] {
     json.array([&] { info.model_layers.push_back(static_cast<int>(read_integer(json, 0, kMaxInt))); });
   };
@@ -292,8 +302,8 @@ void JsonlReader::cut_off(std::size_t torn_bytes) {
                       "(recover=True reads the whole lines)");
   if (!warn_) return;
   const auto unfinished = std::ranges::count(prompts_, false, &Prompt::ended);
-  warn_(sentence(name_, ": recovered ", prompts_.size(), " prompts (", unfinished, " of them unfinished) with ", tokens_,
-                 " tokens from a file that was cut off; ", torn_bytes, " bytes of a torn line were dropped"));
+  warn_(sentence(name_, ": recovered ", prompts_.size(), " prompts (", unfinished, " of them unfinished) with ",
+                 tokens_, " tokens from a file that was cut off; ", torn_bytes, " bytes of a torn line were dropped"));
 }
 
 TraceSet JsonlReader::take() {

@@ -117,8 +117,8 @@ class JsonlRecorder::Writer {
   void layer(const LayerRouting& routing) {
     check_begun();
     if (routing.layer < next_layer_ || routing.layer >= info_->layers)
-      throw invalid_argument("JsonlRecorder: expected layers to ascend to ", info_->layers - 1, " after each step, got ",
-                             routing.layer, " where ", next_layer_, " or more is next");
+      throw invalid_argument("JsonlRecorder: expected layers to ascend to ", info_->layers - 1,
+                             " after each step, got ", routing.layer, " where ", next_layer_, " or more is next");
     const auto k = static_cast<std::size_t>(info_->top_k);
     check_span("expert ids", routing.experts.size(), rows_.size() * k, true);
     check_span("weights", routing.weights.size(), rows_.size() * k, options_.weights);
@@ -163,7 +163,8 @@ class JsonlRecorder::Writer {
   void close() {
     if (closed_) return;
     if (!open_.empty())
-      throw std::logic_error(sentence("JsonlRecorder: close with ", open_.size(), " sequences still open; end them first"));
+      throw std::logic_error(
+          sentence("JsonlRecorder: close with ", open_.size(), " sequences still open; end them first"));
     if (file_) {
       // Every prompt may have been whole before: then no model runs, and nothing begins.
       if (!info_ && !earlier_) throw std::logic_error("JsonlRecorder: close before begin: there is nothing to write");
@@ -219,7 +220,9 @@ class JsonlRecorder::Writer {
     }
   }
 
-  [[nodiscard]] bool has_whole(const std::filesystem::path& partial) const { return file_ && io::has_whole_line(partial); }
+  [[nodiscard]] bool has_whole(const std::filesystem::path& partial) const {
+    return file_ && io::has_whole_line(partial);
+  }
 
   void adopt(const std::filesystem::path& path, const ReadOptions& how) {
     earlier_path_ = path.string();
@@ -283,13 +286,13 @@ class JsonlRecorder::Writer {
 
   std::filesystem::path path_;
   JsonlOptions options_;
-  std::optional<TraceFile> file_;        // none where a finished file is resumed
-  std::optional<io::Earlier> earlier_;   // what resume found
+  std::optional<TraceFile> file_;       // none where a finished file is resumed
+  std::optional<io::Earlier> earlier_;  // what resume found
   std::string earlier_path_;
   bool finished_ = false;
   bool closed_ = false;
   std::vector<std::string> kept_;
-  std::optional<RoutingInfo> info_;      // from the first begin on
+  std::optional<RoutingInfo> info_;  // from the first begin on
   std::optional<io::TokenLine> line_;
   std::unordered_set<std::string> ids_;  // every prompt in the file
   std::map<int, Open> open_;             // std::map: addresses stay when a sequence is added
@@ -325,7 +328,8 @@ void write_trace(TraceFile& file, io::TokenLine& line, const RoutingTrace& trace
   file.write(text);
   const std::string prefix = io::token_prefix(trace.sequence().id);
   for (std::size_t i = 0; i < c.positions.size(); ++i) {
-    io::TokenRow row{.position = c.positions[i], .type = c.types[i], .experts = std::span(c.experts).subspan(i * size, size)};
+    io::TokenRow row{
+        .position = c.positions[i], .type = c.types[i], .experts = std::span(c.experts).subspan(i * size, size)};
     if (!c.token_ids.empty()) row.token = c.token_ids[i];
     if (!c.weights.empty()) row.weights = std::span(c.weights).subspan(i * size, size);
     file.write_token(line.format(prefix, row));
@@ -340,8 +344,8 @@ void check_savable(const TraceSet& traces) {
   std::unordered_set<std::string_view> ids;
   for (const RoutingTrace& trace : traces) {
     if (trace.info() != traces[0].info())
-      throw invalid_argument("save_jsonl: expected traces of one model, got another's (trace ", shown(trace.sequence().id),
-                             "); save them to a file each");
+      throw invalid_argument("save_jsonl: expected traces of one model, got another's (trace ",
+                             shown(trace.sequence().id), "); save them to a file each");
     if (!ids.insert(trace.sequence().id).second)
       throw invalid_argument("save_jsonl: prompt id ", shown(trace.sequence().id), " is given twice");
   }

@@ -57,7 +57,8 @@ namespace {
   word -= kZeros;
   word = word * 10 + (word >> 8);  // pairs, then fours, then all eight
   word = ((word & 0x0000'00FF'0000'00FFU) * 0x000F'4240'0000'0064U +
-          ((word >> 16) & 0x0000'00FF'0000'00FFU) * 0x0000'2710'0000'0001U) >> 32;
+          ((word >> 16) & 0x0000'00FF'0000'00FFU) * 0x0000'2710'0000'0001U) >>
+         32;
   value = value * 100'000'000U + (word & 0xFFFF'FFFFU);
   at += 8;
   return true;
@@ -121,7 +122,8 @@ constexpr std::array<double, 16> kPowers = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e
 
 /// Reads [layers][top_k], one item by `take`; `null` in place of a layer stands for `missing` throughout.
 template <typename Item, typename Take>
-void walk_layers(JsonCursor& json, std::size_t layers, std::size_t top_k, Item missing, std::vector<Item>& out, Take take) {
+void walk_layers(JsonCursor& json, std::size_t layers, std::size_t top_k, Item missing, std::vector<Item>& out,
+                 Take take) {
   std::size_t found = 0;
   out.clear();
   json.array([&] {
@@ -188,7 +190,8 @@ bool TokenLineReader::scan(std::string_view line) {
 }
 
 void TokenLineReader::walk(JsonCursor json, ArrayBudget& budget, IgnoredFields& ignored, std::uint64_t line) {
-  constexpr std::int64_t kMin = std::numeric_limits<std::int32_t>::min(), kMax = std::numeric_limits<std::int32_t>::max();
+  constexpr std::int64_t kMin = std::numeric_limits<std::int32_t>::min(),
+                         kMax = std::numeric_limits<std::int32_t>::max();
   const auto integer = [&](std::int64_t min) { return static_cast<std::int32_t>(read_integer(json, min, kMax)); };
   const auto take_type = [&] {
     const std::size_t begin = json.position();
@@ -197,7 +200,9 @@ void TokenLineReader::walk(JsonCursor json, ArrayBudget& budget, IgnoredFields& 
       json.fail_at(begin, sentence("expected \"prompt\" or \"generation\", got ", shown(found)));
     token_.type = found == name(TokenType::prompt) ? TokenType::prompt : TokenType::generation;
   };
-  const auto take_id = [&] { return static_cast<ExpertId>(read_integer(json, -1, kNoExpert)); };  // -1 wraps to kNoExpert
+  const auto take_id = [&] {
+    return static_cast<ExpertId>(read_integer(json, -1, kNoExpert));
+  };  // -1 wraps to kNoExpert
   const auto take_float = [&] {
     if (json.literal("null")) return std::numeric_limits<float>::quiet_NaN();
     const std::size_t begin = json.position();
@@ -208,7 +213,8 @@ void TokenLineReader::walk(JsonCursor json, ArrayBudget& budget, IgnoredFields& 
   };
   const auto take_weights = [&] {
     if (!budget.spend(ids(), sizeof(float)))
-      json.fail(sentence("the weights announced so far take more than ", ArrayBudget::kTimes, " times the file's size"));
+      json.fail(
+          sentence("the weights announced so far take more than ", ArrayBudget::kTimes, " times the file's size"));
     walk_layers(json, layers_, top_k_, std::numeric_limits<float>::quiet_NaN(), token_.weights, take_float);
   };
   token_.token.reset();

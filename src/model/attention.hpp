@@ -44,7 +44,8 @@ class KeyValueCache {
   // [used, G, longest, d]; what lies past a slot's own length is masked by `mask`.
   [[nodiscard]] at::Tensor keys(std::size_t layer) const { return view(keys_[layer]); }
   [[nodiscard]] at::Tensor values(std::size_t layer) const { return view(values_[layer]); }
-  // Added to attention scores, [used, 1, 1, longest]: 0 inside a slot's length, -inf past it. Undefined if all are equal.
+  // Added to attention scores, [used, 1, 1, longest]: 0 inside a slot's length, -inf past it. Undefined if all are
+  // equal.
   [[nodiscard]] const at::Tensor& mask() const noexcept { return mask_; }
 
   // Frees a slot; the last used one moves into its place.

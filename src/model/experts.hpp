@@ -17,9 +17,9 @@ struct Routing {
   at::Tensor weights;                 // [rows, top_k] in the model's dtype, as applied
 };
 
-// The rule that chooses between the two ways below: narrow float32 layers (at most 2^17 values in a projection, all experts
-// together) compute every expert, because one product beats many small ones; all others compute the chosen ones only. It
-// looks at the model alone, so that a row's arithmetic does not depend on what else is in the batch.
+// The rule that chooses between the two ways below: narrow float32 layers (at most 2^17 values in a projection, all
+// experts together) compute every expert, because one product beats many small ones; all others compute the chosen ones
+// only. It looks at the model alone, so that a row's arithmetic does not depend on what else is in the batch.
 [[nodiscard]] bool compute_all_experts(const OlmoeConfig& config, at::ScalarType dtype);
 
 // states [rows, D] -> [rows, D].

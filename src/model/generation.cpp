@@ -105,7 +105,8 @@ class Generation {
 };
 
 // Nothing is to be generated: only the routing of the prompts is wanted, if anything.
-void record_prompts(const OlmoeConfig& config, const Weights& weights, std::span<const TokenIds> prompts, const Run& run) {
+void record_prompts(const OlmoeConfig& config, const Weights& weights, std::span<const TokenIds> prompts,
+                    const Run& run) {
   if (run.recorder() == nullptr) return;
   prefill(config, weights, prompts, run, nullptr, /*hidden_wanted=*/false,
           [&](std::size_t begin, std::size_t end, const Step&, const at::Tensor&) {

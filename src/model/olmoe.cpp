@@ -75,7 +75,8 @@ void check_options(const GenerateOptions& options, std::size_t prompts) {
   if (!std::isfinite(options.temperature) || options.temperature < 0.0)
     throw invalid_argument("generate: expected a temperature of 0 or more, got ", options.temperature);
   if (!options.streams.empty() && options.streams.size() != prompts)
-    throw invalid_argument("generate: expected ", prompts, " random streams (one a prompt), got ", options.streams.size());
+    throw invalid_argument("generate: expected ", prompts, " random streams (one a prompt), got ",
+                           options.streams.size());
 }
 
 }  // namespace
@@ -103,7 +104,8 @@ OlmoeModel OlmoeModel::load(const std::filesystem::path& folder, const LoadOptio
     olmoe::Weights weights = options.random_weights
                                  ? olmoe::draw_weights(*options.random_weights, config, dtype, device)
                                  : olmoe::read_weights(folder, config, dtype, device);
-    return OlmoeModel(std::make_unique<Impl>(Impl{std::move(config), std::move(info), std::move(weights), device.str()}));
+    return OlmoeModel(
+        std::make_unique<Impl>(Impl{std::move(config), std::move(info), std::move(weights), device.str()}));
   });
 }
 
@@ -153,7 +155,8 @@ std::vector<TokenIds> OlmoeModel::generate(std::span<const TokenIds> prompts, co
   });
 }
 
-void OlmoeModel::replay(std::span<const TokenIds> token_ids, RoutingRecorder& recorder, const RunOptions& options) const {
+void OlmoeModel::replay(std::span<const TokenIds> token_ids, RoutingRecorder& recorder,
+                        const RunOptions& options) const {
   return guarded("replay", [&] {
     olmoe::check_prompts("replay", token_ids, 0, impl_->config);
     const olmoe::Run run("replay", token_ids, &recorder, options, impl_->config, impl_->info);

@@ -20,7 +20,8 @@ std::int64_t active_weights(const OlmoeConfig& config) {
 }  // namespace
 
 ThreadCount::ThreadCount(const OlmoeConfig& config) : before_(at::get_num_threads()) {
-  if (const int wanted = active_weights(config) < (1 << 20) ? 1 : num_threads(); wanted != before_) at::set_num_threads(wanted);
+  if (const int wanted = active_weights(config) < (1 << 20) ? 1 : num_threads(); wanted != before_)
+    at::set_num_threads(wanted);
 }
 
 ThreadCount::~ThreadCount() {
@@ -34,11 +35,11 @@ void check_prompts(const char* what, std::span<const TokenIds> prompts, int new_
     const TokenIds& ids = prompts[i];
     if (ids.empty()) throw invalid_argument(what, ": expected at least 1 token id in prompt ", i, ", got none");
     if (ids.size() > context)
-      throw invalid_argument(what, ": expected at most ", context, " tokens (the model's context) in prompt ", i, ", got ",
-                             ids.size());
+      throw invalid_argument(what, ": expected at most ", context, " tokens (the model's context) in prompt ", i,
+                             ", got ", ids.size());
     if (ids.size() + static_cast<std::size_t>(new_tokens) > context)
-      throw invalid_argument(what, ": expected prompt and new tokens to fit the model's context of ", context,
-                             ", got ", ids.size(), " + ", new_tokens, " in prompt ", i, " (lower max_new_tokens)");
+      throw invalid_argument(what, ": expected prompt and new tokens to fit the model's context of ", context, ", got ",
+                             ids.size(), " + ", new_tokens, " in prompt ", i, " (lower max_new_tokens)");
     for (std::size_t t = 0; t < ids.size(); ++t)
       if (ids[t] < 0 || ids[t] >= config.vocab_size)
         throw invalid_argument(what, ": expected token ids from 0 to ", config.vocab_size - 1, ", got ", ids[t],
@@ -50,15 +51,16 @@ Run::Run(const char* what, std::span<const TokenIds> prompts, RoutingRecorder* r
          const OlmoeConfig& config, const RoutingInfo& info)
     : prompts_(prompts), recorder_(recorder), options_(options), info_(info), threads_(config) {
   if (!options.sequences.empty() && options.sequences.size() != prompts.size())
-    throw invalid_argument(what, ": expected ", prompts.size(), " sequences (one a prompt), got ", options.sequences.size());
+    throw invalid_argument(what, ": expected ", prompts.size(), " sequences (one a prompt), got ",
+                           options.sequences.size());
   constexpr auto kLast = static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max());
   if (options.first_sequence < 0 || prompts.size() > kLast - static_cast<std::size_t>(options.first_sequence))
     throw invalid_argument(what, ": expected sequence numbers from 0 to ", kLast, ", got ", prompts.size(), " from ",
                            options.first_sequence);
   for (std::size_t i = 0; i < options.sequences.size(); ++i)
     if (const int given = options.sequences[i].prompt_tokens; given < 0 || std::cmp_greater(given, prompts[i].size()))
-      throw invalid_argument(what, ": expected prompt_tokens from 0 to ", prompts[i].size(), ", got ", given, " (prompt ",
-                             i, ")");
+      throw invalid_argument(what, ": expected prompt_tokens from 0 to ", prompts[i].size(), ", got ", given,
+                             " (prompt ", i, ")");
 }
 
 void Run::begin() const {

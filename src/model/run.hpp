@@ -10,9 +10,9 @@
 
 namespace routesig::olmoe {
 
-// Sets ATen's threads for as long as it lives: routesig's number, but one for a light model (below 2^20 active weights a
-// layer), whose steps are many products of microseconds each. There a second thread gains nothing, and on a busy machine
-// waiting for it made a run ten times slower.
+// Sets ATen's threads for as long as it lives: routesig's number, but one for a light model (below 2^20 active weights
+// a layer), whose steps are many products of microseconds each. There a second thread gains nothing, and on a busy
+// machine waiting for it made a run ten times slower.
 class ThreadCount {
  public:
   explicit ThreadCount(const OlmoeConfig& config);

@@ -30,10 +30,14 @@ class Source {
 
 at::ScalarType scalar_type(DType dtype) {
   switch (dtype) {
-    case DType::f32: return at::kFloat;
-    case DType::bf16: return at::kBFloat16;
-    case DType::f16: return at::kHalf;
-    default: throw std::logic_error("weights: a dtype that check_weights refuses");
+    case DType::f32:
+      return at::kFloat;
+    case DType::bf16:
+      return at::kBFloat16;
+    case DType::f16:
+      return at::kHalf;
+    default:
+      throw std::logic_error("weights: a dtype that check_weights refuses");
   }
 }
 

@@ -14,8 +14,8 @@ void expect(bool holds) {
 void read(std::string_view bytes, bool recover) {
   try {
     std::size_t notes = 0;
-    const routesig::TraceSet set =
-        routesig::parse_jsonl(bytes, "fuzz", {.recover = recover}, [&](const std::string& note) { notes += note.size(); });
+    const routesig::TraceSet set = routesig::parse_jsonl(bytes, "fuzz", {.recover = recover},
+                                                         [&](const std::string& note) { notes += note.size(); });
     expect(recover || set.complete());
     expect(set.complete() || notes > 0);  // what is lost is told
     for (const routesig::RoutingTrace& trace : set)

@@ -18,14 +18,14 @@ namespace routesig {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::bytes_of;
-using testing::ScratchFolder;
-using testing::write_bytes;
 using ::testing::AllOf;
+using testing::bytes_of;
 using ::testing::HasSubstr;
 using ::testing::Property;
+using testing::ScratchFolder;
 using ::testing::Throws;
 using ::testing::ThrowsMessage;
+using testing::write_bytes;
 
 template <typename Call>
 int error_code_of(Call&& call) {
@@ -78,14 +78,18 @@ TEST(OutputFile, KeepsEveryByteInOrderWhateverThePieces) {
 
 TEST(OutputFile, StaysPartialWithWhatWasWrittenWhereNobodyCommits) {
   const ScratchFolder folder;
-  { OutputFile(folder / "a.txt").write("kept"); }
+  {
+    OutputFile(folder / "a.txt").write("kept");
+  }
   EXPECT_EQ(bytes_of(folder / "a.txt.partial"), "kept");
   EXPECT_FALSE(fs::exists(folder / "a.txt"));
 }
 
 TEST(OutputFile, LeavesNothingWhereNothingWasWritten) {
   const ScratchFolder folder;
-  { const OutputFile out(folder / "a.txt"); }
+  {
+    const OutputFile out(folder / "a.txt");
+  }
   EXPECT_TRUE(fs::is_empty(folder.path()));
 }
 
@@ -126,7 +130,9 @@ TEST(OutputFile, RestartReplacesThePartialFileAndGoesOnBehind) {
 TEST(OutputFile, KeepTouchesNothingUntilItIsTold) {
   const ScratchFolder folder;
   write_bytes(folder / "a.txt.partial", "earlier");
-  { const OutputFile out(folder / "a.txt", OutputFile::Existing::keep); }
+  {
+    const OutputFile out(folder / "a.txt", OutputFile::Existing::keep);
+  }
   EXPECT_EQ(bytes_of(folder / "a.txt.partial"), "earlier");
 }
 
@@ -178,7 +184,8 @@ TEST(OutputFile, AForkedChildNeitherWritesNorEndsTheParentsFile) {
 
 TEST(OutputFile, NamesTheFileItCannotOpen) {
   const ScratchFolder folder;
-  EXPECT_THAT([&] { OutputFile out(folder / "missing/a.txt"); }, ThrowsMessage<FileError>(HasSubstr("missing/a.txt.partial")));
+  EXPECT_THAT([&] { OutputFile out(folder / "missing/a.txt"); },
+              ThrowsMessage<FileError>(HasSubstr("missing/a.txt.partial")));
   EXPECT_EQ(error_code_of([&] { OutputFile out(folder.path()); }), EISDIR);
 }
 

@@ -13,25 +13,31 @@
 namespace routesig {
 namespace {
 
-using testing::bytes_of;
-using testing::ScratchFolder;
 using ::testing::AllOf;
+using testing::bytes_of;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::ScratchFolder;
 using ::testing::ThrowsMessage;
 
 const std::string kHeader =
-    R"({"kind":"header","format":"routesig-trace","version":1,"routing":{"layers":2,"experts":8,"top_k":2}})" "\n";
-const std::string kPrompt = R"({"kind":"prompt","id":"a","prompt_tokens":1})" "\n";
-const std::string kToken = R"({"kind":"token","prompt":"a","position":0,"type":"prompt","token":5,"experts":[[1,2],[3,4]],"weights":[[0.5,0.25],[0.5,0.25]]})" "\n";
-const std::string kPromptEnd = R"({"kind":"prompt_end","id":"a","tokens":1})" "\n";
+    R"({"kind":"header","format":"routesig-trace","version":1,"routing":{"layers":2,"experts":8,"top_k":2}})"
+    "\n";
+const std::string kPrompt = R"({"kind":"prompt","id":"a","prompt_tokens":1})"
+                            "\n";
+const std::string kToken =
+    R"({"kind":"token","prompt":"a","position":0,"type":"prompt","token":5,"experts":[[1,2],[3,4]],"weights":[[0.5,0.25],[0.5,0.25]]})"
+    "\n";
+const std::string kPromptEnd = R"({"kind":"prompt_end","id":"a","tokens":1})"
+                               "\n";
 const std::string kBody = kHeader + kPrompt + kToken + kPromptEnd;
 
 /// `body` with a true checksum.
 std::string ended(const std::string& body, int prompts, int tokens) {
   io::Crc32c crc;
   crc.update(body);
-  return body + sentence(R"({"kind":"end","prompts":)", prompts, R"(,"tokens":)", tokens, R"(,"crc32c":")", crc.hex(), "\"}\n");
+  return body + sentence(R"({"kind":"end","prompts":)", prompts, R"(,"tokens":)", tokens, R"(,"crc32c":")", crc.hex(),
+                         "\"}\n");
 }
 
 const std::string kWhole = ended(kBody, 1, 1);
@@ -71,7 +77,8 @@ TEST(JsonlDamage, TruncatedAtEveryByteIsRefusedAndRecoverKeepsTheWholeLines) {
     }
     EXPECT_THAT(message, HasSubstr("recover=True")) << n;
     std::vector<std::string> notes;
-    const TraceSet set = parse_jsonl(cut, "t", {.recover = true}, [&](const std::string& note) { notes.push_back(note); });
+    const TraceSet set =
+        parse_jsonl(cut, "t", {.recover = true}, [&](const std::string& note) { notes.push_back(note); });
     EXPECT_FALSE(set.complete());
     EXPECT_EQ(set.size(), n >= kHeader.size() + kPrompt.size() ? 1U : 0U) << n;
     if (!set.empty()) {
@@ -124,7 +131,8 @@ Refused changed(const char* why, std::string_view what, std::string_view with, c
 INSTANTIATE_TEST_SUITE_P(
     Files, JsonlRefusal,
     ::testing::Values(
-        Refused{"Empty", "", "got an empty one"}, Refused{"BlankLine", kHeader + "\n" + kPrompt, "line 2: expected a JSON object, got an empty line"},
+        Refused{"Empty", "", "got an empty one"},
+        Refused{"BlankLine", kHeader + "\n" + kPrompt, "line 2: expected a JSON object, got an empty line"},
         Refused{"Mark", "\xEF\xBB\xBF" + kWhole, "byte order mark"},
         Refused{"CarriageReturn", replaced(kWhole, "}}\n", "}}\r\n"), "line 1: expected lines that end in LF"},
         Refused{"NoHeader", kPrompt + kToken, "line 1: expected a header"},
@@ -134,10 +142,12 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"PromptNotEnded", ended(kHeader + kPrompt + kToken, 1, 1), "prompt \"a\" has no prompt_end"},
         Refused{"TokenBeforePrompt", kHeader + kToken, "prompt \"a\" has no prompt line before"},
         Refused{"TokenAfterEnd", kBody + kToken, "line 5: prompt \"a\" has ended before"},
-        Refused{"EndTwice", kBody + kPromptEnd, "has ended before"}, Refused{"PromptTwice", kBody + kPrompt, "prompt id \"a\" is given twice"},
+        Refused{"EndTwice", kBody + kPromptEnd, "has ended before"},
+        Refused{"PromptTwice", kBody + kPrompt, "prompt id \"a\" is given twice"},
         Refused{"WrongCounts", ended(kBody, 2, 1), "expected 2 prompts and 1 tokens before this line, found 1 and 1"},
-        changed("NotJson", "{\"kind\":\"prompt\",", "kind,prompt", "line 2, byte"), changed("AnArray", kPrompt, "[]\n", "line 2, byte"),
-        changed("NoKind", "\"kind\":\"prompt\",", "", "got \"\""), changed("OtherKind", "\"kind\":\"prompt\",", "\"kind\":\"pr\",", "got \"pr\""),
+        changed("NotJson", "{\"kind\":\"prompt\",", "kind,prompt", "line 2, byte"),
+        changed("AnArray", kPrompt, "[]\n", "line 2, byte"), changed("NoKind", "\"kind\":\"prompt\",", "", "got \"\""),
+        changed("OtherKind", "\"kind\":\"prompt\",", "\"kind\":\"pr\",", "got \"pr\""),
         changed("Behind", "\"prompt_tokens\":1}", "\"prompt_tokens\":1} 1", "expected the end"),
         changed("Checksum", "[1,2]", "[2,1]", "changed or damaged")),
     [](const auto& test) { return test.param.why; });
@@ -147,7 +157,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         changed("Format", "routesig-trace", "other", "expected format \"routesig-trace\", got \"other\""),
         changed("NoFormat", "\"format\":\"routesig-trace\",", "", "expected a field \"format\""),
-        changed("Newer", "\"version\":1,\"routing\":{", "\"version\":2,\"routesig\":\"0.9.0\",\"routing\":7,\"x\":{", "read it with routesig \"0.9.0\" or newer"),
+        changed("Newer", "\"version\":1,\"routing\":{", "\"version\":2,\"routesig\":\"0.9.0\",\"routing\":7,\"x\":{",
+                "read it with routesig \"0.9.0\" or newer"),
         changed("Zero", "\"version\":1", "\"version\":0", "version: expected a whole number from 1"),
         changed("Fraction", "\"version\":1", "\"version\":1.0", "version: expected a whole number"),
         changed("NoRouting", "\"routing\":{", "\"rooting\":{", "expected a field \"routing\""),
@@ -168,7 +179,8 @@ INSTANTIATE_TEST_SUITE_P(
     Lines, JsonlRefusal,
     ::testing::Values(
         changed("IdNumber", "\"id\":\"a\"", "\"id\":1", "id: expected a string"),
-        changed("PromptTokens", "\"prompt_tokens\":1", "\"prompt_tokens\":-1", "prompt_tokens: expected a whole number"),
+        changed("PromptTokens", "\"prompt_tokens\":1", "\"prompt_tokens\":-1",
+                "prompt_tokens: expected a whole number"),
         changed("Fields", "\"prompt_tokens\":1", "\"fields\":[]", "fields: expected an object"),
         changed("FieldTwice", "\"prompt_tokens\":1", "\"fields\":{\"x\":1,\"x\":1}", "\"x\" is given twice"),
         changed("Surrogate", "\"id\":\"a\"", "\"id\":\"\\ud800\"", "surrogate"),
@@ -181,7 +193,8 @@ INSTANTIATE_TEST_SUITE_P(
         changed("PositionText", "\"position\":0", "\"position\":\"0\"", "position: expected a number"),
         changed("PositionZeros", "\"position\":0", "\"position\":00", "leading zero"),
         changed("NoPosition", "\"position\":0,", "", "expected a field \"position\""),
-        changed("Type", "\"type\":\"prompt\"", "\"type\":\"pad\"", "type: expected \"prompt\" or \"generation\", got \"pad\""),
+        changed("Type", "\"type\":\"prompt\"", "\"type\":\"pad\"",
+                "type: expected \"prompt\" or \"generation\", got \"pad\""),
         changed("Token", "\"token\":5", "\"token\":4294967296", "token: expected"),
         changed("TokenNull", "\"token\":5", "\"token\":null", "token: expected a number"),
         changed("NoExperts", "\"experts\":[[1,2],[3,4]],", "", "expected a field \"experts\""),
@@ -190,16 +203,20 @@ INSTANTIATE_TEST_SUITE_P(
         changed("TooLarge", "[1,2]", "[1,65536]", "experts: expected a whole number from -1 to 65535, found 65536"),
         changed("Huge", "[1,2]", "[1,18446744073709551617]", "experts: expected a whole number"),
         changed("Float", "[1,2]", "[1,2.0]", "experts: expected a whole number"),
-        changed("Text", "[1,2]", "[1,\"2\"]", "experts: expected a number"), changed("NaN", "[1,2]", "[1,NaN]", "experts: expected a number"),
+        changed("Text", "[1,2]", "[1,\"2\"]", "experts: expected a number"),
+        changed("NaN", "[1,2]", "[1,NaN]", "experts: expected a number"),
         changed("NullInRow", "[1,2]", "[1,null]", "experts: expected a number"),
         changed("Short", "[1,2]", "[1]", "experts: expected 2 values in layer 0, got 1"),
         changed("Long", "[3,4]", "[3,4,5]", "experts: expected 2 values in layer 1, got 3"),
         changed("FewLayers", "[[1,2],[3,4]]", "[[1,2]]", "experts: expected 2 layers, got 1"),
         changed("ManyLayers", "[[1,2],[3,4]]", "[[1,2],[3,4],null]", "experts: expected 2 layers, got 3"),
-        changed("WeightText", "0.25", "\"x\"", "weights: expected a number"), changed("WeightHuge", "0.25", "1e400", "weights: expected a float32, got 1e400"),
-        changed("WeightInf", "0.25", "Infinity", "weights: expected a number"), changed("WeightDot", "0.25", "0.", "weights: expected a digit"),
+        changed("WeightText", "0.25", "\"x\"", "weights: expected a number"),
+        changed("WeightHuge", "0.25", "1e400", "weights: expected a float32, got 1e400"),
+        changed("WeightInf", "0.25", "Infinity", "weights: expected a number"),
+        changed("WeightDot", "0.25", "0.", "weights: expected a digit"),
         changed("WeightsRagged", "[0.5,0.25]", "[0.5]", "weights: expected 2 values in layer 0, got 1"),
-        changed("Tokens", "\"tokens\":1}", "\"tokens\":2}", "expected 2 tokens of prompt \"a\" before this line, found 1"),
+        changed("Tokens", "\"tokens\":1}", "\"tokens\":2}",
+                "expected 2 tokens of prompt \"a\" before this line, found 1"),
         changed("Texts", "\"tokens\":1}", "\"tokens\":1,\"token_texts\":[]}", "token_texts: expected 1 texts, got 0"),
         changed("Deep", "\"prompt_tokens\":1", "\"x\":" + std::string(1'000'000, '['), "64 levels"),
         changed("CrcNumber", "\"crc32c\":\"", "\"crc32c\":1,\"x\":\"", "crc32c: expected a string")),
@@ -208,13 +225,16 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(JsonlDamage, TokensOfAPromptCarryIdsAndWeightsAllOrNone) {
   const std::string plain = replaced(kToken, ",\"weights\":[[0.5,0.25],[0.5,0.25]]", "");
   EXPECT_THAT(refusal(kHeader + kPrompt + kToken + plain), HasSubstr("expected weights on every token line"));
-  EXPECT_THAT(refusal(kHeader + kPrompt + kToken + replaced(kToken, "\"token\":5,", "")), HasSubstr("expected a token id on every"));
+  EXPECT_THAT(refusal(kHeader + kPrompt + kToken + replaced(kToken, "\"token\":5,", "")),
+              HasSubstr("expected a token id on every"));
 }
 
 // Four bytes of "null" announce a row of 65,534 ids: memory must stay within a multiple of the file.
 TEST(JsonlDamage, RowsAnnouncedByNullsAreBounded) {
-  std::string text = replaced(replaced(kHeader, "\"experts\":8", "\"experts\":65534"), "\"top_k\":2", "\"top_k\":65534") + kPrompt;
-  const std::string token = R"({"kind":"token","prompt":"a","position":0,"type":"prompt","experts":[null,null]})" "\n";
+  std::string text =
+      replaced(replaced(kHeader, "\"experts\":8", "\"experts\":65534"), "\"top_k\":2", "\"top_k\":65534") + kPrompt;
+  const std::string token = R"({"kind":"token","prompt":"a","position":0,"type":"prompt","experts":[null,null]})"
+                            "\n";
   for (int i = 0; i < 1000; ++i) text += token;
   EXPECT_THAT(refusal(text), HasSubstr("more than 64 times the file's size"));
 }

@@ -13,8 +13,8 @@ using ::testing::IsEmpty;
 using ::testing::ThrowsMessage;
 
 std::string event(const std::string& prompt, int position, int layer, int expert, const std::string& type = "prompt") {
-  return sentence(R"({"prompt":")", prompt, R"(","layer":)", layer, R"(,"expert":)", expert, R"(,"position":)", position,
-                  R"(,"type":")", type, "\"}\n");
+  return sentence(R"({"prompt":")", prompt, R"(","layer":)", layer, R"(,"expert":)", expert, R"(,"position":)",
+                  position, R"(,"type":")", type, "\"}\n");
 }
 
 TEST(JsonlEvents, AreGatheredIntoTraces) {
@@ -53,7 +53,8 @@ TEST(JsonlEvents, UnknownFieldsAreIgnoredWithOneNote) {
   std::string line = event("a", 0, 0, 3);
   line.insert(1, R"("model":"x",)");
   std::vector<std::string> notes;
-  (void)parse_jsonl(line + line.replace(line.find(":3"), 2, ":4"), "t", {}, [&](const std::string& note) { notes.push_back(note); });
+  (void)parse_jsonl(line + line.replace(line.find(":3"), 2, ":4"), "t", {},
+                    [&](const std::string& note) { notes.push_back(note); });
   EXPECT_THAT(notes, ElementsAre(HasSubstr("\"model\" of a event is not known")));
 }
 
@@ -63,7 +64,8 @@ void refused(const std::string& text, const std::string& says, const ReadOptions
 
 TEST(JsonlEvents, WhatCannotBeHeldIsRefused) {
   const std::string good = event("a", 0, 0, 3);
-  refused(good + event("a", 0, 1, 1) + event("a", 0, 1, 2), "expected 1 experts for every token and layer, got 2 (prompt \"a\", position 0, layer 1)");
+  refused(good + event("a", 0, 1, 1) + event("a", 0, 1, 2),
+          "expected 1 experts for every token and layer, got 2 (prompt \"a\", position 0, layer 1)");
   refused(good + event("a", 0, 1, 1, "generation"), "expected one type for a token");
   refused(good + event("a", 0, 0, 70'000), "t.jsonl, line 2");
   refused(good + event("a", 0, 0, -2), "expert: expected a whole number from -1");

@@ -17,14 +17,14 @@ namespace routesig {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::bytes_of;
-using testing::ScratchFolder;
-using testing::write_bytes;
 using ::testing::AllOf;
+using testing::bytes_of;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::ScratchFolder;
 using ::testing::ThrowsMessage;
+using testing::write_bytes;
 
 const RoutingInfo kInfo{.layers = 1, .experts = 4, .top_k = 2, .model_name = "tiny", .model_sha256 = "aa"};
 const RunInfo kRun{.settings = R"({"max_new_tokens":32,"seed":0})", .prompts = 3, .prompts_sha256 = "cc"};
@@ -72,7 +72,8 @@ TEST(JsonlResume, KeepsWholePromptsByteForByteAndGoesOn) {
   JsonlRecorder recorder(folder / "t.jsonl", {.run = kRun, .resume = true});
   EXPECT_THAT(recorder.kept(), ElementsAre("a", "b"));
   recorder.begin(kInfo);
-  EXPECT_THAT([&] { recorder.begin_sequence(0, {.id = "a"}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("kept()")));
+  EXPECT_THAT([&] { recorder.begin_sequence(0, {.id = "a"}); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("kept()")));
   record_prompt(recorder, 0, "c");
   recorder.end();
   recorder.close();
@@ -98,7 +99,8 @@ TEST(JsonlResume, AFinishedFileKeepsEverythingAndCloses) {
   JsonlRecorder recorder(folder / "t.jsonl", {.run = kRun, .resume = true});
   EXPECT_THAT(recorder.kept(), ElementsAre("a", "b", "c"));
   recorder.begin(kInfo);
-  EXPECT_THAT([&] { recorder.begin_sequence(0, {.id = "d"}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("is finished")));
+  EXPECT_THAT([&] { recorder.begin_sequence(0, {.id = "d"}); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("is finished")));
   recorder.end();
   recorder.close();
   EXPECT_EQ(bytes_of(folder / "t.jsonl"), uninterrupted());

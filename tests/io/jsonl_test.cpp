@@ -18,15 +18,15 @@ namespace routesig {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::bytes_of;
-using testing::feed;
-using testing::ScratchFolder;
-using testing::write_bytes;
 using ::testing::AllOf;
+using testing::bytes_of;
 using ::testing::ElementsAre;
+using testing::feed;
 using ::testing::HasSubstr;
+using testing::ScratchFolder;
 using ::testing::SizeIs;
 using ::testing::ThrowsMessage;
+using testing::write_bytes;
 
 const RoutingInfo kInfo{.layers = 2,
                         .experts = 300,
@@ -50,11 +50,16 @@ TEST(Jsonl, WritesWhatIsWorkedByHand) {
   const ScratchFolder folder;
   const auto vocabulary = std::make_shared<const std::vector<std::string>>(
       std::vector<std::string>{"a", "b", "c", "d", "e", "f", "g", "Hi"});
-  JsonlRecorder recorder(folder / "t.jsonl", {.run = {.settings = R"({"max_new_tokens":1,"seed":0})", .prompts = 1, .prompts_sha256 = "ef"},
-                                              .vocabulary = vocabulary});
+  JsonlRecorder recorder(folder / "t.jsonl",
+                         {.run = {.settings = R"({"max_new_tokens":1,"seed":0})", .prompts = 1, .prompts_sha256 = "ef"},
+                          .vocabulary = vocabulary});
   EXPECT_TRUE(recorder.needs().weights);
   recorder.begin(kInfo);
-  recorder.begin_sequence(0, {.id = "code-01", .task = "code", .text = "Write", .group = "w", .prompt_tokens = 1,
+  recorder.begin_sequence(0, {.id = "code-01",
+                              .task = "code",
+                              .text = "Write",
+                              .group = "w",
+                              .prompt_tokens = 1,
                               .fields = {{"lang", R"("en")"}, {"n", "[1, 2]"}}});
   const float nan = std::nanf("");
   feed(recorder, {0}, {0}, {7}, TokenType::prompt, {{3, 299}, {kNoExpert, kNoExpert}}, {{0.5F, 0.1F}, {nan, nan}}, {1});
@@ -65,17 +70,23 @@ TEST(Jsonl, WritesWhatIsWorkedByHand) {
   recorder.close();
   const std::string whole = bytes_of(folder / "t.jsonl");
   ASSERT_TRUE(whole.starts_with(kByHand));
-  EXPECT_THAT(whole.substr(kByHand.size()), ::testing::MatchesRegex(R"(\{"kind":"end","prompts":1,"tokens":2,"crc32c":"[0-9a-f]{8}"\}.)"));
+  EXPECT_THAT(whole.substr(kByHand.size()),
+              ::testing::MatchesRegex(R"(\{"kind":"end","prompts":1,"tokens":2,"crc32c":"[0-9a-f]{8}"\}.)"));
   EXPECT_FALSE(fs::exists(folder / "t.jsonl.partial"));
 }
 
 TEST(Jsonl, ReadsBackEverythingThatWasWritten) {
   std::vector<std::string> notes;
-  const TraceSet set = parse_jsonl(kByHand, "t.jsonl", {.recover = true}, [&](const std::string& note) { notes.push_back(note); });
+  const TraceSet set =
+      parse_jsonl(kByHand, "t.jsonl", {.recover = true}, [&](const std::string& note) { notes.push_back(note); });
   ASSERT_EQ(set.size(), 1U);
   EXPECT_EQ(set[0].info(), kInfo);
   EXPECT_EQ(set.run(), (RunInfo{.settings = R"({"max_new_tokens":1,"seed":0})", .prompts = 1, .prompts_sha256 = "ef"}));
-  const SequenceInfo expected{.id = "code-01", .task = "code", .text = "Write", .group = "w", .prompt_tokens = 1,
+  const SequenceInfo expected{.id = "code-01",
+                              .task = "code",
+                              .text = "Write",
+                              .group = "w",
+                              .prompt_tokens = 1,
                               .fields = {{"lang", R"("en")"}, {"n", "[1, 2]"}}};
   EXPECT_EQ(set[0].sequence(), expected);
   const TraceColumns& c = set[0].columns();
@@ -107,8 +118,10 @@ TEST(Jsonl, UnknownThingsAreLeftOut) {
   recorder.layer({.layer = 0, .experts = experts});
   recorder.end();
   recorder.close();
-  EXPECT_THAT(bytes_of(folder / "t.jsonl"), ::testing::StartsWith(
-      R"({"kind":"header","format":"routesig-trace","version":1,"routing":{"layers":1,"experts":2,"top_k":1,"ranked":true,"renormalized":false},"routesig":"0.1.0"}
+  EXPECT_THAT(
+      bytes_of(folder / "t.jsonl"),
+      ::testing::StartsWith(
+          R"({"kind":"header","format":"routesig-trace","version":1,"routing":{"layers":1,"experts":2,"top_k":1,"ranked":true,"renormalized":false},"routesig":"0.1.0"}
 {"kind":"prompt","id":"a","prompt_tokens":0}
 {"kind":"token","prompt":"a","position":0,"type":"prompt","experts":[[1]]}
 {"kind":"prompt_end","id":"a","tokens":1}
@@ -146,12 +159,15 @@ TEST(Jsonl, SavingReadingAndSavingAgainGivesTheSameBytes) {
   const auto info = testing::shape(4, 60, 6);
   std::vector<RoutingTrace> traces;
   for (int i = 0; i < 5; ++i) {
-    const RoutingTrace plain = testing::random_trace(info, 11 * i, 5, static_cast<std::uint64_t>(i) + 1, sentence("p", i), i == 2 ? "" : "task");
+    const RoutingTrace plain = testing::random_trace(info, 11 * i, 5, static_cast<std::uint64_t>(i) + 1,
+                                                     sentence("p", i), i == 2 ? "" : "task");
     TraceColumns columns = plain.columns();
     if (i == 1) columns.weights.clear();
     if (i == 2) columns.token_ids.clear();
     if (i == 3) columns.token_texts.assign(columns.positions.size(), " \"\\\n\u00e9\u4e16");
-    if (i == 4) columns.experts[3] = kNoExpert, columns.experts[50] = 61, columns.weights[7] = std::numeric_limits<float>::infinity();
+    if (i == 4)
+      columns.experts[3] = kNoExpert, columns.experts[50] = 61,
+      columns.weights[7] = std::numeric_limits<float>::infinity();
     columns.nonfinite_rows = static_cast<std::uint64_t>(i);
     traces.emplace_back(info, plain.sequence(), std::move(columns));
   }
@@ -170,11 +186,16 @@ TEST(Jsonl, SavingReadingAndSavingAgainGivesTheSameBytes) {
 
 TEST(Jsonl, TextOfAnyKindComesBack) {
   const ScratchFolder folder;
-  const std::string wild = std::string("\0 \n\r\t\b\f\"\\/<script>\x7f\u2028\u202e\u00e9\U0001F600", 34) + std::string(1'000'000, 'x');
+  const std::string wild =
+      std::string("\0 \n\r\t\b\f\"\\/<script>\x7f\u2028\u202e\u00e9\U0001F600", 34) + std::string(1'000'000, 'x');
   const RoutingTrace plain = testing::trace_of(testing::shape(1, 2, 1), {0, 1}, 1);
   TraceColumns columns = plain.columns();
   columns.token_texts = {wild, ""};
-  const SequenceInfo sequence{.id = "../" + wild, .task = wild, .text = wild, .group = wild, .prompt_tokens = 1,
+  const SequenceInfo sequence{.id = "../" + wild,
+                              .task = wild,
+                              .text = wild,
+                              .group = wild,
+                              .prompt_tokens = 1,
                               .fields = {{wild, R"({"a":[null,1e5,"\ud83d\ude00"]})"}, {"", "0"}}};
   save_jsonl(TraceSet({RoutingTrace(plain.shared_info(), sequence, columns)}), folder / "t.jsonl");
   const std::string bytes = bytes_of(folder / "t.jsonl");
@@ -187,7 +208,8 @@ TEST(Jsonl, TextOfAnyKindComesBack) {
 
 TEST(Jsonl, LayoutAndOrderOfOtherWritersReadTheSame) {
   const TraceSet ours = parse_jsonl(kByHand, "t", {.recover = true});
-  std::string other = R"( { "version" : 1, "format" : "routesig-trace", "routing" : { "renormalized" : false, "model_layers" : [ 1 , 3 ], "top_k" : 2, "experts" : 300, "layers" : 2 }, "tokenizer":{"sha256":"cd"}, "model":{"sha256":"ab","dtype":"bfloat16","name":"tiny"},"prompts":{"sha256":"ef","count":1},"settings": {"max_new_tokens":1,"seed":0}	, "k\u0069nd" : "header" }
+  std::string other =
+      R"( { "version" : 1, "format" : "routesig-trace", "routing" : { "renormalized" : false, "model_layers" : [ 1 , 3 ], "top_k" : 2, "experts" : 300, "layers" : 2 }, "tokenizer":{"sha256":"cd"}, "model":{"sha256":"ab","dtype":"bfloat16","name":"tiny"},"prompts":{"sha256":"ef","count":1},"settings": {"max_new_tokens":1,"seed":0}	, "k\u0069nd" : "header" }
 {"prompt_tokens": 1, "kind": "prompt", "fields": {"lang": "en" , "n": [1, 2] }, "id": "code-\u00301", "group": "w", "text": "Wr\u0069te", "task": "code"}
 {"weights": [[5E-1, 0.1000000001], null], "experts": [[3, 299], [-1, 65535]], "token": 7, "type": "pr\u006fmpt", "position": 0, "prompt": "code-01", "kind": "token"}
 {"kind": "token", "prompt": "code-01", "position": 1, "type": "generation", "token": -0, "experts": [[0, 10], [299, 100]], "weights": [[0.00001, -1e-400], [1.0, 0.333333334]]}
@@ -212,12 +234,14 @@ TEST(Jsonl, LayoutAndOrderOfOtherWritersReadTheSame) {
 TEST(Jsonl, UnknownFieldsAreIgnoredWithANoteEachOnce) {
   std::string text = kByHand;
   const auto insert = [&text](std::string_view before, std::string_view what) {
-    for (std::size_t at = text.find(before); at != std::string::npos; at = text.find(before, at + what.size() + 1)) text.insert(at, what);
+    for (std::size_t at = text.find(before); at != std::string::npos; at = text.find(before, at + what.size() + 1))
+      text.insert(at, what);
   };
   insert(R"("position":)", R"("margin":{"a":[1,"x"]},)");
   insert(R"("ranked":)", R"("scoring":"softmax",)");
   std::vector<std::string> notes;
-  const TraceSet set = parse_jsonl(text, "t.jsonl", {.recover = true}, [&](const std::string& note) { notes.push_back(note); });
+  const TraceSet set =
+      parse_jsonl(text, "t.jsonl", {.recover = true}, [&](const std::string& note) { notes.push_back(note); });
   EXPECT_EQ(set[0].tokens(), 2);
   EXPECT_THAT(notes, ElementsAre(AllOf(HasSubstr("t.jsonl, line 1"), HasSubstr("\"scoring\"")),
                                  AllOf(HasSubstr("line 3"), HasSubstr("\"margin\"")), HasSubstr("recovered")));
@@ -249,7 +273,8 @@ TEST(JsonlRecorder, RefusesARepeatedIdAndGoesOn) {
   JsonlRecorder recorder(folder / "t.jsonl", {.weights = false});
   recorder.begin(kInfo);
   recorder.begin_sequence(0, {.id = "a"});
-  EXPECT_THAT([&] { recorder.begin_sequence(1, {.id = "a"}); }, ThrowsMessage<std::invalid_argument>(HasSubstr("\"a\" is already")));
+  EXPECT_THAT([&] { recorder.begin_sequence(1, {.id = "a"}); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("\"a\" is already")));
   EXPECT_THROW(recorder.begin_sequence(0, {.id = "b"}), std::invalid_argument);
   recorder.end();
   recorder.close();
@@ -270,8 +295,9 @@ TEST(JsonlRecorder, RefusesTextThatIsNotUtf8AndFieldsThatAreNotJson) {
     refused({.id = "a", .group = bad});
     refused({.id = "a", .fields = {{bad, "1"}}});
   }
-  for (const std::string& bad : {std::string(), std::string("1,2"), std::string("nul"), std::string("{"), std::string("[1\n]"),
-                                 std::string("1}"), std::string("01"), std::string(63, '[') + std::string(63, ']')})
+  for (const std::string& bad :
+       {std::string(), std::string("1,2"), std::string("nul"), std::string("{"), std::string("[1\n]"),
+        std::string("1}"), std::string("01"), std::string(63, '[') + std::string(63, ']')})
     refused({.id = "a", .fields = {{"f", bad}}});
   refused({.id = "a", .fields = {{"f", "1"}, {"f", "2"}}});
   refused({.id = "a", .prompt_tokens = -1});
@@ -297,7 +323,8 @@ TEST(JsonlRecorder, RefusesCallsOutOfOrderAndSpansOfTheWrongSize) {
   const std::vector<std::int32_t> zero{0}, one{1}, negative{-1};
   const std::vector<TokenType> type{TokenType::prompt};
   EXPECT_THROW(recorder.step({.sequence = one, .position = zero, .token = zero, .type = type}), std::invalid_argument);
-  EXPECT_THROW(recorder.step({.sequence = zero, .position = negative, .token = zero, .type = type}), std::invalid_argument);
+  EXPECT_THROW(recorder.step({.sequence = zero, .position = negative, .token = zero, .type = type}),
+               std::invalid_argument);
   EXPECT_THROW(recorder.step({.sequence = zero, .position = {}, .token = zero, .type = type}), std::invalid_argument);
   recorder.step({.sequence = zero, .position = zero, .token = zero, .type = type});
   const std::vector<ExpertId> ids{1, 2};
@@ -336,11 +363,14 @@ TEST(SaveJsonl, RefusesWhatTheFileCannotSayAndLeavesNothingBehind) {
   EXPECT_THROW(save_jsonl({}, folder / "t.jsonl"), std::invalid_argument);
   const RoutingTrace trace = testing::trace_of(testing::shape(1, 2, 1), {0, 1}, 1);
   EXPECT_THROW(save_jsonl(TraceSet({trace, trace}), folder / "t.jsonl"), std::invalid_argument);
-  const auto named = std::make_shared<const RoutingInfo>(RoutingInfo{.layers = 1, .experts = 2, .top_k = 1, .model_name = "m"});
-  EXPECT_THROW(save_jsonl(TraceSet({trace, testing::trace_of(named, {0}, 1, "u")}), folder / "t.jsonl"), std::invalid_argument);
+  const auto named =
+      std::make_shared<const RoutingInfo>(RoutingInfo{.layers = 1, .experts = 2, .top_k = 1, .model_name = "m"});
+  EXPECT_THROW(save_jsonl(TraceSet({trace, testing::trace_of(named, {0}, 1, "u")}), folder / "t.jsonl"),
+               std::invalid_argument);
   TraceColumns columns = trace.columns();
   columns.positions[1] = -1;
-  EXPECT_THROW(save_jsonl(TraceSet({RoutingTrace(trace.shared_info(), {.id = "a"}, columns)}), folder / "t.jsonl"), std::invalid_argument);
+  EXPECT_THROW(save_jsonl(TraceSet({RoutingTrace(trace.shared_info(), {.id = "a"}, columns)}), folder / "t.jsonl"),
+               std::invalid_argument);
   EXPECT_TRUE(fs::is_empty(folder.path()));
 }
 

@@ -27,7 +27,9 @@ TEST(Crc32c, GivesThePublishedCheckValue) {
 TEST(Crc32c, GivesTheValuesOfTheRfc) {
   std::string rising;
   for (char c = 0; c < 32; ++c) rising += c;
-  for (const auto& [bytes, expected] : {std::pair{std::string(32, '\0'), 0x8A91'36AAU}, std::pair{std::string(32, '\xFF'), 0x62A8'AB43U}, std::pair{rising, 0x46DD'794EU}}) {
+  for (const auto& [bytes, expected] :
+       {std::pair{std::string(32, '\0'), 0x8A91'36AAU}, std::pair{std::string(32, '\xFF'), 0x62A8'AB43U},
+        std::pair{rising, 0x46DD'794EU}}) {
     EXPECT_EQ(~crc32c_table(~0U, bytes), expected);
     EXPECT_EQ(~crc32c_fast(~0U, bytes), expected);
   }
@@ -48,7 +50,8 @@ TEST(Crc32c, InstructionAndTableAgreeWhereverTheBytesAreSplit) {
 /// A token line whose only weight is `number`, as the quick walk reads it.
 float scanned(const std::string& number) {
   TokenLineReader reader(1, 1);
-  const std::string line = R"({"kind":"token","prompt":"a","position":0,"type":"prompt","experts":[[0]],"weights":[[)" + number + "]]}";
+  const std::string line =
+      R"({"kind":"token","prompt":"a","position":0,"type":"prompt","experts":[[0]],"weights":[[)" + number + "]]}";
   if (!reader.scan(line)) return std::numeric_limits<float>::infinity();
   return reader.token().weights[0];
 }
@@ -71,8 +74,10 @@ TEST(TokenLine, WeightsAreTheNearestFloat32WhateverTheirDigits) {
 
 // Decimals that lie exactly between two float32, or beside that by less than a double can tell.
 TEST(TokenLine, WeightsBetweenTwoFloatsRoundAsTheExactDecimalDoes) {
-  for (const char* number : {"0.50000002980232238769", "0.500000029802322", "0.500000029802323", "0.50000008940696716309", "0.500000089406967",
-                             "0.500000089406968", "0.000000059604644775390625", "0.5000000298023223", "0.00000000000000000000000000000000000000000000070064923216240854"})
+  for (const char* number :
+       {"0.50000002980232238769", "0.500000029802322", "0.500000029802323", "0.50000008940696716309",
+        "0.500000089406967", "0.500000089406968", "0.000000059604644775390625", "0.5000000298023223",
+        "0.00000000000000000000000000000000000000000000070064923216240854"})
     EXPECT_EQ(scanned(number), library(number)) << number;
   EXPECT_EQ(scanned("0.50000002980232238769"), 0.5F);
 }
@@ -125,7 +130,8 @@ bool walked(TokenLineReader& reader, std::string_view line) {
 
 // The quick walk may refuse what is valid (the strict one then reads it); it must never read what is not, or otherwise.
 TEST(TokenLine, QuickAndStrictWalkNeverDisagree) {
-  const std::string line = R"({"kind":"token","prompt":"a","position":12,"type":"generation","token":503,"experts":[[3,17],null,[0,255]],"weights":[[0.5,1e-05],[null,1],[0.25,0.123456789]]})";
+  const std::string line =
+      R"({"kind":"token","prompt":"a","position":12,"type":"generation","token":503,"experts":[[3,17],null,[0,255]],"weights":[[0.5,1e-05],[null,1],[0.25,0.123456789]]})";
   TokenLineReader quick(3, 2), strict(3, 2);
   ASSERT_TRUE(quick.scan(line));
   Random random(4);
@@ -137,9 +143,12 @@ TEST(TokenLine, QuickAndStrictWalkNeverDisagree) {
       const auto at = static_cast<std::size_t>(random.uniform() * static_cast<double>(changed.size()));
       const char with = alphabet[static_cast<std::size_t>(random.uniform() * static_cast<double>(alphabet.size()))];
       const double kind = random.uniform();
-      if (kind < 0.4) changed[at] = with;
-      else if (kind < 0.7) changed.insert(at, 1, with);
-      else changed.erase(at, 1);
+      if (kind < 0.4)
+        changed[at] = with;
+      else if (kind < 0.7)
+        changed.insert(at, 1, with);
+      else
+        changed.erase(at, 1);
     }
     if (!quick.scan(changed)) continue;
     ++read;
@@ -151,7 +160,9 @@ TEST(TokenLine, QuickAndStrictWalkNeverDisagree) {
     ASSERT_EQ(quick.token().experts, strict.token().experts) << changed;
     ASSERT_EQ(quick.token().weights.size(), strict.token().weights.size()) << changed;
     for (std::size_t w = 0; w < quick.token().weights.size(); ++w)
-      ASSERT_EQ(std::bit_cast<std::uint32_t>(quick.token().weights[w]), std::bit_cast<std::uint32_t>(strict.token().weights[w])) << changed;
+      ASSERT_EQ(std::bit_cast<std::uint32_t>(quick.token().weights[w]),
+                std::bit_cast<std::uint32_t>(strict.token().weights[w]))
+          << changed;
   }
   EXPECT_GT(read, 1000);
 }

@@ -17,8 +17,8 @@
 
 namespace routesig::testing {
 
-/// Small, with everything that OLMoE-1B-7B leaves unused: grouped key/value heads, clipping, renormalised weights, a tied
-/// head. Random weights are wide enough (initializer_range) for routing to differ from token to token.
+/// Small, with everything that OLMoE-1B-7B leaves unused: grouped key/value heads, clipping, renormalised weights, a
+/// tied head. Random weights are wide enough (initializer_range) for routing to differ from token to token.
 [[nodiscard]] inline OlmoeConfig small_config() {
   OlmoeConfig config;
   config.vocab_size = 61;
@@ -119,7 +119,8 @@ inline void write_weights(const std::filesystem::path& folder, const OlmoeConfig
     for (const std::int64_t n : tensor.shape) size *= n;
     std::vector<float>& of_tensor = values[tensor.name];
     for (std::int64_t i = 0; i < size; ++i)
-      of_tensor.push_back(tensor.shape.size() == 1 ? 1.0F : static_cast<float>(config.initializer_range * random.normal()));
+      of_tensor.push_back(tensor.shape.size() == 1 ? 1.0F
+                                                   : static_cast<float>(config.initializer_range * random.normal()));
   }
   return values;
 }

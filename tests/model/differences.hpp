@@ -43,7 +43,8 @@ inline void expect_same_routing(const TraceSet& a, const TraceSet& b) {
       for (int layer = 0; layer < a[i].layers(); ++layer, ++rows) {
         const auto ranked = [&](const RoutingTrace& trace) {
           std::vector<std::pair<ExpertId, float>> row;
-          for (std::size_t r = 0; r < k; ++r) row.emplace_back(trace.experts(layer, token)[r], trace.weights(layer, token)[r]);
+          for (std::size_t r = 0; r < k; ++r)
+            row.emplace_back(trace.experts(layer, token)[r], trace.weights(layer, token)[r]);
           std::ranges::sort(row);
           return row;
         };

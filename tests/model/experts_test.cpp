@@ -66,7 +66,8 @@ TEST(Experts, WorkedByHand) {
   const auto silu = [](double x) { return x / (1.0 + std::exp(-x)); };
   const double expert0 = silu(1.0) * 2.0, expert1 = silu(2.0) * 3.0;  // gate, times up
   const at::Tensor states = at::tensor({1.0F, 2.0F}).view({1, 2});
-  for (const at::Tensor& out : {apply_all_experts(states, layer, routing), apply_chosen_experts(states, layer, routing)}) {
+  for (const at::Tensor& out :
+       {apply_all_experts(states, layer, routing), apply_chosen_experts(states, layer, routing)}) {
     EXPECT_NEAR(out[0][0].item<float>(), 0.25 * expert0 + 0.75 * 2.0 * expert1, 1e-6);
     EXPECT_NEAR(out[0][1].item<float>(), -0.75 * expert1, 1e-6);
   }

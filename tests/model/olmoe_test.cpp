@@ -47,7 +47,8 @@ std::vector<TokenIds> random_prompts(std::size_t count, const OlmoeConfig& confi
   std::vector<TokenIds> prompts(count);
   for (TokenIds& ids : prompts) {
     ids.resize(1 + random.below(longest));
-    for (std::int32_t& id : ids) id = static_cast<std::int32_t>(random.below(static_cast<std::uint32_t>(config.vocab_size)));
+    for (std::int32_t& id : ids)
+      id = static_cast<std::int32_t>(random.below(static_cast<std::uint32_t>(config.vocab_size)));
   }
   return prompts;
 }
@@ -159,7 +160,8 @@ TEST_P(OlmoeBothWays, ABatchIsItsPromptsOneByOne) {
   const auto answers = model.generate(prompts, {.max_new_tokens = 12, .ignore_eos = true}, &together);
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     const std::vector<TokenIds> one{prompts[i]};
-    EXPECT_EQ(model.generate(one, {.max_new_tokens = 12, .ignore_eos = true}, &apart, {.first_sequence = static_cast<int>(i)})[0],
+    EXPECT_EQ(model.generate(one, {.max_new_tokens = 12, .ignore_eos = true}, &apart,
+                             {.first_sequence = static_cast<int>(i)})[0],
               answers[i]);
   }
   routesig::testing::expect_same_routing(together.traces(), apart.traces());
@@ -251,7 +253,8 @@ TEST(Olmoe, ManyRunsGoIntoOneRecording) {
   TraceRecorder recorder;
   recorder.begin(model.info());
   static_cast<void>(model.generate(all.first(3), {.max_new_tokens = 2}, &recorder, {.begun = true}));
-  static_cast<void>(model.generate(all.last(1), {.max_new_tokens = 2}, &recorder, {.first_sequence = 3, .begun = true}));
+  static_cast<void>(
+      model.generate(all.last(1), {.max_new_tokens = 2}, &recorder, {.first_sequence = 3, .begun = true}));
   EXPECT_EQ(recorder.traces().size(), 0U);
   recorder.end();
   ASSERT_EQ(recorder.traces().size(), 4U);
@@ -320,7 +323,8 @@ TEST(Olmoe, LongBatchesAreSplitBetweenSequences) {
   EXPECT_EQ(recorder.steps, 3);  // 10 + 10 + 5 prompts: at most 2,048 rows a step
   for (const auto& of_prompt : logits) EXPECT_EQ(of_prompt.size(), 200U * 61U);
   TraceRecorder traces;
-  EXPECT_EQ(model.generate(prompts, {.max_new_tokens = 3}, &traces), std::vector<TokenIds>(25, model.generate(std::span(prompts).first(1), {.max_new_tokens = 3})[0]));
+  EXPECT_EQ(model.generate(prompts, {.max_new_tokens = 3}, &traces),
+            std::vector<TokenIds>(25, model.generate(std::span(prompts).first(1), {.max_new_tokens = 3})[0]));
 }
 
 TEST(Olmoe, StopsBetweenTwoStepsWhenAsked) {
@@ -330,7 +334,8 @@ TEST(Olmoe, StopsBetweenTwoStepsWhenAsked) {
   const routesig::RunOptions run{.should_stop = [&] {
     if (++polls == 3) throw std::runtime_error("interrupted");
   }};
-  EXPECT_EQ(problem([&] { static_cast<void>(model.generate(prompts, {.ignore_eos = true}, nullptr, run)); }), "interrupted");
+  EXPECT_EQ(problem([&] { static_cast<void>(model.generate(prompts, {.ignore_eos = true}, nullptr, run)); }),
+            "interrupted");
   EXPECT_EQ(polls, 3);
 }
 
@@ -384,8 +389,7 @@ TEST(OlmoeLoad, BothExpertLayoutsAreTheSameModel) {
   const TensorValues values = routesig::testing::random_values(config, 3);
   const std::vector<TokenIds> prompts = random_prompts(2, config);
   const auto separate = loaded(config, values).forward(prompts);
-  const auto fused =
-      loaded(config, routesig::testing::fused(config, values), ExpertLayout::fused).forward(prompts);
+  const auto fused = loaded(config, routesig::testing::fused(config, values), ExpertLayout::fused).forward(prompts);
   for (std::size_t i = 0; i < prompts.size(); ++i) EXPECT_TRUE(same_bytes(separate[i], fused[i]));
 }
 
@@ -418,7 +422,8 @@ TEST(OlmoeLoad, DtypeAutoIsTheCheckpoints) {
   for (std::size_t i = 0; i < prompts.size(); ++i)
     for (std::size_t j = 0; j < wide[i].size(); ++j) {
       largest = std::max<double>(largest, std::abs(wide[i][j]));
-      difference += std::abs(static_cast<double>(narrow[i][j] - wide[i][j])) / static_cast<double>(wide[i].size() * prompts.size());
+      difference += std::abs(static_cast<double>(narrow[i][j] - wide[i][j])) /
+                    static_cast<double>(wide[i].size() * prompts.size());
     }
   EXPECT_GT(difference, 0.0);             // it did compute in 16 bits
   EXPECT_LT(difference, largest * 0.05);  // mean difference; one flipped expert moves single logits far
@@ -438,8 +443,8 @@ TEST(OlmoeLoad, RandomWeightsAreTheirSeed) {
 TEST(OlmoeLoad, NamesAndHashesReachTheRecorder) {
   const ScratchFolder folder;
   routesig::testing::write_config(folder.path(), routesig::testing::small_config());
-  const OlmoeModel model = OlmoeModel::load(
-      folder.path(), {.random_weights = 1, .name = "tiny", .sha256 = "ab", .tokenizer_sha256 = "cd"});
+  const OlmoeModel model =
+      OlmoeModel::load(folder.path(), {.random_weights = 1, .name = "tiny", .sha256 = "ab", .tokenizer_sha256 = "cd"});
   EXPECT_EQ(model.info().model_name, "tiny");
   EXPECT_EQ(model.info().model_sha256, "ab");
   EXPECT_EQ(model.info().tokenizer_sha256, "cd");
@@ -467,9 +472,8 @@ TEST(OlmoeLoad, RefusesWhatItCannotRunInOneSentence) {
 TEST(OlmoeLoad, AMissingGpuIsOneSentence) {
   const ScratchFolder folder;
   routesig::testing::write_config(folder.path(), routesig::testing::small_config());
-  const std::string found = problem([&] {
-    static_cast<void>(OlmoeModel::load(folder.path(), {.device = "cuda", .random_weights = 1}));
-  });
+  const std::string found =
+      problem([&] { static_cast<void>(OlmoeModel::load(folder.path(), {.device = "cuda", .random_weights = 1})); });
   if (found == "nothing was thrown") GTEST_SKIP() << "there is a GPU";
   EXPECT_EQ(found, "load: device cuda was asked for, but LibTorch finds no GPU; use cpu");
 }

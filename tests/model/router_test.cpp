@@ -31,15 +31,22 @@ TEST(SelectExperts, TiesGoToTheLowerIndexAndNaNComesLast) {
 
 // Few distinct values, so that nearly every row has ties at rank k; NaN and infinities among them.
 TEST(SelectExperts, AgreesWithTheReferenceOnTheWholeGrid) {
-  const float special[] = {-1.0F, 0.0F, -0.0F, 0.5F, 2.0F, std::numeric_limits<float>::quiet_NaN(),
-                           std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()};
+  const float special[] = {-1.0F,
+                           0.0F,
+                           -0.0F,
+                           0.5F,
+                           2.0F,
+                           std::numeric_limits<float>::quiet_NaN(),
+                           std::numeric_limits<float>::infinity(),
+                           -std::numeric_limits<float>::infinity()};
   routesig::Random random(1);
   std::size_t ties = 0;
   for (const std::size_t experts : {1U, 2U, 7U, 64U, 300U})
     for (std::size_t k = 1; k <= std::min<std::size_t>(experts, 33); k += 1 + k / 4) {
       std::vector<float> logits;
       for (std::size_t i = 0; i < 40 * experts; ++i)
-        logits.push_back(i % 3 == 0 ? static_cast<float>(random.normal()) : special[random.below(i < 20 * experts ? 5 : 8)]);
+        logits.push_back(i % 3 == 0 ? static_cast<float>(random.normal())
+                                    : special[random.below(i < 20 * experts ? 5 : 8)]);
       std::vector<std::uint8_t> nonfinite;
       const std::vector<ExpertId> ids = selected(logits, experts, k, nonfinite);
       for (std::size_t row = 0; row < 40; ++row) {

@@ -26,8 +26,8 @@ inline void feed(RoutingRecorder& recorder, const std::vector<std::int32_t>& seq
 }
 
 /// A run of `sequences` prompts named "s0", "s1", ..., whose rows share steps; every fourth step each row joins or not.
-inline void feed_random(RoutingRecorder& recorder, const RoutingInfo& info, int sequences, int steps, std::uint64_t seed,
-                        bool end = true) {
+inline void feed_random(RoutingRecorder& recorder, const RoutingInfo& info, int sequences, int steps,
+                        std::uint64_t seed, bool end = true) {
   Random random(seed);
   recorder.begin(info);
   for (int s = sequences - 1; s >= 0; --s) recorder.begin_sequence(s, {.id = sentence("s", s), .prompt_tokens = 3});
@@ -52,7 +52,8 @@ inline void feed_random(RoutingRecorder& recorder, const RoutingInfo& info, int 
         for (int i = 0; i < info.top_k; ++i) weights[l].push_back(static_cast<float>(random.uniform()));
         nonfinite[row] = random.uniform() < 0.1 ? 1 : 0;
       }
-    feed(recorder, sequence, position, token, step < 3 ? TokenType::prompt : TokenType::generation, experts, weights, nonfinite);
+    feed(recorder, sequence, position, token, step < 3 ? TokenType::prompt : TokenType::generation, experts, weights,
+         nonfinite);
   }
   if (!end) return;
   for (int s = 0; s < sequences; s += 2) recorder.end_sequence(s);

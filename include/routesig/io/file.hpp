@@ -48,8 +48,8 @@ class OutputFile {
   explicit OutputFile(std::filesystem::path path, Existing existing = Existing::replace);
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
-  /// Without `commit` the partial file stays, with everything written to it as far as the disk takes it (an empty one is
-  /// removed). Never throws.
+  /// Without `commit` the partial file stays, with everything written to it as far as the disk takes it (an empty one
+  /// is removed). Never throws.
   ~OutputFile();
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
@@ -78,18 +78,18 @@ class OutputFile {
   std::filesystem::path partial_;
   FileHandle file_;
   std::string buffer_;
-  long owner_;              // process id: a forked child shares the descriptor but must not write our buffer
-  bool stale_ = false;      // the partial file holds bytes of an earlier writer
+  long owner_;          // process id: a forked child shares the descriptor but must not write our buffer
+  bool stale_ = false;  // the partial file holds bytes of an earlier writer
   bool written_ = false;
   bool failed_ = false;
 };
 
 /// A whole file, mapped read-only. An empty file is an empty span.
 ///
-/// A file *replaced* by rename is harmless: the old bytes stay mapped. A file *shortened in place* by somebody else makes
-/// the operating system raise SIGBUS at the next touch of the lost pages, which no library can turn into an error: map
-/// only files that nobody rewrites in place (weights), call `check_unchanged` before a long walk, and use `read`, which
-/// throws instead, where that is not certain. Trace files are never mapped: they are read into memory.
+/// A file *replaced* by rename is harmless: the old bytes stay mapped. A file *shortened in place* by somebody else
+/// makes the operating system raise SIGBUS at the next touch of the lost pages, which no library can turn into an
+/// error: map only files that nobody rewrites in place (weights), call `check_unchanged` before a long walk, and use
+/// `read`, which throws instead, where that is not certain. Trace files are never mapped: they are read into memory.
 class MappedFile {
  public:
   explicit MappedFile(std::filesystem::path path);
@@ -106,7 +106,8 @@ class MappedFile {
 
   /// Throws FileError where the file no longer has the size it was mapped with.
   void check_unchanged() const;
-  /// Copies bytes [offset, offset + out.size()) without touching the map: a shortened file is a FileError, not a SIGBUS.
+  /// Copies bytes [offset, offset + out.size()) without touching the map: a shortened file is a FileError, not a
+  /// SIGBUS.
   void read(std::uint64_t offset, std::span<std::byte> out) const;
 
  private:

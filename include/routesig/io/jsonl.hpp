@@ -25,16 +25,18 @@ namespace routesig {
 struct JsonlOptions {
   RunInfo run{};        ///< settings and prompts, for the header; what `resume` compares
   bool weights = true;  ///< record the applied weights beside the ids
-  std::shared_ptr<const std::vector<std::string>> vocabulary{};  ///< text of every token id, for `token_texts`; may be null
+  std::shared_ptr<const std::vector<std::string>>
+      vocabulary{};     ///< text of every token id, for `token_texts`; may be null
   bool resume = false;  ///< go on with an earlier run: see JsonlRecorder
 };
 
 /// Streams traces to disk.
 ///
-/// With `resume`, the whole prompts of an earlier PATH.partial are kept byte for byte, the rest is dropped, and recording
-/// goes on behind them; `kept` names the prompts to leave out. Settings and prompts are compared when it is made, the
-/// model in `begin`; nothing is changed on disk before both agree. A finished PATH without a partial file keeps all its
-/// prompts. Without either, and without `resume`, the recording starts afresh and replaces an older partial file.
+/// With `resume`, the whole prompts of an earlier PATH.partial are kept byte for byte, the rest is dropped, and
+/// recording goes on behind them; `kept` names the prompts to leave out. Settings and prompts are compared when it is
+/// made, the model in `begin`; nothing is changed on disk before both agree. A finished PATH without a partial file
+/// keeps all its prompts. Without either, and without `resume`, the recording starts afresh and replaces an older
+/// partial file.
 ///
 /// One model call may follow another (begin ... end, begin ... end); `end` flushes, only `close` makes the file whole.
 /// Destroyed without `close`, the partial file stays and is readable with `recover`.
@@ -79,9 +81,10 @@ struct ReadOptions {
 /// Hears one sentence for each thing that is not wrong but should be known: an ignored field, what `recover` dropped.
 using Warn = std::function<void(const std::string&)>;
 
-/// Reads a trace file, finished or partial, or the event form. Throws FormatError where it is not one, FileError where it
-/// cannot be opened.
-[[nodiscard]] TraceSet read_jsonl(const std::filesystem::path& path, const ReadOptions& options = {}, const Warn& warn = {});
+/// Reads a trace file, finished or partial, or the event form. Throws FormatError where it is not one, FileError where
+/// it cannot be opened.
+[[nodiscard]] TraceSet read_jsonl(const std::filesystem::path& path, const ReadOptions& options = {},
+                                  const Warn& warn = {});
 
 /// The same from memory; `name` stands in messages for the path.
 [[nodiscard]] TraceSet parse_jsonl(std::string_view bytes, const std::string& name, const ReadOptions& options = {},

@@ -29,7 +29,8 @@ using TokenIds = std::vector<std::int32_t>;
 
 struct LoadOptions {
   std::string device = "auto";  ///< auto (the first GPU, else the CPU), cpu, cuda or cuda:N
-  std::string dtype = "auto";   ///< float32, bfloat16, or auto: the checkpoint's (16-bit floats other than bf16: float32)
+  std::string dtype =
+      "auto";  ///< float32, bfloat16, or auto: the checkpoint's (16-bit floats other than bf16: float32)
   /// The same architecture untrained, drawn from this seed: every matrix normal(0, initializer_range), every norm 1.
   /// Needs no weights, only config.json.
   std::optional<std::uint64_t> random_weights{};

@@ -1,0 +1,61 @@
+"""
+The model of routesig, compiled against LibTorch; use the names of the package `routesig`.
+"""
+from __future__ import annotations
+import collections.abc
+import os
+import routesig._core
+import typing
+__all__: list[str] = ['OlmoeModel', 'torch_version']
+class OlmoeModel:
+    """
+    OLMoE on LibTorch: token ids in, logits and ids out.
+    
+    `token_ids` is always a list of lists of ints, a batch of unequal lengths. `sequences` is a list of dicts, one a prompt,
+    with any of id, task, text, group, prompt_tokens and fields (a list of name and JSON text); without it the ids are the
+    sequence numbers. With `begun` the caller has begun the recorder and will end it, so that many batches go into one
+    recording; `first_sequence` then counts on.
+    """
+    @staticmethod
+    def load(folder: os.PathLike | str | bytes, *, device: str = 'auto', dtype: str = 'auto', random_weights: typing.SupportsInt | typing.SupportsIndex | None = None, name: str = '', sha256: str = '', tokenizer_sha256: str = '') -> OlmoeModel:
+        """
+        Read config.json and *.safetensors in a folder, or draw the weights from a seed.
+        """
+    def __repr__(self) -> str:
+        ...
+    def begin_recording(self, recorder: routesig._core.RoutingRecorder) -> None:
+        """
+        Begin a recording of several runs, each with begun=True.
+        """
+    def end_recording(self, recorder: routesig._core.RoutingRecorder) -> None:
+        """
+        End it.
+        """
+    def forward(self, token_ids: collections.abc.Iterable, recorder: routesig._core.RoutingRecorder = None, *, sequences: collections.abc.Sequence[dict] | None = None, first_sequence: typing.SupportsInt | typing.SupportsIndex = 0, begun: bool = False) -> list:
+        """
+        Logits of every token: a list of float32 arrays [tokens, vocab].
+        """
+    def generate(self, token_ids: collections.abc.Iterable, recorder: routesig._core.RoutingRecorder = None, *, max_new_tokens: typing.SupportsInt | typing.SupportsIndex = 32, temperature: typing.SupportsFloat | typing.SupportsIndex = 0.0, seed: typing.SupportsInt | typing.SupportsIndex = 0, ignore_eos: bool = False, streams: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], sequences: collections.abc.Sequence[dict] | None = None, first_sequence: typing.SupportsInt | typing.SupportsIndex = 0, begun: bool = False) -> list[list[int]]:
+        """
+        Continue every prompt; the new ids only, a stop token included. `streams`: the random stream of each prompt, its sequence number where there are none.
+        """
+    def replay(self, token_ids: collections.abc.Iterable, recorder: routesig._core.RoutingRecorder, *, sequences: collections.abc.Sequence[dict] | None = None, first_sequence: typing.SupportsInt | typing.SupportsIndex = 0, begun: bool = False) -> None:
+        """
+        Force token ids through the model for the recorder alone. Tokens from a sequence's prompt_tokens on count as generated.
+        """
+    @property
+    def config(self) -> dict:
+        """
+        The fields of config.json, checked, as a dict.
+        """
+    @property
+    def device(self) -> str:
+        """
+        cpu, cuda:0, ...
+        """
+    @property
+    def info(self) -> routesig._core.RoutingInfo:
+        """
+        RoutingInfo: what recorders hear.
+        """
+torch_version: str = '2.13'

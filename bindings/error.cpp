@@ -8,6 +8,7 @@ void bind_error(py::module_& m) {
   format_error.attr("__module__") = "routesig";
   format_error.attr("__doc__") =
       "A file that cannot be read as what it claims to be. The message begins with the place.";
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): the signature is pybind11's
   py::register_exception_translator([](std::exception_ptr pointer) {
     try {
       if (pointer) std::rethrow_exception(pointer);

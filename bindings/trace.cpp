@@ -253,6 +253,7 @@ void bind_trace_set(py::module_& m) {
           "take",
           [](const TraceSet& set, const std::vector<py::ssize_t>& indices) {
             std::vector<RoutingTrace> chosen;
+            chosen.reserve(indices.size());
             for (const py::ssize_t i : indices) chosen.push_back(set[checked_index(i, set.size())]);
             return TraceSet(std::move(chosen), set.run(), set.complete());
           },

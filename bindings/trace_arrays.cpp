@@ -138,8 +138,8 @@ py::array_t<bool> valid_rows(const RoutingTrace& t) {
 
 RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const py::object& weights,
                                const py::object& token_ids, const py::object& positions,
-                               std::optional<int> prompt_tokens, std::string id, std::optional<std::string> task,
-                               std::string text, std::optional<std::string> group, const std::string& axes,
+                               std::optional<int> prompt_tokens, std::string id, const std::optional<std::string>& task,
+                               std::string text, const std::optional<std::string>& group, const std::string& axes,
                                bool ranked) {
   std::string sorted = axes;
   std::ranges::sort(sorted);

@@ -118,7 +118,7 @@ A mixture-of-experts language model with OLMoE-1B-7B's routing on a narrow netwo
 `scripts/train_tiny_olmoe.py`, which also wrote this page. It exists so that routing can be recorded and studied
 offline, through the same code as any OLMoE checkpoint.
 
-**What it is not.** It is not an assistant and knows nothing: generated text has the form of its genre, not its
+**What it is not.** It is no chat model and knows nothing: generated text has the form of its genre, not its
 content. A solution looks like a solution and is usually wrong; greedy text repeats itself. Do not use it for answers,
 and do not read its routing as evidence about large models.
 
@@ -163,8 +163,8 @@ CV is the standard deviation over the mean of the {shape.experts} selection coun
 ## The shipped prompts
 The {overlap[1]} prompts of `prompts.jsonl` were written and frozen before training. None is word for word a training
 instruction (the training script refuses to start otherwise), and {overlap[0]} of {overlap[1]} share their first three
-words with one. While the recipe was being set up, their routing was looked at on intermediate checkpoints; no prompt was
-changed for it.
+words with one. While the recipe was being set up, their routing was looked at on intermediate checkpoints; no prompt
+was changed for it.
 
 ## Licence
 The weights derive from the texts above: Python's source (PSF licence), Jane Austen's novels (public domain) and

@@ -93,6 +93,7 @@ def save_folder(weights: Weights, shape: Shape, folder: Path) -> None:
     """Write the weights rounded to bf16: the committed file is the model."""
     stored = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in to_olmoe(weights, shape).items()}
     save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)  # safetensors writes it for the owner alone
     (folder / "config.json").write_text(json.dumps(configuration(shape), indent=2) + "\n", "utf-8")
     generation = {"do_sample": False, "eos_token_id": END_ID, "pad_token_id": PADDING_ID}
     (folder / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n", "utf-8")

@@ -98,7 +98,7 @@ class Progress:
         self.recipe = recipe
         self.losses: list[Tensor] = []
         self.started = time.monotonic()
-        self.last = self.started
+        self.last, self.last_step = self.started, 0
 
     def add(self, losses: Tensor, balance: Tensor, z_loss: Tensor) -> None:
         self.losses.append(torch.cat((losses.view(len(GENRES), -1).mean(1), balance.view(1), z_loss.view(1))))
@@ -110,11 +110,11 @@ class Progress:
         now = time.monotonic()
         shown = " ".join(f"{name} {value:.3f}" for name, value in zip((*GENRES, "balance", "z"), means, strict=True))
         print(
-            f"step {step}/{self.recipe.steps} {shown} {tokens * 50 / (now - self.last):.0f} tokens/s "
+            f"step {step}/{self.recipe.steps} {shown} {tokens * (step - self.last_step) / (now - self.last):.0f} tokens/s "
             f"{now - self.started:.0f} s",
             flush=True,
         )
-        self.losses, self.last = [], now
+        self.losses, self.last, self.last_step = [], now, step
 
 
 def work(

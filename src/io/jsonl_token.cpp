@@ -23,9 +23,9 @@ namespace {
 [[nodiscard]] bool take_integer(const char*& at, std::int32_t& out) noexcept {
   const char* const begin = at;
   std::int32_t value = 0;
-  for (; digit(at) < 10 && at - begin < 10; ++at) value = 10 * value + static_cast<std::int32_t>(digit(at));
+  for (; digit(at) < 10 && at - begin < 9; ++at) value = 10 * value + static_cast<std::int32_t>(digit(at));
   const auto length = at - begin;
-  if (length < 1 || length > 9 || (length > 1 && *begin == '0')) return false;
+  if (length < 1 || digit(at) < 10 || (length > 1 && *begin == '0')) return false;
   out = value;
   return true;
 }

@@ -39,10 +39,11 @@ at::Device device_called(const std::string& name) {
   const bool numbered = name.starts_with("cuda:") && name.size() > 5 && name.size() < 8 &&
                         name.find_first_not_of("0123456789", 5) == std::string::npos;
   if (name != "cuda" && !numbered)
-    throw invalid_argument("load: expected device auto, cpu, cuda or cuda:N, got ", quoted(name));
+    throw invalid_argument("load: expected device auto, cpu, cuda or cuda:N, got ", shown(name));
   if (!has_gpu()) throw invalid_argument("load: device ", name, " was asked for, but LibTorch finds no GPU; use cpu");
   const int index = numbered ? std::stoi(name.substr(5)) : 0;
-  const int count = c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA)->deviceCount();
+  const int count =
+      int{static_cast<unsigned char>(c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA)->deviceCount())};
   if (index >= count) throw invalid_argument("load: device ", name, " was asked for, but there are ", count, " GPUs");
   return {at::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
@@ -50,7 +51,7 @@ at::Device device_called(const std::string& name) {
 at::ScalarType dtype_called(const std::string& name, const OlmoeConfig& config) {
   if (name == "float32") return at::kFloat;
   if (name == "bfloat16") return at::kBFloat16;
-  if (name != "auto") throw invalid_argument("load: expected dtype auto, float32 or bfloat16, got ", quoted(name));
+  if (name != "auto") throw invalid_argument("load: expected dtype auto, float32 or bfloat16, got ", shown(name));
   return config.dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
 }
 

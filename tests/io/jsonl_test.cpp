@@ -15,6 +15,8 @@
 #include "support/traces.hpp"
 
 namespace routesig {
+
+using namespace std::string_literals;
 namespace {
 
 namespace fs = std::filesystem;
@@ -186,8 +188,7 @@ TEST(Jsonl, SavingReadingAndSavingAgainGivesTheSameBytes) {
 
 TEST(Jsonl, TextOfAnyKindComesBack) {
   const ScratchFolder folder;
-  const std::string wild =
-      std::string("\0 \n\r\t\b\f\"\\/<script>\x7f\u2028\u202e\u00e9\U0001F600", 34) + std::string(1'000'000, 'x');
+  const std::string wild = "\0 \n\r\t\b\f\"\\/<script>\x7f\u2028\u202e\u00e9\U0001F600"s + std::string(1'000'000, 'x');
   const RoutingTrace plain = testing::trace_of(testing::shape(1, 2, 1), {0, 1}, 1);
   TraceColumns columns = plain.columns();
   columns.token_texts = {wild, ""};

@@ -99,7 +99,14 @@ def test_ctrl_c_leaves_a_readable_partial_file(model, tmp_path):
     prompts.write_text("Tell a story about a dog.\n" * 400)
     out = tmp_path / "t.jsonl"
     command = [sys.executable, "-m", "routesig", "record", "--prompts", prompts, "--out", out, "--batch-size", "2"]
-    process = subprocess.Popen([str(c) for c in command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [str(c) for c in command],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        # A shell's background job ignores Ctrl-C, and its children with it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     partial = tmp_path / "t.jsonl.partial"
     while process.poll() is None and not (partial.exists() and b"prompt_end" in partial.read_bytes()):
         time.sleep(0.01)

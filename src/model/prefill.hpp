@@ -11,7 +11,7 @@
 namespace routesig::olmoe {
 
 // Rows of one forward step, at most, unless a single sequence is longer: bounds the memory of a long batch.
-inline constexpr std::size_t kStepRows = 2048;
+inline constexpr std::size_t kStepRows = 512;
 
 // After each step: the prompts [begin, end) it held, its segments (one for each) and the hidden states [rows, D].
 using StepDone = std::function<void(std::size_t begin, std::size_t end, const Step& step, const at::Tensor& hidden)>;

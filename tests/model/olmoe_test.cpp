@@ -5,17 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 
-#include "model/checkpoint.hpp"
 #include "model/differences.hpp"
+#include "model/small_models.hpp"
 #include "routesig/trace.hpp"
-#include "support/scratch_folder.hpp"
 
 namespace {
 
-using routesig::ExpertLayout;
-using routesig::LoadOptions;
 using routesig::OlmoeConfig;
 using routesig::OlmoeModel;
 using routesig::RoutingTrace;
@@ -23,48 +19,14 @@ using routesig::SequenceInfo;
 using routesig::TokenIds;
 using routesig::TokenType;
 using routesig::TraceRecorder;
-using routesig::testing::ScratchFolder;
+using routesig::testing::loaded;
+using routesig::testing::problem;
+using routesig::testing::random_prompts;
+using routesig::testing::same_bytes;
 using routesig::testing::TensorValues;
+using routesig::testing::untrained;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-OlmoeModel untrained(const OlmoeConfig& config, std::uint64_t seed = 1) {
-  const ScratchFolder folder;
-  routesig::testing::write_config(folder.path(), config);
-  return OlmoeModel::load(folder.path(), {.random_weights = seed});
-}
-
-OlmoeModel loaded(const OlmoeConfig& config, const TensorValues& values, ExpertLayout layout = ExpertLayout::separate,
-                  const std::string& dtype = "F32", const LoadOptions& options = {}) {
-  const ScratchFolder folder;
-  routesig::testing::write_config(folder.path(), config);
-  routesig::testing::write_weights(folder.path(), config, values, layout, dtype);
-  return OlmoeModel::load(folder.path(), options);
-}
-
-std::vector<TokenIds> random_prompts(std::size_t count, const OlmoeConfig& config, std::uint32_t longest = 20) {
-  routesig::Random random(9);
-  std::vector<TokenIds> prompts(count);
-  for (TokenIds& ids : prompts) {
-    ids.resize(1 + random.below(longest));
-    for (std::int32_t& id : ids)
-      id = static_cast<std::int32_t>(random.below(static_cast<std::uint32_t>(config.vocab_size)));
-  }
-  return prompts;
-}
-
-std::string problem(const std::function<void()>& act) {
-  try {
-    act();
-    return "nothing was thrown";
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-}
-
-bool same_bytes(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 // One layer whose attention adds nothing (o_proj 0), two experts of width 1, the better one chosen.
 TEST(Olmoe, WorkedByHand) {
@@ -320,7 +282,7 @@ TEST(Olmoe, LongBatchesAreSplitBetweenSequences) {
   StrictRecorder recorder({});
   const auto logits = model.forward(prompts, &recorder);
   EXPECT_EQ(recorder.total_rows, 5000U);
-  EXPECT_EQ(recorder.steps, 3);  // 10 + 10 + 5 prompts: at most 2,048 rows a step
+  EXPECT_EQ(recorder.steps, 13);  // two prompts each, then the last: at most 512 rows a step
   for (const auto& of_prompt : logits) EXPECT_EQ(of_prompt.size(), 200U * 61U);
   TraceRecorder traces;
   EXPECT_EQ(model.generate(prompts, {.max_new_tokens = 3}, &traces),
@@ -382,100 +344,6 @@ TEST(Olmoe, RefusesBadRequestsInOneSentence) {
   EXPECT_EQ(problem([&] { model.replay(tokens, recorder, {.sequences = {{.prompt_tokens = 3}}}); }),
             "replay: expected prompt_tokens from 0 to 2, got 3 (prompt 0)");
   EXPECT_EQ(recorder.traces().size(), 0U);
-}
-
-TEST(OlmoeLoad, BothExpertLayoutsAreTheSameModel) {
-  const OlmoeConfig config = routesig::testing::small_config();
-  const TensorValues values = routesig::testing::random_values(config, 3);
-  const std::vector<TokenIds> prompts = random_prompts(2, config);
-  const auto separate = loaded(config, values).forward(prompts);
-  const auto fused = loaded(config, routesig::testing::fused(config, values), ExpertLayout::fused).forward(prompts);
-  for (std::size_t i = 0; i < prompts.size(); ++i) EXPECT_TRUE(same_bytes(separate[i], fused[i]));
-}
-
-TEST(OlmoeLoad, SixteenBitFilesAreReadExactlyIntoFloat32) {
-  const OlmoeConfig config = routesig::testing::small_config();
-  const TensorValues values = routesig::testing::random_values(config, 3);
-  const std::vector<TokenIds> prompts = random_prompts(2, config);
-  for (const std::string dtype : {"F16", "BF16"}) {
-    TensorValues rounded = values;
-    for (auto& [name, of_tensor] : rounded)
-      for (float& value : of_tensor) value = routesig::testing::truncated(value, dtype);
-    const auto expected = loaded(config, rounded).forward(prompts);
-    const OlmoeModel model = loaded(config, values, ExpertLayout::separate, dtype, {.dtype = "float32"});
-    EXPECT_EQ(model.info().model_dtype, "float32");
-    const auto logits = model.forward(prompts);
-    for (std::size_t i = 0; i < prompts.size(); ++i) EXPECT_TRUE(same_bytes(expected[i], logits[i])) << dtype;
-  }
-}
-
-TEST(OlmoeLoad, DtypeAutoIsTheCheckpoints) {
-  OlmoeConfig config = routesig::testing::wide_config();
-  const TensorValues values = routesig::testing::random_values(config, 3);
-  const std::vector<TokenIds> prompts = random_prompts(2, config);
-  config.dtype = "bfloat16";
-  const OlmoeModel model = loaded(config, values, ExpertLayout::separate, "BF16");
-  EXPECT_EQ(model.info().model_dtype, "bfloat16");
-  const auto narrow = model.forward(prompts);
-  const auto wide = loaded(config, values, ExpertLayout::separate, "BF16", {.dtype = "float32"}).forward(prompts);
-  double largest = 0.0, difference = 0.0;
-  for (std::size_t i = 0; i < prompts.size(); ++i)
-    for (std::size_t j = 0; j < wide[i].size(); ++j) {
-      largest = std::max<double>(largest, std::abs(wide[i][j]));
-      difference += std::abs(static_cast<double>(narrow[i][j] - wide[i][j])) /
-                    static_cast<double>(wide[i].size() * prompts.size());
-    }
-  EXPECT_GT(difference, 0.0);             // it did compute in 16 bits
-  EXPECT_LT(difference, largest * 0.05);  // mean difference; one flipped expert moves single logits far
-  config.dtype = "float16";
-  EXPECT_EQ(loaded(config, values, ExpertLayout::separate, "F16").info().model_dtype, "float32");
-}
-
-TEST(OlmoeLoad, RandomWeightsAreTheirSeed) {
-  const OlmoeConfig config = routesig::testing::small_config();
-  const std::vector<TokenIds> prompts = random_prompts(2, config);
-  const auto logits = untrained(config, 7).forward(prompts);
-  EXPECT_TRUE(same_bytes(logits[0], untrained(config, 7).forward(prompts)[0]));
-  EXPECT_FALSE(same_bytes(logits[0], untrained(config, 8).forward(prompts)[0]));
-  EXPECT_THAT(untrained(config, 7).info().model_name, HasSubstr("random weights, seed 7"));
-}
-
-TEST(OlmoeLoad, NamesAndHashesReachTheRecorder) {
-  const ScratchFolder folder;
-  routesig::testing::write_config(folder.path(), routesig::testing::small_config());
-  const OlmoeModel model =
-      OlmoeModel::load(folder.path(), {.random_weights = 1, .name = "tiny", .sha256 = "ab", .tokenizer_sha256 = "cd"});
-  EXPECT_EQ(model.info().model_name, "tiny");
-  EXPECT_EQ(model.info().model_sha256, "ab");
-  EXPECT_EQ(model.info().tokenizer_sha256, "cd");
-  EXPECT_EQ(model.device(), "cpu");
-}
-
-TEST(OlmoeLoad, RefusesWhatItCannotRunInOneSentence) {
-  const ScratchFolder folder;
-  const OlmoeConfig config = routesig::testing::small_config();
-  const auto load = [&](const LoadOptions& options) {
-    return problem([&] { static_cast<void>(OlmoeModel::load(folder.path(), options)); });
-  };
-  EXPECT_THAT(load({}), HasSubstr("config.json"));
-  routesig::testing::write_config(folder.path(), config);
-  EXPECT_THAT(load({}), HasSubstr("safetensors"));
-  EXPECT_EQ(load({.device = "tpu"}), "load: expected device auto, cpu, cuda or cuda:N, got \"tpu\"");
-  EXPECT_EQ(load({.device = "cuda:x"}), "load: expected device auto, cpu, cuda or cuda:N, got \"cuda:x\"");
-  EXPECT_EQ(load({.dtype = "int8"}), "load: expected dtype auto, float32 or bfloat16, got \"int8\"");
-  OlmoeConfig larger = config;
-  larger.num_experts = 17;
-  routesig::testing::write_weights(folder.path(), larger, routesig::testing::random_values(larger, 1));
-  EXPECT_THAT(load({}), HasSubstr("expert"));  // 17 experts in the file, 16 in config.json
-}
-
-TEST(OlmoeLoad, AMissingGpuIsOneSentence) {
-  const ScratchFolder folder;
-  routesig::testing::write_config(folder.path(), routesig::testing::small_config());
-  const std::string found =
-      problem([&] { static_cast<void>(OlmoeModel::load(folder.path(), {.device = "cuda", .random_weights = 1})); });
-  if (found == "nothing was thrown") GTEST_SKIP() << "there is a GPU";
-  EXPECT_EQ(found, "load: device cuda was asked for, but LibTorch finds no GPU; use cpu");
 }
 
 }  // namespace

@@ -42,7 +42,8 @@ RANKS = (
     ("trace",),
     ("validation",),
     ("signature",),
-    ("similarity", "baselines", "controls", "classifier", "projection", "statistics", "metrics", "information"),
+    ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
+    ("baselines", "controls"),  # nulls rerun the analysis
     ("routesig",),
 )
 WITHIN_A_RANK = {("parallel", "error"), ("random", "error")}  # (who, whom)

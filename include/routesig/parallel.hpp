@@ -185,4 +185,20 @@ void parallel_for(std::size_t count, std::size_t grain, const Body& body) {
   }
 }
 
+/// Called on the thread that asked for the work, after pieces of it are done; it may throw to stop the rest.
+using Progress = std::function<void(std::size_t done, std::size_t total)>;
+
+/// The same, telling `progress` (which may be empty) how many items are done.
+template <typename Body>
+void parallel_for(std::size_t count, std::size_t grain, const Body& body, const Progress& progress) {
+  if (!progress) return parallel_for(count, grain, body);
+  const std::thread::id caller = std::this_thread::get_id();
+  std::atomic<std::size_t> done = 0;
+  parallel_for(count, grain, [&](std::size_t begin, std::size_t end) {
+    body(begin, end);
+    const std::size_t now = done += end - begin;
+    if (std::this_thread::get_id() == caller) progress(now, count);
+  });
+}
+
 }  // namespace routesig

@@ -34,6 +34,28 @@ namespace routesig {
   return counter;
 }
 
+/// What random numbers are drawn for: keeps the streams of different procedures under one seed apart.
+enum class Draws : std::uint16_t {
+  plain,
+  label_permutation,
+  bootstrap,
+  dispersion,
+  permutation_baseline,
+  load_balance,
+  marginal,
+  token_pool,
+  token_shuffle,
+  rotation,
+  folds,
+  classifier,
+  information,
+};
+
+/// The stream of repetition `index` of a procedure.
+[[nodiscard]] constexpr std::uint64_t stream(Draws purpose, std::uint64_t index) noexcept {
+  return (static_cast<std::uint64_t>(purpose) << 48U) | index;
+}
+
 /// One stream of random numbers. Meets std::uniform_random_bit_generator, but prefer the members: the standard's
 /// distributions differ between standard libraries.
 class Random {

@@ -5,10 +5,12 @@
 ///     if (s.cohens_d) use(s.within.mean - s.across.mean, *s.cohens_d);
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "routesig/error.hpp"
 
@@ -64,6 +66,54 @@ struct Separation {
     if (sd > kNoSpread) out.cohens_d = (within.mean - across.mean) / sd;
   }
   return out;
+}
+
+/// How a statistic spreads over repetitions: mean, sd (ddof 1) and the 2.5 % and 97.5 % quantiles (linear between order
+/// statistics). All 0 for no repetition; sd 0 for one.
+struct Spread {
+  std::size_t draws = 0;
+  double mean = 0.0;
+  double sd = 0.0;
+  double low = 0.0;
+  double high = 0.0;
+};
+
+[[nodiscard]] inline Spread spread(std::vector<double> values) {
+  Spread out{.draws = values.size()};
+  if (values.empty()) return out;
+  std::ranges::sort(values);
+  const auto n = static_cast<double>(values.size());
+  for (const double x : values) out.mean += x / n;
+  double squares = 0.0;
+  for (const double x : values) squares += (x - out.mean) * (x - out.mean);
+  if (values.size() > 1) out.sd = std::sqrt(squares / (n - 1.0));
+  const auto quantile = [&](double q) {
+    const double at = q * (n - 1.0);
+    const auto below = static_cast<std::size_t>(at);
+    const std::size_t above = std::min(below + 1, values.size() - 1);
+    return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
+  };
+  out.low = quantile(0.025);
+  out.high = quantile(0.975);
+  return out;
+}
+
+/// A Monte Carlo p-value and the smallest that this many draws could have given.
+struct PValue {
+  double value = 1.0;
+  double floor = 1.0;
+};
+
+/// Equal up to rounding counts as "at least".
+[[nodiscard]] inline bool at_least(double draw, double observed) noexcept {
+  return draw >= observed - 1e-12 * std::max(1.0, std::abs(observed));
+}
+
+/// One-sided: (1 + #{draw >= observed}) / (1 + draws).
+[[nodiscard]] inline PValue upper_p_value(double observed, std::span<const double> draws) {
+  const auto reached = std::ranges::count_if(draws, [&](double draw) { return at_least(draw, observed); });
+  const double all = 1.0 + static_cast<double>(draws.size());
+  return {.value = (1.0 + static_cast<double>(reached)) / all, .floor = 1.0 / all};
 }
 
 }  // namespace routesig

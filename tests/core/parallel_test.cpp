@@ -4,10 +4,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <numeric>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 namespace routesig {
@@ -52,6 +54,30 @@ TEST_F(Parallel, RethrowsAnExceptionAndGoesOnWorking) {
     std::atomic<int> sum = 0;
     parallel_for(100, 1, [&](std::size_t i, std::size_t) { sum += static_cast<int>(i); });
     EXPECT_EQ(sum, 4950);
+  }
+}
+
+TEST_F(Parallel, ProgressIsToldOnTheCallingThreadAndMayStopTheWork) {
+  for (const int threads : {1, 4}) {
+    set_num_threads(threads);
+    std::vector<int> visits(1000);
+    std::size_t last = 0;
+    const auto caller = std::this_thread::get_id();
+    const auto visit = [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) ++visits[i];
+    };
+    parallel_for(visits.size(), 7, visit, [&](std::size_t done, std::size_t total) {
+      EXPECT_EQ(std::this_thread::get_id(), caller);
+      EXPECT_EQ(total, 1000U);
+      EXPECT_GT(done, last);
+      last = done;
+    });
+    EXPECT_EQ(visits, std::vector<int>(1000, 1));
+    if (threads > 1) continue;  // on several, this thread may find nothing left to do
+    EXPECT_EQ(last, 1000U);
+    const auto stop = [](std::size_t, std::size_t) { throw std::runtime_error("stop"); };
+    EXPECT_THROW(parallel_for(visits.size(), 1, visit, stop), std::runtime_error);
+    EXPECT_EQ(std::ranges::count(visits, 2), 1);
   }
 }
 

@@ -95,5 +95,11 @@ TEST(Random, ShuffleIsAPermutationAndEveryOrderIsEquallyLikely) {
   for (const int n : seen) EXPECT_NEAR(n, 10'000, 500);
 }
 
+TEST(Random, StreamsOfDifferentProceduresDiffer) {
+  EXPECT_EQ(stream(Draws::plain, 7), 7U);
+  EXPECT_NE(stream(Draws::bootstrap, 7), stream(Draws::label_permutation, 7));
+  EXPECT_NE(stream(Draws::bootstrap, 7), stream(Draws::bootstrap, 8));
+}
+
 }  // namespace
 }  // namespace routesig

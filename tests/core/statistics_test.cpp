@@ -48,5 +48,23 @@ TEST(Separation, RefusesAMatrixOfAnotherSize) {
   EXPECT_THROW((void)separation(std::vector<double>(9), std::vector<int>{0, 1}), std::invalid_argument);
 }
 
+TEST(Spread, ByHand) {
+  const Spread s = spread({4.0, 1.0, 3.0, 2.0, 5.0});
+  EXPECT_EQ(s.draws, 5U);
+  EXPECT_DOUBLE_EQ(s.mean, 3.0);
+  EXPECT_DOUBLE_EQ(s.sd, std::sqrt(2.5));
+  EXPECT_DOUBLE_EQ(s.low, 1.1);  // 2.5 % of the way from rank 0 to rank 4
+  EXPECT_DOUBLE_EQ(s.high, 4.9);
+  EXPECT_EQ(spread({}).draws, 0U);
+  EXPECT_DOUBLE_EQ(spread({7.0}).sd, 0.0);
+}
+
+TEST(PValue, CountsTheObservedItselfAndTiesUpToRounding) {
+  const PValue p = upper_p_value(0.3, std::vector<double>{0.1 + 0.2, 0.1, 0.4});
+  EXPECT_DOUBLE_EQ(p.value, 3.0 / 4.0);
+  EXPECT_DOUBLE_EQ(p.floor, 1.0 / 4.0);
+  EXPECT_DOUBLE_EQ(upper_p_value(1.0, std::vector<double>(999, 0.0)).value, 1.0 / 1000.0);
+}
+
 }  // namespace
 }  // namespace routesig

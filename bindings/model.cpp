@@ -13,6 +13,7 @@
 namespace {
 
 using routesig::OlmoeModel;
+using routesig::RotatedRouters;
 using routesig::RoutingRecorder;
 using routesig::RunOptions;
 using routesig::SequenceInfo;
@@ -68,8 +69,16 @@ void raise_pending_signals() {
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
-RunOptions run_options(const std::optional<std::vector<py::dict>>& sequences, int first_sequence, bool begun) {
-  RunOptions run{.first_sequence = first_sequence, .begun = begun, .should_stop = raise_pending_signals};
+// What `generate` and `replay` share beside their ids.
+using RotatedRecorders = std::vector<RoutingRecorder*>;
+
+RunOptions run_options(const std::optional<std::vector<py::dict>>& sequences, int first_sequence, bool begun,
+                       const std::optional<RotatedRouters>& rotated = {}, RotatedRecorders rotated_recorders = {}) {
+  RunOptions run{.first_sequence = first_sequence,
+                 .begun = begun,
+                 .should_stop = raise_pending_signals,
+                 .rotated = rotated,
+                 .rotated_recorders = std::move(rotated_recorders)};
   if (sequences)
     for (const py::dict& given : *sequences) run.sequences.push_back(sequence_of(given));
   return run;
@@ -92,9 +101,10 @@ py::list forward(const OlmoeModel& model, const py::iterable& token_ids, Routing
 std::vector<TokenIds> generate(const OlmoeModel& model, const py::iterable& token_ids, RoutingRecorder* recorder,
                                int max_new_tokens, double temperature, std::uint64_t seed, bool ignore_eos,
                                std::vector<std::uint64_t> streams,
-                               const std::optional<std::vector<py::dict>>& sequences, int first_sequence, bool begun) {
+                               const std::optional<std::vector<py::dict>>& sequences, int first_sequence, bool begun,
+                               const std::optional<RotatedRouters>& rotated, RotatedRecorders rotated_recorders) {
   const std::vector<TokenIds> batch = batch_of(token_ids);
-  const RunOptions run = run_options(sequences, first_sequence, begun);
+  const RunOptions run = run_options(sequences, first_sequence, begun, rotated, std::move(rotated_recorders));
   const routesig::GenerateOptions options{.max_new_tokens = max_new_tokens,
                                           .temperature = temperature,
                                           .seed = seed,
@@ -105,9 +115,10 @@ std::vector<TokenIds> generate(const OlmoeModel& model, const py::iterable& toke
 }
 
 void replay(const OlmoeModel& model, const py::iterable& token_ids, RoutingRecorder& recorder,
-            const std::optional<std::vector<py::dict>>& sequences, int first_sequence, bool begun) {
+            const std::optional<std::vector<py::dict>>& sequences, int first_sequence, bool begun,
+            const std::optional<RotatedRouters>& rotated, RotatedRecorders rotated_recorders) {
   const std::vector<TokenIds> batch = batch_of(token_ids);
-  const RunOptions run = run_options(sequences, first_sequence, begun);
+  const RunOptions run = run_options(sequences, first_sequence, begun, rotated, std::move(rotated_recorders));
   const py::gil_scoped_release nogil;
   model.replay(batch, recorder, run);
 }
@@ -148,6 +159,11 @@ std::string repr(const OlmoeModel& model) {
 }  // namespace
 
 void bind_model(py::module_& m) {
+  py::class_<RotatedRouters>(
+      m, "RotatedRouters", "Routers that hear the model's hidden states through random rotations, and decide nothing.")
+      .def("__len__", &RotatedRouters::size)
+      .def("info", &RotatedRouters::info, py::arg("index"),
+           "RoutingInfo of one of them: the model's, but for the name.");
   py::class_<OlmoeModel>(m, "OlmoeModel", R"(OLMoE on LibTorch: token ids in, logits and ids out.
 
 `token_ids` is always a list of lists of ints, a batch of unequal lengths. `sequences` is a list of dicts, one a prompt,
@@ -165,21 +181,19 @@ recording; `first_sequence` then counts on.)")
            py::arg("max_new_tokens") = 32, py::arg("temperature") = 0.0, py::arg("seed") = 0,
            py::arg("ignore_eos") = false, py::arg("streams") = std::vector<std::uint64_t>(),
            py::arg("sequences") = py::none(), py::arg("first_sequence") = 0, py::arg("begun") = false,
+           py::arg("rotated") = py::none(), py::arg("rotated_recorders") = RotatedRecorders(),
            "Continue every prompt; the new ids only, a stop token included. `streams`: the random stream of each "
            "prompt, "
            "its sequence number where there are none.")
       .def("replay", &replay, py::arg("token_ids"), py::arg("recorder").none(false), py::kw_only(),
            py::arg("sequences") = py::none(), py::arg("first_sequence") = 0, py::arg("begun") = false,
+           py::arg("rotated") = py::none(), py::arg("rotated_recorders") = RotatedRecorders(),
            "Force token ids through the model for the recorder alone. Tokens from a sequence's prompt_tokens on count "
            "as "
            "generated.")
-      .def(
-          "begin_recording", [](const OlmoeModel& model, RoutingRecorder& recorder) { recorder.begin(model.info()); },
-          py::arg("recorder").none(false), py::call_guard<py::gil_scoped_release>(),
-          "Begin a recording of several runs, each with begun=True.")
-      .def(
-          "end_recording", [](const OlmoeModel&, RoutingRecorder& recorder) { recorder.end(); },
-          py::arg("recorder").none(false), py::call_guard<py::gil_scoped_release>(), "End it.")
+      .def("rotated_routers", &OlmoeModel::rotated_routers, py::arg("count"), py::arg("seed") = 0,
+           py::call_guard<py::gil_scoped_release>(),
+           "`count` rotations W Q of the routers W, Q Haar-random orthogonal; pass them with one recorder for each.")
       .def_property_readonly(
           "config", [](const OlmoeModel& model) { return config_dict(model.config()); },
           "The fields of config.json, checked, as a dict.")

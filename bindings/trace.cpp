@@ -200,9 +200,9 @@ std::size_t checked_index(py::ssize_t i, std::size_t size) {
 TraceSet slice_of(const TraceSet& set, const py::slice& slice) {
   std::size_t start = 0, stop = 0, step = 0, length = 0;
   if (!slice.compute(set.size(), &start, &stop, &step, &length)) throw py::error_already_set();
-  std::vector<RoutingTrace> chosen;
-  for (std::size_t i = 0; i < length; ++i, start += step) chosen.push_back(set[start]);
-  return TraceSet(std::move(chosen), set.run(), set.complete());
+  std::vector<std::size_t> chosen;
+  for (std::size_t i = 0; i < length; ++i, start += step) chosen.push_back(start);
+  return set.take(chosen);
 }
 
 void save(const TraceSet& traces, const std::filesystem::path& path) {
@@ -221,8 +221,10 @@ py::tuple set_state(const TraceSet& set) {
     last = &trace.info();
     traces.append(py::make_tuple(infos.size() - 1, trace_state(trace)));
   }
+  py::list rotated;
+  for (const TraceSet& one : set.rotated()) rotated.append(set_state(one));
   return py::make_tuple(infos, traces, py::make_tuple(set.run().settings, set.run().prompts, set.run().prompts_sha256),
-                        set.complete());
+                        set.complete(), rotated);
 }
 
 TraceSet set_from(const py::tuple& state) {
@@ -235,9 +237,13 @@ TraceSet set_from(const py::tuple& state) {
     traces.push_back(trace_from_state(infos.at(pair[0].cast<std::size_t>()), pair[1].cast<py::tuple>()));
   }
   const auto run = state[2].cast<py::tuple>();
-  return TraceSet(std::move(traces),
-                  {run[0].cast<std::string>(), run[1].cast<std::optional<std::uint64_t>>(), run[2].cast<std::string>()},
-                  state[3].cast<bool>());
+  TraceSet set(std::move(traces),
+               {run[0].cast<std::string>(), run[1].cast<std::optional<std::uint64_t>>(), run[2].cast<std::string>()},
+               state[3].cast<bool>());
+  std::vector<TraceSet> rotated;
+  for (const py::handle one : state[4]) rotated.push_back(set_from(one.cast<py::tuple>()));
+  set.set_rotated(std::move(rotated));
+  return set;
 }
 
 void bind_trace_set(py::module_& m) {
@@ -252,10 +258,10 @@ void bind_trace_set(py::module_& m) {
       .def(
           "take",
           [](const TraceSet& set, const std::vector<py::ssize_t>& indices) {
-            std::vector<RoutingTrace> chosen;
+            std::vector<std::size_t> chosen;
             chosen.reserve(indices.size());
-            for (const py::ssize_t i : indices) chosen.push_back(set[checked_index(i, set.size())]);
-            return TraceSet(std::move(chosen), set.run(), set.complete());
+            for (const py::ssize_t i : indices) chosen.push_back(checked_index(i, set.size()));
+            return set.take(chosen);
           },
           py::arg("indices"), "The traces at these indices, in this order.")
       .def(
@@ -286,6 +292,11 @@ void bind_trace_set(py::module_& m) {
             return out;
           },
           "The task of every trace, None where unlabelled.")
+      .def_property(
+          "rotated", [](const TraceSet& s) { return s.rotated(); }, &TraceSet::set_rotated,
+          "One TraceSet for each rotated router that was recorded beside the model's own, else an empty list. In "
+          "memory "
+          "only: no file holds them.")
       .def_property_readonly("complete", &TraceSet::complete,
                              "False where the file ended before its last line and was read with recover=True.")
       .def_property_readonly(

@@ -180,10 +180,29 @@ class TraceSet {
   /// False where the file ended before its last line and was read with `recover`.
   [[nodiscard]] bool complete() const noexcept { return complete_; }
 
+  /// The same prompts as heard by routers rotated at random (OlmoeModel::rotated_routers), where these were asked for.
+  /// Kept in memory only: no file holds them.
+  [[nodiscard]] const std::vector<TraceSet>& rotated() const noexcept { return rotated_; }
+  void set_rotated(std::vector<TraceSet> rotated) {
+    for (const TraceSet& one : rotated)
+      if (one.size() != size())
+        throw invalid_argument("traces: expected ", size(), " traces from every rotated router, got ", one.size());
+    rotated_ = std::move(rotated);
+  }
+
+  /// The traces at `indices`, in this order, and those of rotated routers alike.
+  [[nodiscard]] TraceSet take(std::span<const std::size_t> indices) const {
+    TraceSet out({}, run_, complete_);
+    for (const std::size_t i : indices) out.push_back(traces_.at(i));
+    for (const TraceSet& one : rotated_) out.rotated_.push_back(one.take(indices));
+    return out;
+  }
+
  private:
   std::vector<RoutingTrace> traces_;
   RunInfo run_;
   bool complete_ = true;
+  std::vector<TraceSet> rotated_;
 };
 
 /// Keeps whole traces in memory, in the order of their sequence numbers, run after run.

@@ -247,6 +247,14 @@ class TraceSet:
         RoutingInfo of the first trace, or None.
         """
     @property
+    def rotated(self) -> list[TraceSet]:
+        """
+        One TraceSet for each rotated router that was recorded beside the model's own, else an empty list. In memory only: no file holds them.
+        """
+    @rotated.setter
+    def rotated(self, arg1: collections.abc.Sequence[TraceSet]) -> None:
+        ...
+    @property
     def settings(self) -> dict | None:
         """
         Settings of the run as a dict, or None.

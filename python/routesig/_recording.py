@@ -38,6 +38,7 @@ def record(
     resume: bool = False,
     weights: bool = True,
     router_logits: bool = False,
+    rotated_routers: int = 0,
     progress: bool | None = None,
 ) -> _core.TraceSet:
     """Run prompts through a model and record every routing decision.
@@ -66,6 +67,10 @@ def record(
         Record the applied weights.
     router_logits : bool
         Keep the router's logits, in memory only.
+    rotated_routers : int
+        Record as well what this many routers W Q would have chosen, with W the model's router of each layer and Q a
+        random rotation (Haar-distributed, from `seed`): `TraceSet.rotated`, ids only, in memory only. The forward pass
+        is unchanged. A control: what they separate, any hash of the hidden states would.
     progress : bool, optional
         Show a progress bar on stderr; default: where stderr is a terminal.
 
@@ -85,6 +90,10 @@ def record(
     """
     if router_logits and out is not None:
         raise ValueError("record: router_logits are kept in memory only, so they cannot be combined with out=")
+    if rotated_routers < 0:
+        raise ValueError(f"record: expected rotated_routers of 0 or more, got {rotated_routers}")
+    if rotated_routers and resume:
+        raise ValueError("record: rotated_routers are kept in memory only, so they cannot be combined with resume=True")
     if resume and out is None:
         raise ValueError("record: resume=True needs out=, the file to go on with")
     if not isinstance(model, Model):
@@ -104,11 +113,12 @@ def record(
     forced = isinstance(prompts, _core.TraceSet)
     batches = _batches(jobs, batch_size, 0 if forced else max_new_tokens)
 
+    rotated = _Rotated(model, rotated_routers, seed)
     recorder: _core.TraceRecorder | _core.JsonlRecorder
     if out is None:
         recorder = _core.TraceRecorder(weights=weights, router_logits=router_logits, vocabulary=model.token_texts)
-        _run(model, batches, recorder, None if forced else generation, progress, len(jobs))
-        return recorder.traces
+        _run(model, batches, recorder, None if forced else generation, progress, len(jobs), rotated)
+        return rotated.beside(recorder.traces)
     recorder = _core.JsonlRecorder(
         Path(out),
         settings=json.dumps(settings, separators=(",", ":"), ensure_ascii=False),
@@ -120,16 +130,36 @@ def record(
     )
     kept = set(recorder.kept)
     remaining = ([job for job in batch if job.sequence["id"] not in kept] for batch in batches)
-    _run(model, remaining, recorder, None if forced else generation, progress, len(jobs), done=len(kept))
+    _run(model, remaining, recorder, None if forced else generation, progress, len(jobs), rotated, done=len(kept))
     recorder.close()
     traces = _core.read_jsonl(Path(out))
     order = {job.sequence["id"]: job.index for job in jobs}
     places = [order[trace_id] for trace_id in traces.ids]
-    return (
-        traces
-        if places == sorted(places)
-        else traces.take([i for _, i in sorted(zip(places, range(len(places)), strict=True))])
-    )
+    if places != sorted(places):
+        traces = traces.take([i for _, i in sorted(zip(places, range(len(places)), strict=True))])
+    return rotated.beside(traces)
+
+
+class _Rotated:
+    """The rotated routers of one recording, and a recorder for each."""
+
+    def __init__(self, model: Model, count: int, seed: int) -> None:
+        self.recorders = [_core.TraceRecorder(weights=False) for _ in range(count)]
+        self.routers: Any = model._native.rotated_routers(count, seed) if count else None
+        self.options = {"rotated": self.routers, "rotated_recorders": self.recorders}
+
+    def begin(self) -> None:
+        for index, recorder in enumerate(self.recorders):
+            recorder.begin(self.routers.info(index))
+
+    def end(self) -> None:
+        for recorder in self.recorders:
+            recorder.end()
+
+    def beside(self, traces: _core.TraceSet) -> _core.TraceSet:
+        """Hang their traces on those of the real routers."""
+        traces.rotated = [recorder.traces for recorder in self.recorders]
+        return traces
 
 
 def _as_prompts(prompts: Any) -> list[Prompt]:
@@ -230,6 +260,7 @@ def _run(
     generation: dict[str, Any] | None,
     progress: bool | None,
     total: int,
+    rotated: _Rotated,
     done: int = 0,
 ) -> None:
     from tqdm import tqdm
@@ -239,12 +270,13 @@ def _run(
         total=total, initial=done, desc="recording", unit="prompt", disable=None if progress is None else not progress
     )
     recorder.begin(model.info)
+    rotated.begin()
     try:
         with bar:
             for batch in filter(None, batches):
                 ids = [job.token_ids for job in batch]
                 options: dict[str, Any] = {"recorder": recorder, "sequences": [job.sequence for job in batch]}
-                options |= {"first_sequence": batch[0].index, "begun": True}
+                options |= {"first_sequence": batch[0].index, "begun": True, **rotated.options}
                 if generation is None:
                     native.replay(ids, **options)
                 else:
@@ -255,3 +287,4 @@ def _run(
         recorder.flush()  # Ctrl-C: what is whole so far can be read and resumed
         raise
     recorder.end()
+    rotated.end()

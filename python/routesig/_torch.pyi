@@ -6,7 +6,17 @@ import collections.abc
 import os
 import routesig._core
 import typing
-__all__: list[str] = ['OlmoeModel', 'torch_version']
+__all__: list[str] = ['OlmoeModel', 'RotatedRouters', 'torch_version']
+class RotatedRouters:
+    """
+    Routers that hear the model's hidden states through random rotations, and decide nothing.
+    """
+    def __len__(self) -> int:
+        ...
+    def info(self, index: typing.SupportsInt | typing.SupportsIndex) -> routesig._core.RoutingInfo:
+        """
+        RoutingInfo of one of them: the model's, but for the name.
+        """
 class OlmoeModel:
     """
     OLMoE on LibTorch: token ids in, logits and ids out.
@@ -23,25 +33,21 @@ class OlmoeModel:
         """
     def __repr__(self) -> str:
         ...
-    def begin_recording(self, recorder: routesig._core.RoutingRecorder) -> None:
-        """
-        Begin a recording of several runs, each with begun=True.
-        """
-    def end_recording(self, recorder: routesig._core.RoutingRecorder) -> None:
-        """
-        End it.
-        """
     def forward(self, token_ids: collections.abc.Iterable, recorder: routesig._core.RoutingRecorder = None, *, sequences: collections.abc.Sequence[dict] | None = None, first_sequence: typing.SupportsInt | typing.SupportsIndex = 0, begun: bool = False) -> list:
         """
         Logits of every token: a list of float32 arrays [tokens, vocab].
         """
-    def generate(self, token_ids: collections.abc.Iterable, recorder: routesig._core.RoutingRecorder = None, *, max_new_tokens: typing.SupportsInt | typing.SupportsIndex = 32, temperature: typing.SupportsFloat | typing.SupportsIndex = 0.0, seed: typing.SupportsInt | typing.SupportsIndex = 0, ignore_eos: bool = False, streams: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], sequences: collections.abc.Sequence[dict] | None = None, first_sequence: typing.SupportsInt | typing.SupportsIndex = 0, begun: bool = False) -> list[list[int]]:
+    def generate(self, token_ids: collections.abc.Iterable, recorder: routesig._core.RoutingRecorder = None, *, max_new_tokens: typing.SupportsInt | typing.SupportsIndex = 32, temperature: typing.SupportsFloat | typing.SupportsIndex = 0.0, seed: typing.SupportsInt | typing.SupportsIndex = 0, ignore_eos: bool = False, streams: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], sequences: collections.abc.Sequence[dict] | None = None, first_sequence: typing.SupportsInt | typing.SupportsIndex = 0, begun: bool = False, rotated: RotatedRouters | None = None, rotated_recorders: collections.abc.Sequence[routesig._core.RoutingRecorder] = []) -> list[list[int]]:
         """
         Continue every prompt; the new ids only, a stop token included. `streams`: the random stream of each prompt, its sequence number where there are none.
         """
-    def replay(self, token_ids: collections.abc.Iterable, recorder: routesig._core.RoutingRecorder, *, sequences: collections.abc.Sequence[dict] | None = None, first_sequence: typing.SupportsInt | typing.SupportsIndex = 0, begun: bool = False) -> None:
+    def replay(self, token_ids: collections.abc.Iterable, recorder: routesig._core.RoutingRecorder, *, sequences: collections.abc.Sequence[dict] | None = None, first_sequence: typing.SupportsInt | typing.SupportsIndex = 0, begun: bool = False, rotated: RotatedRouters | None = None, rotated_recorders: collections.abc.Sequence[routesig._core.RoutingRecorder] = []) -> None:
         """
         Force token ids through the model for the recorder alone. Tokens from a sequence's prompt_tokens on count as generated.
+        """
+    def rotated_routers(self, count: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0) -> RotatedRouters:
+        """
+        `count` rotations W Q of the routers W, Q Haar-random orthogonal; pass them with one recorder for each.
         """
     @property
     def config(self) -> dict:

@@ -66,7 +66,8 @@ class Generation {
     Step step;
     for (Live& live : live_)
       step.add(run_.sequence(live.prompt), live.position++, new_ids_[live.prompt].back(), TokenType::generation);
-    choose(0, run_layers(config_, weights_, step, {.cache = &cache_, .recorder = run_.recorder()}));
+    choose(0, run_layers(config_, weights_, step,
+                         {.cache = &cache_, .recorder = run_.recorder(), .rotated = run_.rotated()}));
   }
 
   // Takes the next token of live_[first ...] from their last hidden states [rows, D], and lets go of the finished.

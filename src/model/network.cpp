@@ -34,7 +34,10 @@ class Layers {
         step_(step),
         pass_(pass),
         rotation_(rotation(config, to_device(step.position, weights.device()), weights.dtype())),
-        router_(config.num_experts_per_tok, config.norm_topk_prob, pass.recorder) {}
+        router_(config.num_experts_per_tok, config.norm_topk_prob, pass.recorder) {
+    for (RoutingRecorder* recorder : pass.rotated.recorders)
+      rotated_.emplace_back(config.num_experts_per_tok, config.norm_topk_prob, recorder);
+  }
 
   at::Tensor run() {
     at::Tensor hidden = at::embedding(weights_.embedding, to_device(step_.token, weights_.device()));
@@ -43,6 +46,7 @@ class Layers {
       hidden = hidden + attention(index, rms_norm(hidden, layer.input_norm, config_.rms_norm_eps));
       const at::Tensor states = rms_norm(hidden, layer.expert_norm, config_.rms_norm_eps);
       const Routing routing = router_.route(static_cast<int>(index), states, layer.router);
+      hear_rotated(index, states);
       if (!pass_.hidden_wanted && index + 1 == weights_.layers.size()) return {};
       hidden = hidden + apply_experts(states, layer, routing);
     }
@@ -70,6 +74,14 @@ class Layers {
     return at::linear(attend(index, queries, keys, values), layer.output);
   }
 
+  void hear_rotated(std::size_t index, const at::Tensor& states) {
+    if (rotated_.empty()) return;
+    const at::Tensor logits = at::linear(states, pass_.rotated.weights[index]);
+    for (std::size_t i = 0; i < rotated_.size(); ++i)
+      rotated_[i].hear(static_cast<int>(index),
+                       logits.narrow(1, static_cast<std::int64_t>(i) * config_.num_experts, config_.num_experts));
+  }
+
   at::Tensor attend(std::size_t index, const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values) {
     if (step_.segments.empty()) {
       pass_.cache->append(index, keys, values);
@@ -86,6 +98,7 @@ class Layers {
   const Pass& pass_;
   Rotation rotation_;
   Router router_;
+  std::vector<Router> rotated_;
 };
 
 }  // namespace
@@ -99,6 +112,7 @@ void Step::add(std::int32_t of_sequence, std::int32_t at_position, std::int32_t 
 
 at::Tensor run_layers(const OlmoeConfig& config, const Weights& weights, const Step& step, const Pass& pass) {
   if (pass.recorder != nullptr) pass.recorder->step(step.rows());
+  for (RoutingRecorder* recorder : pass.rotated.recorders) recorder->step(step.rows());
   if (step.segments.empty()) pass.cache->grow();
   return Layers(config, weights, step, pass).run();
 }

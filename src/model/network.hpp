@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "attention.hpp"
+#include "rotated.hpp"
 #include "routesig/recorder.hpp"
 #include "weights.hpp"
 
@@ -29,6 +30,7 @@ struct Step {
 struct Pass {
   KeyValueCache* cache = nullptr;       // null: nothing will be continued
   RoutingRecorder* recorder = nullptr;  // null: nobody listens
+  RotatedPass rotated{};                // routers that are only heard
   bool hidden_wanted = true;            // false: stop at the last layer's router
 };
 

@@ -156,6 +156,19 @@ std::vector<TokenIds> OlmoeModel::generate(std::span<const TokenIds> prompts, co
   });
 }
 
+RotatedRouters OlmoeModel::rotated_routers(int count, std::uint64_t seed) const {
+  if (count < 1) throw invalid_argument("rotated_routers: expected a count of 1 or more, got ", count);
+  return guarded("rotated_routers", [&] {
+    const c10::InferenceMode no_gradients;
+    const auto routers = static_cast<std::size_t>(count);
+    return RotatedRouters(std::make_shared<const RotatedRouters::Impl>(
+        RotatedRouters::Impl{.count = routers,
+                             .seed = seed,
+                             .info = impl_->info,
+                             .weights = olmoe::rotate_routers(impl_->weights, routers, seed)}));
+  });
+}
+
 void OlmoeModel::replay(std::span<const TokenIds> token_ids, RoutingRecorder& recorder,
                         const RunOptions& options) const {
   return guarded("replay", [&] {

@@ -18,7 +18,7 @@ void add_sequence(Step& step, const TokenIds& ids, std::size_t prompt, const Run
 
 void prefill(const OlmoeConfig& config, const Weights& weights, std::span<const TokenIds> prompts, const Run& run,
              KeyValueCache* cache, bool hidden_wanted, const StepDone& done) {
-  const Pass pass{.cache = cache, .recorder = run.recorder(), .hidden_wanted = hidden_wanted};
+  const Pass pass{.cache = cache, .recorder = run.recorder(), .rotated = run.rotated(), .hidden_wanted = hidden_wanted};
   for (std::size_t begin = 0, end = 0; begin < prompts.size(); begin = end) {
     run.poll();
     Step step;

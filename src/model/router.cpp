@@ -46,22 +46,39 @@ void select_experts(std::span<const float> logits, std::size_t experts, std::siz
 }
 
 Routing Router::route(int layer, const at::Tensor& states, const at::Tensor& router_weight) {
-  const std::int64_t rows = states.size(0), experts = router_weight.size(0);
   const at::Tensor logits = at::linear(states, router_weight);  // in the model's dtype, as Hugging Face does
   const at::Tensor host_logits = on_host(logits);
+  select(host_logits);
+  const at::Tensor ids = chosen_ids(states.device());
+  const at::Tensor weights = weights_of(logits, ids);
+  if (recorder_ != nullptr) record(layer, host_logits, weights);
+  return {.experts = experts_, .ids = ids, .weights = weights};
+}
+
+void Router::hear(int layer, const at::Tensor& logits) {
+  const at::Tensor host_logits = on_host(logits);
+  select(host_logits);
+  record(layer, host_logits, needs_.weights ? weights_of(logits, chosen_ids(logits.device())) : at::Tensor());
+}
+
+void Router::select(const at::Tensor& host_logits) {
+  const std::int64_t rows = host_logits.size(0), experts = host_logits.size(1);
   experts_.resize(static_cast<std::size_t>(rows * top_k_));
   nonfinite_.resize(static_cast<std::size_t>(rows));
   select_experts(values(host_logits), static_cast<std::size_t>(experts), static_cast<std::size_t>(top_k_), experts_,
                  nonfinite_);
+}
 
-  at::Tensor ids = at::empty({rows, top_k_}, at::kLong);
+at::Tensor Router::chosen_ids(at::Device device) const {
+  at::Tensor ids = at::empty({static_cast<std::int64_t>(nonfinite_.size()), top_k_}, at::kLong);
   std::ranges::copy(experts_, ids.mutable_data_ptr<std::int64_t>());
-  ids = ids.to(states.device());
+  return ids.to(device);
+}
+
+at::Tensor Router::weights_of(const at::Tensor& logits, const at::Tensor& ids) const {
   at::Tensor weights = at::softmax(logits, -1, at::kFloat).gather(1, ids);
   if (renormalize_) weights = weights / weights.sum(-1, /*keepdim=*/true);
-  weights = weights.to(states.scalar_type());
-  if (recorder_ != nullptr) record(layer, host_logits, weights);
-  return {.experts = experts_, .ids = ids, .weights = weights};
+  return weights.to(logits.scalar_type());
 }
 
 void Router::record(int layer, const at::Tensor& host_logits, const at::Tensor& weights) const {

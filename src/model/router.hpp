@@ -26,8 +26,13 @@ class Router {
 
   // states [rows, D], router_weight [E, D]. The result's `experts` hold until the next call.
   [[nodiscard]] Routing route(int layer, const at::Tensor& states, const at::Tensor& router_weight);
+  // logits [rows, E] of a router that is only heard: nothing is dispatched by it.
+  void hear(int layer, const at::Tensor& logits);
 
  private:
+  void select(const at::Tensor& host_logits);
+  [[nodiscard]] at::Tensor weights_of(const at::Tensor& logits, const at::Tensor& ids) const;
+  [[nodiscard]] at::Tensor chosen_ids(at::Device device) const;  // [rows, top_k]
   void record(int layer, const at::Tensor& host_logits, const at::Tensor& weights) const;
 
   std::int64_t top_k_;

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -57,6 +58,13 @@ Run::Run(const char* what, std::span<const TokenIds> prompts, RoutingRecorder* r
   if (options.first_sequence < 0 || prompts.size() > kLast - static_cast<std::size_t>(options.first_sequence))
     throw invalid_argument(what, ": expected sequence numbers from 0 to ", kLast, ", got ", prompts.size(), " from ",
                            options.first_sequence);
+  const std::size_t rotated = options.rotated ? options.rotated->size() : 0;
+  if (options.rotated_recorders.size() != rotated || std::ranges::count(options.rotated_recorders, nullptr) > 0)
+    throw invalid_argument(what, ": expected ", rotated, " recorders (one a rotated router), got ",
+                           options.rotated_recorders.size() -
+                               static_cast<std::size_t>(std::ranges::count(options.rotated_recorders, nullptr)));
+  if (rotated > 0 && options.rotated->impl().weights.size() != static_cast<std::size_t>(info.layers))
+    throw invalid_argument(what, ": expected rotated routers of this model, got another's");
   for (std::size_t i = 0; i < options.sequences.size(); ++i)
     if (const int given = options.sequences[i].prompt_tokens; given < 0 || std::cmp_greater(given, prompts[i].size()))
       throw invalid_argument(what, ": expected prompt_tokens from 0 to ", prompts[i].size(), ", got ", given,
@@ -64,19 +72,32 @@ Run::Run(const char* what, std::span<const TokenIds> prompts, RoutingRecorder* r
 }
 
 void Run::begin() const {
-  if (recorder_ != nullptr && !options_.begun) recorder_->begin(info_);
+  if (options_.begun) return;
+  if (recorder_ != nullptr) recorder_->begin(info_);
+  for (std::size_t i = 0; i < options_.rotated_recorders.size(); ++i)
+    options_.rotated_recorders[i]->begin(options_.rotated->info(i));
 }
 
 void Run::end() const {
-  if (recorder_ != nullptr && !options_.begun) recorder_->end();
+  if (options_.begun) return;
+  if (recorder_ != nullptr) recorder_->end();
+  for (RoutingRecorder* rotated : options_.rotated_recorders) rotated->end();
 }
 
 void Run::begin_sequence(std::size_t prompt) const {
-  if (recorder_ != nullptr) recorder_->begin_sequence(sequence(prompt), sequence_info(prompt));
+  const SequenceInfo info = sequence_info(prompt);
+  if (recorder_ != nullptr) recorder_->begin_sequence(sequence(prompt), info);
+  for (RoutingRecorder* rotated : options_.rotated_recorders) rotated->begin_sequence(sequence(prompt), info);
 }
 
 void Run::end_sequence(std::size_t prompt) const {
   if (recorder_ != nullptr) recorder_->end_sequence(sequence(prompt));
+  for (RoutingRecorder* rotated : options_.rotated_recorders) rotated->end_sequence(sequence(prompt));
+}
+
+RotatedPass Run::rotated() const noexcept {
+  if (!options_.rotated) return {};
+  return {.weights = options_.rotated->impl().weights, .recorders = options_.rotated_recorders};
 }
 
 std::int32_t Run::sequence(std::size_t prompt) const {

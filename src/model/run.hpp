@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <span>
 
+#include "rotated.hpp"
 #include "routesig/model/olmoe.hpp"
 
 namespace routesig::olmoe {
@@ -44,6 +45,7 @@ class Run {
   }
 
   [[nodiscard]] RoutingRecorder* recorder() const noexcept { return recorder_; }
+  [[nodiscard]] RotatedPass rotated() const noexcept;
   [[nodiscard]] std::int32_t sequence(std::size_t prompt) const;
   // How many tokens of a prompt are prompt; the others were generated earlier.
   [[nodiscard]] std::size_t prompt_tokens(std::size_t prompt) const;

@@ -1,6 +1,7 @@
 """record(): what is recorded, streamed, resumed, forced."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -203,3 +204,37 @@ def test_no_new_tokens_records_the_prompt_alone(model):
 def test_another_thing_than_a_model_is_refused():
     with pytest.raises(TypeError, match=r"expected a model from rs\.load_model, got str"):
         rs.record("tiny", PROMPTS)
+
+
+def test_rotated_routers_are_recorded_beside_and_change_nothing(model):
+    plain = record(model)
+    both = record(model, rotated_routers=2, seed=5)
+    assert plain == both
+    assert plain.rotated == []
+    assert [len(one) for one in both.rotated] == [3, 3]
+    for one in both.rotated:
+        assert one.ids == both.ids
+        assert one.tasks == both.tasks
+        for real, heard in zip(both, one, strict=True):
+            np.testing.assert_array_equal(real.token_ids, heard.token_ids)
+            assert (real.experts != heard.experts).mean() > 0.5
+    assert both.rotated[1].info.model_name.endswith("(rotated router 1, seed 5)")
+    again = record(model, both, rotated_routers=2, seed=5)  # forced tokens, the same hidden states
+    agree = np.mean([(a.experts == b.experts).mean() for a, b in zip(both.rotated[0], again.rotated[0], strict=True)])
+    assert agree > 0.999
+
+
+def test_rotated_routers_follow_slices_and_pickles(model):
+    both = record(model, rotated_routers=1)
+    assert both[1:].rotated[0].ids == both.ids[1:]
+    assert both.take([2, 0]).rotated[0].ids == [both.ids[2], both.ids[0]]
+    assert pickle.loads(pickle.dumps(both)).rotated == both.rotated
+    with pytest.raises(ValueError, match="expected 3 traces from every rotated router, got 2"):
+        both.rotated = [both.rotated[0][:2]]
+
+
+def test_rotated_routers_are_refused_where_they_would_be_lost(model, tmp_path):
+    with pytest.raises(ValueError, match=r"rotated_routers .* resume=True"):
+        record(model, out=tmp_path / "t.jsonl", resume=True, rotated_routers=1)
+    with pytest.raises(ValueError, match="rotated_routers of 0 or more, got -1"):
+        record(model, rotated_routers=-1)

@@ -18,6 +18,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "routesig/model/config.hpp"
@@ -47,12 +48,31 @@ struct GenerateOptions {
   std::vector<std::uint64_t> streams{};  ///< random stream of each prompt; empty: its sequence number
 };
 
+/// Routers that hear the same hidden states as the model's own and decide nothing: for each of them and each layer
+/// W Q, with W the layer's router [E, D] and Q [D, D] orthogonal, Haar-random. What their traces separate, any hash of
+/// the hidden states would.
+class RotatedRouters {
+ public:
+  struct Impl;
+  explicit RotatedRouters(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+  [[nodiscard]] std::size_t size() const noexcept;
+  /// What recorder `index` is told: the model's, but for the name.
+  [[nodiscard]] RoutingInfo info(std::size_t index) const;
+  [[nodiscard]] const Impl& impl() const noexcept { return *impl_; }
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
 /// How a run is told to its recorder, and how it may be stopped.
 struct RunOptions {
   std::vector<SequenceInfo> sequences{};  ///< one for each prompt; empty: ids "0", "1", ... of the sequence numbers
   int first_sequence = 0;                 ///< sequence number of the first prompt
   bool begun = false;                     ///< the caller calls the recorder's begin and end: many runs, one recording
   std::function<void()> should_stop{};    ///< called before every forward step; may throw, which ends the run
+  /// Routers to hear beside the model's own, and one recorder for each.
+  std::optional<RotatedRouters> rotated{};
+  std::vector<RoutingRecorder*> rotated_recorders{};
 };
 
 class OlmoeModel {
@@ -76,6 +96,9 @@ class OlmoeModel {
   /// Continues every prompt. Returns the new ids only, a stop token included.
   [[nodiscard]] std::vector<TokenIds> generate(std::span<const TokenIds> prompts, const GenerateOptions& options = {},
                                                RoutingRecorder* recorder = nullptr, const RunOptions& run = {}) const;
+
+  /// `count` rotations of this model's routers.
+  [[nodiscard]] RotatedRouters rotated_routers(int count, std::uint64_t seed = 0) const;
 
   /// Forces `token_ids` through the model for the recorder alone; no logits are computed. Tokens from
   /// SequenceInfo::prompt_tokens on count as generated (0, or no sequences given: all are prompt).

@@ -101,7 +101,8 @@ OutputFile::OutputFile(std::filesystem::path path, Existing existing)
 
 OutputFile::~OutputFile() {
   if (file_.get() < 0 || owner_ != ::getpid()) return;
-  if (!failed_ && !buffer_.empty()) (void)write_all(file_.get(), buffer_);
+  if (!failed_ && !buffer_.empty() && (!stale_ || ::ftruncate(file_.get(), 0) == 0))
+    (void)write_all(file_.get(), buffer_);
   struct stat found{};
   if (!written_ && !stale_ && ::fstat(file_.get(), &found) == 0 && found.st_size == 0) ::unlink(partial_.c_str());
 }
@@ -112,20 +113,21 @@ void OutputFile::fail(std::string_view what, int code) {
   throw file_error(partial_, what, code);
 }
 
-void OutputFile::ready_to_write() {
+void OutputFile::check_writable() const {
   if (failed_ || file_.get() < 0)
     throw FileError(path_.string(), failed_ ? "an earlier write failed; the file is not complete" : "is already closed",
                     failed_ ? EIO : EBADF);
-  if (owner_ != ::getpid()) throw std::logic_error(path_.string() + ": opened before a fork, written by the child");
-  if (std::exchange(stale_, false) && ::ftruncate(file_.get(), 0) != 0) fail("cannot be emptied", errno);
 }
 
 void OutputFile::put(std::string_view bytes) {
+  // Asked here and not at every write: it is a system call.
+  if (owner_ != ::getpid()) throw std::logic_error(path_.string() + ": opened before a fork, written by the child");
+  if (std::exchange(stale_, false) && ::ftruncate(file_.get(), 0) != 0) fail("cannot be emptied", errno);
   if (const int code = write_all(file_.get(), bytes); code != 0) fail("cannot be written", code);
 }
 
 void OutputFile::write(std::string_view bytes) {
-  ready_to_write();
+  check_writable();
   written_ = true;
   if (buffer_.size() + bytes.size() > buffer_.capacity()) {
     put(buffer_);
@@ -156,7 +158,7 @@ void OutputFile::restart(std::string_view bytes) {
 }
 
 void OutputFile::flush() {
-  ready_to_write();
+  check_writable();
   put(buffer_);
   buffer_.clear();
 }

@@ -1,5 +1,6 @@
 #include "experts.hpp"
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
@@ -7,6 +8,7 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
 
 #include <cstdint>
 #include <vector>
@@ -74,11 +76,16 @@ at::Tensor apply_chosen_experts(const at::Tensor& states, const LayerWeights& la
   at::Tensor both = at::empty({rows * top_k, 2 * width}, states.options());
   at::Tensor outputs = at::empty({rows * top_k, hidden}, states.options());
   const auto for_each_chosen = [&](const auto& multiply) {
-    for (std::int64_t e = 0; e < experts; ++e) {
-      const std::int64_t begin = grouping.begin[static_cast<std::size_t>(e)];
-      const std::int64_t count = grouping.begin[static_cast<std::size_t>(e) + 1] - begin;
-      if (count > 0) multiply(e, begin, count);
-    }
+    // Threads take whole experts: one barrier instead of one for every product, and sums that do not depend on how many
+    // threads there are.
+    at::parallel_for(0, experts, 1, [&](std::int64_t first, std::int64_t last) {
+      const c10::InferenceMode no_gradients;  // is the calling thread's alone
+      for (std::int64_t e = first; e < last; ++e) {
+        const std::int64_t begin = grouping.begin[static_cast<std::size_t>(e)];
+        const std::int64_t count = grouping.begin[static_cast<std::size_t>(e) + 1] - begin;
+        if (count > 0) multiply(e, begin, count);
+      }
+    });
   };
   for_each_chosen([&](std::int64_t e, std::int64_t begin, std::int64_t count) {
     at::Tensor out = both.narrow(0, begin, count);

@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
 #include <sys/wait.h>
 #include <unistd.h>
+#include <fstream>
 
 #include <cerrno>
 #include <csignal>
@@ -169,6 +171,7 @@ TEST(OutputFile, AForkedChildNeitherWritesNorEndsTheParentsFile) {
     int status = 1;
     try {
       out.write("child\n");
+      out.flush();
     } catch (const std::logic_error&) {
       status = 0;
     }
@@ -180,6 +183,16 @@ TEST(OutputFile, AForkedChildNeitherWritesNorEndsTheParentsFile) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
   out.commit();
   EXPECT_EQ(bytes_of(folder / "a.txt"), "parent\n");
+}
+
+TEST(OutputFile, ReplacesALongerLeftoverEvenWhereItIsNeverClosed) {
+  const ScratchFolder folder;
+  std::ofstream(folder / "a.txt.partial") << "a longer leftover of an earlier run\n";
+  {
+    OutputFile out(folder / "a.txt");
+    out.write("short\n");
+  }
+  EXPECT_EQ(bytes_of(folder / "a.txt.partial"), "short\n");
 }
 
 TEST(OutputFile, NamesTheFileItCannotOpen) {

@@ -70,7 +70,7 @@ class OutputFile {
   void discard() noexcept;
 
  private:
-  void ready_to_write();
+  void check_writable() const;
   void put(std::string_view bytes);
   [[noreturn]] void fail(std::string_view what, int code);
 

@@ -173,13 +173,6 @@ recording; `first_sequence` then counts on.)")
            "Force token ids through the model for the recorder alone. Tokens from a sequence's prompt_tokens on count "
            "as "
            "generated.")
-      .def(
-          "begin_recording", [](const OlmoeModel& model, RoutingRecorder& recorder) { recorder.begin(model.info()); },
-          py::arg("recorder").none(false), py::call_guard<py::gil_scoped_release>(),
-          "Begin a recording of several runs, each with begun=True.")
-      .def(
-          "end_recording", [](const OlmoeModel&, RoutingRecorder& recorder) { recorder.end(); },
-          py::arg("recorder").none(false), py::call_guard<py::gil_scoped_release>(), "End it.")
       .def_property_readonly(
           "config", [](const OlmoeModel& model) { return config_dict(model.config()); },
           "The fields of config.json, checked, as a dict.")

@@ -23,14 +23,6 @@ class OlmoeModel:
         """
     def __repr__(self) -> str:
         ...
-    def begin_recording(self, recorder: routesig._core.RoutingRecorder) -> None:
-        """
-        Begin a recording of several runs, each with begun=True.
-        """
-    def end_recording(self, recorder: routesig._core.RoutingRecorder) -> None:
-        """
-        End it.
-        """
     def forward(self, token_ids: collections.abc.Iterable, recorder: routesig._core.RoutingRecorder = None, *, sequences: collections.abc.Sequence[dict] | None = None, first_sequence: typing.SupportsInt | typing.SupportsIndex = 0, begun: bool = False) -> list:
         """
         Logits of every token: a list of float32 arrays [tokens, vocab].

@@ -202,15 +202,19 @@ TraceSet slice_of(const TraceSet& set, const py::slice& slice) {
   if (!slice.compute(set.size(), &start, &stop, &step, &length)) throw py::error_already_set();
   std::vector<RoutingTrace> chosen;
   for (std::size_t i = 0; i < length; ++i, start += step) chosen.push_back(set[start]);
-  return TraceSet(std::move(chosen), set.run(), set.complete());
+  return TraceSet(std::move(chosen), set.run(), set.complete(), set.info());
 }
 
 void save(const TraceSet& traces, const std::filesystem::path& path) {
   if (path.extension() != ".jsonl")
     throw routesig::invalid_argument("traces: expected a file name that ends in .jsonl, got ",
                                      routesig::shown(path.filename().string()));
+  const auto warn = [](const std::string& note) {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_WarnEx(PyExc_UserWarning, note.c_str(), 1) != 0) throw py::error_already_set();
+  };
   const py::gil_scoped_release nogil;
-  routesig::save_jsonl(traces, path);
+  routesig::save_jsonl(traces, path, warn);
 }
 
 py::tuple set_state(const TraceSet& set) {
@@ -221,6 +225,7 @@ py::tuple set_state(const TraceSet& set) {
     last = &trace.info();
     traces.append(py::make_tuple(infos.size() - 1, trace_state(trace)));
   }
+  if (set.empty() && set.info() != nullptr) infos.append(info_state(*set.info()));
   return py::make_tuple(infos, traces, py::make_tuple(set.run().settings, set.run().prompts, set.run().prompts_sha256),
                         set.complete());
 }
@@ -237,7 +242,7 @@ TraceSet set_from(const py::tuple& state) {
   const auto run = state[2].cast<py::tuple>();
   return TraceSet(std::move(traces),
                   {run[0].cast<std::string>(), run[1].cast<std::optional<std::uint64_t>>(), run[2].cast<std::string>()},
-                  state[3].cast<bool>());
+                  state[3].cast<bool>(), infos.empty() ? nullptr : infos.front());
 }
 
 void bind_trace_set(py::module_& m) {
@@ -255,7 +260,7 @@ void bind_trace_set(py::module_& m) {
             std::vector<RoutingTrace> chosen;
             chosen.reserve(indices.size());
             for (const py::ssize_t i : indices) chosen.push_back(set[checked_index(i, set.size())]);
-            return TraceSet(std::move(chosen), set.run(), set.complete());
+            return TraceSet(std::move(chosen), set.run(), set.complete(), set.info());
           },
           py::arg("indices"), "The traces at these indices, in this order.")
       .def(
@@ -268,8 +273,8 @@ void bind_trace_set(py::module_& m) {
           },
           py::is_operator())
       .def_property_readonly(
-          "info", [](const TraceSet& s) { return s.empty() ? std::optional<RoutingInfo>() : s[0].info(); },
-          "RoutingInfo of the first trace, or None.")
+          "info", [](const TraceSet& s) { return s.info() ? std::optional(*s.info()) : std::nullopt; },
+          "RoutingInfo: shape and model; None where neither a trace nor a file says.")
       .def_property_readonly(
           "ids",
           [](const TraceSet& s) {

@@ -153,8 +153,10 @@ struct RunInfo {
 class TraceSet {
  public:
   TraceSet() = default;
-  explicit TraceSet(std::vector<RoutingTrace> traces, RunInfo run = {}, bool complete = true)
-      : run_(std::move(run)), complete_(complete) {
+  /// `info`: what a set without traces knows of its routing, from a file's header or from the set it is a part of.
+  explicit TraceSet(std::vector<RoutingTrace> traces, RunInfo run = {}, bool complete = true,
+                    std::shared_ptr<const RoutingInfo> info = nullptr)
+      : info_(std::move(info)), run_(std::move(run)), complete_(complete) {
     traces_.reserve(traces.size());
     for (RoutingTrace& trace : traces) push_back(std::move(trace));
   }
@@ -177,11 +179,16 @@ class TraceSet {
   [[nodiscard]] auto end() const noexcept { return traces_.end(); }
   [[nodiscard]] std::span<const RoutingTrace> traces() const noexcept { return traces_; }
   [[nodiscard]] const RunInfo& run() const noexcept { return run_; }
+  /// Shape and model: the first trace's, or what a set without traces knows; may be null.
+  [[nodiscard]] const std::shared_ptr<const RoutingInfo>& info() const noexcept {
+    return traces_.empty() ? info_ : traces_.front().shared_info();
+  }
   /// False where the file ended before its last line and was read with `recover`.
   [[nodiscard]] bool complete() const noexcept { return complete_; }
 
  private:
   std::vector<RoutingTrace> traces_;
+  std::shared_ptr<const RoutingInfo> info_;
   RunInfo run_;
   bool complete_ = true;
 };
@@ -272,7 +279,7 @@ class TraceRecorder final : public RoutingRecorder {
     std::vector<RoutingTrace> all(traces_.begin(), traces_.end());
     for (auto& [sequence, trace] : finished_) all.push_back(std::move(trace));
     finished_.clear();
-    traces_ = TraceSet(std::move(all), traces_.run());
+    traces_ = TraceSet(std::move(all), traces_.run(), true, info_);
   }
 
  private:

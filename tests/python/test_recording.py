@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -62,6 +63,24 @@ def test_the_recorder_changes_no_bit_of_the_logits(model):
     shifted = np.exp(trace.router_logits - trace.router_logits.max(axis=2, keepdims=True))
     share = np.take_along_axis(shifted / shifted.sum(axis=2, keepdims=True), best, axis=2)
     np.testing.assert_allclose(trace.weights, share, atol=1e-6)
+
+
+def test_saving_router_logits_warns_that_the_file_does_not_hold_them(model, tmp_path, recwarn):
+    record(model, PROMPTS[:1]).save(tmp_path / "plain.jsonl")
+    assert not recwarn.list
+    traces = record(model, PROMPTS[:2], router_logits=True)
+    path = tmp_path / "t.jsonl"
+    with pytest.warns(UserWarning, match="router logits live in memory only") as warned:
+        traces.save(path)
+    said = "router logits live in memory only; those of 2 traces are left out of the file"
+    assert [str(w.message) for w in warned] == [f"{path}: {said}"]
+    assert warned[0].filename == __file__, "the warning points at the line that saved"
+    assert rs.read_traces(path)[0].router_logits is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="left out"):
+            traces.save(tmp_path / "u.jsonl")
+    assert not (tmp_path / "u.jsonl").exists()
 
 
 def test_batch_size_changes_experts_only_at_ties(model):

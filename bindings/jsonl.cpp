@@ -48,7 +48,6 @@ void bind_jsonl(py::module_& m) {
       .def("close", &JsonlRecorder::close, nogil, "Writes the last line, syncs, renames to the final name.");
   m.def("read_jsonl", &read_warning, py::arg("path"), py::kw_only(), py::arg("recover") = false,
         py::arg("experts") = 0);
-  m.def("save_jsonl", &routesig::save_jsonl, nogil, py::arg("traces"), py::arg("path"));
   m.def(
       "looks_like_jsonl_trace",
       [](const py::bytes& first) { return routesig::looks_like_jsonl_trace(std::string_view(first)); },

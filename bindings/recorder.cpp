@@ -8,12 +8,13 @@
 void bind_recorder(py::module_& m) {
   using routesig::RoutingRecorder;
   using routesig::TraceRecorder;
+  const auto nogil = py::call_guard<py::gil_scoped_release>();  // a file's recorder may wait for the disk
 
   py::class_<RoutingRecorder, std::shared_ptr<RoutingRecorder>>(
       m, "RoutingRecorder", "What a model tells its routing to; see TraceRecorder and JsonlRecorder.")
-      .def("begin", &RoutingRecorder::begin, py::arg("info"),
+      .def("begin", &RoutingRecorder::begin, py::arg("info"), nogil,
            "Opens a run; models do this themselves unless told that it has begun.")
-      .def("end", &RoutingRecorder::end, "Ends a run.");
+      .def("end", &RoutingRecorder::end, nogil, "Ends a run.");
   py::class_<TraceRecorder, RoutingRecorder, std::shared_ptr<TraceRecorder>>(m, "TraceRecorder",
                                                                              R"(Keeps whole traces in memory.
 

@@ -209,8 +209,12 @@ void save(const TraceSet& traces, const std::filesystem::path& path) {
   if (path.extension() != ".jsonl")
     throw routesig::invalid_argument("traces: expected a file name that ends in .jsonl, got ",
                                      routesig::shown(path.filename().string()));
+  const auto warn = [](const std::string& note) {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_WarnEx(PyExc_UserWarning, note.c_str(), 1) != 0) throw py::error_already_set();
+  };
   const py::gil_scoped_release nogil;
-  routesig::save_jsonl(traces, path);
+  routesig::save_jsonl(traces, path, warn);
 }
 
 py::tuple set_state(const TraceSet& set) {
@@ -223,6 +227,7 @@ py::tuple set_state(const TraceSet& set) {
   }
   py::list rotated;
   for (const TraceSet& one : set.rotated()) rotated.append(set_state(one));
+  if (set.empty() && set.info() != nullptr) infos.append(info_state(*set.info()));
   return py::make_tuple(infos, traces, py::make_tuple(set.run().settings, set.run().prompts, set.run().prompts_sha256),
                         set.complete(), rotated);
 }
@@ -239,7 +244,7 @@ TraceSet set_from(const py::tuple& state) {
   const auto run = state[2].cast<py::tuple>();
   TraceSet set(std::move(traces),
                {run[0].cast<std::string>(), run[1].cast<std::optional<std::uint64_t>>(), run[2].cast<std::string>()},
-               state[3].cast<bool>());
+               state[3].cast<bool>(), infos.empty() ? nullptr : infos.front());
   std::vector<TraceSet> rotated;
   for (const py::handle one : state[4]) rotated.push_back(set_from(one.cast<py::tuple>()));
   set.set_rotated(std::move(rotated));
@@ -274,8 +279,8 @@ void bind_trace_set(py::module_& m) {
           },
           py::is_operator())
       .def_property_readonly(
-          "info", [](const TraceSet& s) { return s.empty() ? std::optional<RoutingInfo>() : s[0].info(); },
-          "RoutingInfo of the first trace, or None.")
+          "info", [](const TraceSet& s) { return s.info() ? std::optional(*s.info()) : std::nullopt; },
+          "RoutingInfo: shape and model; None where neither a trace nor a file says.")
       .def_property_readonly(
           "ids",
           [](const TraceSet& s) {

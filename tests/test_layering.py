@@ -26,7 +26,7 @@ FORBIDDEN = {
     "include/routesig/*": (*JSON, *TORCH, *PYTHON, *CUDA, *IO, *MODEL),
     "include/routesig/io/**/*": (*JSON, *TORCH, *PYTHON, *CUDA, *MODEL),
     "include/routesig/model/**/*": (*JSON, *TORCH, *PYTHON, *CUDA),
-    "src/io/**/*": (*TORCH, *PYTHON, *CUDA, *MODEL),
+    "src/io/**/*": ("simdjson", *TORCH, *PYTHON, *CUDA, *MODEL),
     "src/model/**/*": PYTHON,
     "src/c/**/*": ("simdjson", *TORCH, *PYTHON, *CUDA, *MODEL),
     "src/cpu/**/*": (*JSON, *TORCH, *PYTHON, *CUDA, *IO, *MODEL),

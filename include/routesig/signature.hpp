@@ -189,7 +189,12 @@ template <std::floating_point Scalar = double>
 
 template <std::floating_point Scalar = double>
 [[nodiscard]] SignatureSet<Scalar> signatures(const TraceSet& traces, const SignatureOptions& options = {}) {
-  return signatures<Scalar>(traces.traces(), options);
+  SignatureSet<Scalar> set = signatures<Scalar>(traces.traces(), options);
+  if (traces.empty() && traces.info() != nullptr) {
+    set.layers = traces.info()->layers;
+    set.experts = traces.info()->experts;
+  }
+  return set;
 }
 
 /// Counts experts while a model runs and keeps nothing else: O(layers x experts) memory a prompt however long the text.

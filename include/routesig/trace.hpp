@@ -153,8 +153,10 @@ struct RunInfo {
 class TraceSet {
  public:
   TraceSet() = default;
-  explicit TraceSet(std::vector<RoutingTrace> traces, RunInfo run = {}, bool complete = true)
-      : run_(std::move(run)), complete_(complete) {
+  /// `info`: what a set without traces knows of its routing, from a file's header or from the set it is a part of.
+  explicit TraceSet(std::vector<RoutingTrace> traces, RunInfo run = {}, bool complete = true,
+                    std::shared_ptr<const RoutingInfo> info = nullptr)
+      : info_(std::move(info)), run_(std::move(run)), complete_(complete) {
     traces_.reserve(traces.size());
     for (RoutingTrace& trace : traces) push_back(std::move(trace));
   }
@@ -177,6 +179,10 @@ class TraceSet {
   [[nodiscard]] auto end() const noexcept { return traces_.end(); }
   [[nodiscard]] std::span<const RoutingTrace> traces() const noexcept { return traces_; }
   [[nodiscard]] const RunInfo& run() const noexcept { return run_; }
+  /// Shape and model: the first trace's, or what a set without traces knows; may be null.
+  [[nodiscard]] const std::shared_ptr<const RoutingInfo>& info() const noexcept {
+    return traces_.empty() ? info_ : traces_.front().shared_info();
+  }
   /// False where the file ended before its last line and was read with `recover`.
   [[nodiscard]] bool complete() const noexcept { return complete_; }
 
@@ -192,7 +198,7 @@ class TraceSet {
 
   /// The traces at `indices`, in this order, and those of rotated routers alike.
   [[nodiscard]] TraceSet take(std::span<const std::size_t> indices) const {
-    TraceSet out({}, run_, complete_);
+    TraceSet out({}, run_, complete_, info());
     for (const std::size_t i : indices) out.push_back(traces_.at(i));
     for (const TraceSet& one : rotated_) out.rotated_.push_back(one.take(indices));
     return out;
@@ -200,6 +206,7 @@ class TraceSet {
 
  private:
   std::vector<RoutingTrace> traces_;
+  std::shared_ptr<const RoutingInfo> info_;
   RunInfo run_;
   bool complete_ = true;
   std::vector<TraceSet> rotated_;
@@ -291,7 +298,7 @@ class TraceRecorder final : public RoutingRecorder {
     std::vector<RoutingTrace> all(traces_.begin(), traces_.end());
     for (auto& [sequence, trace] : finished_) all.push_back(std::move(trace));
     finished_.clear();
-    traces_ = TraceSet(std::move(all), traces_.run());
+    traces_ = TraceSet(std::move(all), traces_.run(), true, info_);
   }
 
  private:

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 from routesig import FormatError
 import typing
-__all__: list[str] = ['FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TraceRecorder', 'TraceSet', 'looks_like_jsonl_trace', 'normalized_counts', 'num_threads', 'read_jsonl', 'read_safetensors', 'save_jsonl', 'separation', 'set_num_threads', 'signatures', 'similarity']
+__all__: list[str] = ['FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TraceRecorder', 'TraceSet', 'looks_like_jsonl_trace', 'normalized_counts', 'num_threads', 'read_jsonl', 'read_safetensors', 'separation', 'set_num_threads', 'signatures', 'similarity']
 class RoutingInfo:
     """
     The routing shape of a model and where it comes from.
@@ -244,7 +244,7 @@ class TraceSet:
     @property
     def info(self) -> RoutingInfo | None:
         """
-        RoutingInfo of the first trace, or None.
+        RoutingInfo: shape and model; None where neither a trace nor a file says.
         """
     @property
     def rotated(self) -> list[TraceSet]:
@@ -406,8 +406,6 @@ def read_safetensors(path: os.PathLike | str | bytes) -> dict:
     OSError
         Where a file cannot be opened.
     """
-def save_jsonl(traces: TraceSet, path: os.PathLike | str | bytes) -> None:
-    ...
 def separation(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> Separation:
     """
     Separation of a similarity matrix [n, n] under integer tasks [n]; a negative task is unlabelled.

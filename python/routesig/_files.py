@@ -21,9 +21,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes private files
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename is None:  # a failed write does not say where
+            raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from None
         raise
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

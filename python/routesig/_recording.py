@@ -283,6 +283,8 @@ def _run(
                     native.generate(ids, streams=[job.index for job in batch], **generation, **options)
                 bar.update(len(batch))
                 recorder.flush()
+    except OSError:
+        raise  # the disk took no more: another flush would only hide why
     except BaseException:
         recorder.flush()  # Ctrl-C: what is whole so far can be read and resumed
         raise

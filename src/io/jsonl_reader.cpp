@@ -310,7 +310,7 @@ TraceSet JsonlReader::take() {
   std::vector<RoutingTrace> traces;
   traces.reserve(prompts_.size());
   for (Prompt& prompt : prompts_) traces.emplace_back(info_, std::move(prompt.sequence), std::move(prompt.columns));
-  return TraceSet(std::move(traces), std::move(run_), complete_);
+  return TraceSet(std::move(traces), std::move(run_), complete_, info_);
 }
 
 }  // namespace routesig::io

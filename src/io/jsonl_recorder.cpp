@@ -340,10 +340,11 @@ void write_trace(TraceFile& file, io::TokenLine& line, const RoutingTrace& trace
 }
 
 void check_savable(const TraceSet& traces) {
-  if (traces.empty()) throw invalid_argument("save_jsonl: expected traces, got none");
+  if (traces.info() == nullptr)
+    throw invalid_argument("save_jsonl: expected traces, got none (and nothing says what routing they would have)");
   std::unordered_set<std::string_view> ids;
   for (const RoutingTrace& trace : traces) {
-    if (trace.info() != traces[0].info())
+    if (trace.info() != *traces.info())
       throw invalid_argument("save_jsonl: expected traces of one model, got another's (trace ",
                              shown(trace.sequence().id), "); save them to a file each");
     if (!ids.insert(trace.sequence().id).second)
@@ -353,13 +354,21 @@ void check_savable(const TraceSet& traces) {
 
 }  // namespace
 
-void save_jsonl(const TraceSet& traces, const std::filesystem::path& path) {
+void save_jsonl(const TraceSet& traces, const std::filesystem::path& path, const Warn& warn) {
   check_savable(traces);
-  const std::string header = io::header_line(traces[0].info(), traces.run());
+  const auto with_logits =
+      std::ranges::count_if(traces, [](const RoutingTrace& t) { return !t.columns().router_logits.empty(); });
+  if (with_logits > 0 && warn)
+    warn(sentence(path.string(), ": router logits live in memory only; those of ", with_logits,
+                  with_logits == 1 ? " trace" : " traces", " are left out of the file"));
+  if (!traces.rotated().empty() && warn)
+    warn(sentence(path.string(), ": traces of rotated routers live in memory only; those of ", traces.rotated().size(),
+                  traces.rotated().size() == 1 ? " router" : " routers", " are left out of the file"));
+  const std::string header = io::header_line(*traces.info(), traces.run());
   TraceFile file(path, OutputFile::Existing::replace);
   try {
     file.write(header);
-    io::TokenLine line(traces[0].info());
+    io::TokenLine line(*traces.info());
     for (const RoutingTrace& trace : traces) write_trace(file, line, trace);
     file.finish();
   } catch (...) {

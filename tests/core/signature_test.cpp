@@ -104,6 +104,17 @@ TEST(Signatures, EqualOneByOneOnAnyNumberOfThreads) {
   }
 }
 
+TEST(Signatures, OfNoTracesAreEmptyAndKeepTheirShape) {
+  const TraceSet none({}, {}, true, shape(2, 4, 2));
+  for (const Weighting weighting : {Weighting::count, Weighting::gate, Weighting::top1}) {
+    const auto set = signatures(none, {.weighting = weighting});
+    EXPECT_EQ(set.size(), 0U);
+    EXPECT_EQ(set.layers, 2);
+    EXPECT_EQ(set.experts, 4);
+    EXPECT_TRUE(set.values.empty());
+  }
+}
+
 TEST(SignatureRecorder, EqualsTheSignaturesOfTheTraces) {
   const auto info = shape(2, 8, 3);
   TraceRecorder keep(RoutingNeeds{});

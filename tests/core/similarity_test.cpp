@@ -101,6 +101,16 @@ TEST(Similarity, RelabellingExpertsOfALayerChangesNothing) {
   for (std::size_t i = 0; i < 64; ++i) EXPECT_NEAR(before[i], after[i], 1e-14);
 }
 
+TEST(Similarity, OfNoPromptsIsEmpty) {
+  const auto a = some(2, 3, 16);
+  const SignatureView none({}, 0, 3, 16);
+  EXPECT_TRUE(similarity_matrix(none).empty());
+  EXPECT_TRUE(similarity_matrix(none, a).empty());
+  EXPECT_TRUE(similarity_matrix(a, none).empty());
+  EXPECT_TRUE(similarity_layers(none).empty());
+  EXPECT_TRUE(similarity_layers(a, none).empty());
+}
+
 TEST(Similarity, RefusesAnotherShape) {
   const auto a = some(2), b = some(2, 3, 8);
   EXPECT_THROW((void)similarity_matrix(a, b), std::invalid_argument);

@@ -139,6 +139,18 @@ TEST(RoutingTrace, CopiesShareTheirArrays) {
   EXPECT_EQ(trace.columns().experts.data(), copy.columns().experts.data());
 }
 
+TEST(TraceSet, KnowsItsRoutingWithoutTraces) {
+  EXPECT_EQ(TraceSet().info(), nullptr);
+  const auto info = shape(2, 4, 2);
+  EXPECT_EQ(TraceSet({}, {}, true, info).info(), info);
+  const auto traces = TraceSet({testing::random_trace(info, 3, 1, 1)}, {}, true, shape(9, 9, 9));
+  EXPECT_EQ(traces.info(), info) << "what the traces say goes before what is said of them";
+  TraceRecorder recorder;
+  recorder.begin(*info);
+  recorder.end();
+  EXPECT_EQ(*recorder.traces().info(), *info);
+}
+
 TEST(TraceSet, RefusesAnotherShapeByName) {
   TraceSet set;
   set.push_back(testing::random_trace(shape(2, 8, 2), 5, 3, 1));

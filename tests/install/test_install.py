@@ -109,12 +109,17 @@ def test_installed_package_names_no_folder_of_its_build(prefix: Path) -> None:
             assert forbidden not in text, file
 
 
-def test_core_alone_needs_no_simdjson(prefix: Path, tmp_path: Path) -> None:
-    without = (f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_DISABLE_FIND_PACKAGE_simdjson=ON")
-    build = build_consumer(tmp_path / "core", *without, "-DCONSUMER_COMPONENTS=core")
+def test_installed_package_needs_eigen_alone(prefix: Path, tmp_path: Path) -> None:
+    asked = run("cmake", "-S", CONSUMER, "-B", tmp_path / "io", f"-DCMAKE_PREFIX_PATH={prefix}", "--trace-expand")
+    found = set(re.findall(r"\bfind_package\((\w+)", asked))
+    assert {"routesig", "Eigen3"} <= found <= {"routesig", "Eigen3", "Threads"}
+    build = build_consumer(tmp_path / "core", f"-DCMAKE_PREFIX_PATH={prefix}", "-DCONSUMER_COMPONENTS=core")
     assert run(build / "similarity") == "similarity 0.4\n"
-    said = configure_refused(tmp_path / "io", *without)
-    assert "it needs simdjson 3.0 or newer, which was not found; apt-get install libsimdjson-dev" in said
+    assert not (build / "read_trace").exists(), "core was asked for alone"
+    said = configure_refused(
+        tmp_path / "no-eigen", f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_DISABLE_FIND_PACKAGE_Eigen3=ON"
+    )
+    assert "it needs Eigen3 3.4 or newer, which was not found; apt-get install libeigen3-dev" in said
 
 
 def test_unknown_component_is_refused_by_name(prefix: Path, tmp_path: Path) -> None:
@@ -132,7 +137,7 @@ def test_installed_model_runs_in_a_strangers_project(prefix: Path, tmp_path: Pat
     assert 'its component "model" needs LibTorch' in said
 
 
-@pytest.mark.parametrize("package", ["Eigen3", "simdjson", "nlohmann_json", "GTest"])
+@pytest.mark.parametrize("package", ["Eigen3", "nlohmann_json", "GTest"])
 def test_missing_dependency_is_one_sentence_with_its_remedy(package: str, tmp_path: Path) -> None:
     said = configure_refused(tmp_path, f"-DCMAKE_DISABLE_FIND_PACKAGE_{package}=ON", source=ROOT)
     assert re.search(rf"routesig: {package} [0-9.]+ or newer was not found; apt-get install (lib|nlohmann)", said)

@@ -1,11 +1,7 @@
-// Trace JSONL: crashes, full disks, and going on behind them.
+// Trace JSONL: going on behind an earlier recording.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <csignal>
 #include <filesystem>
 
 #include "routesig/io/file.hpp"
@@ -223,86 +219,6 @@ TEST(JsonlResume, ASecondWriterIsRefused) {
   for (const bool resume : {false, true})
     EXPECT_THAT([&] { JsonlRecorder second(folder / "t.jsonl", {.resume = resume}); },
                 ThrowsMessage<FileError>(HasSubstr("another writer")));
-}
-
-// --- what survives -----------------------------------------------------------------------------------------------
-
-TEST(JsonlRecorder, WhatWasFlushedSurvivesSigkill) {
-  const ScratchFolder folder;
-  int ready[2];
-  ASSERT_EQ(::pipe(ready), 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    try {
-      JsonlRecorder recorder(folder / "t.jsonl");
-      recorder.begin(kInfo);
-      record_prompt(recorder, 0, "a");
-      recorder.begin_sequence(1, {.id = "b"});
-      record(recorder, 1, 5);
-      recorder.flush();
-      record(recorder, 1, 1);  // may be lost
-      if (::write(ready[1], "x", 1) != 1) ::_exit(1);
-      ::pause();
-    } catch (...) {
-    }
-    ::_exit(1);
-  }
-  char byte = 0;
-  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
-  ::kill(child, SIGKILL);
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFSIGNALED(status));
-  EXPECT_FALSE(fs::exists(folder / "t.jsonl"));
-  EXPECT_THROW((void)read_jsonl(folder / "t.jsonl.partial"), FormatError);
-  const TraceSet set = read_jsonl(folder / "t.jsonl.partial", {.recover = true});
-  ASSERT_EQ(set.size(), 2U);
-  EXPECT_EQ(set[0].tokens(), 2);
-  EXPECT_EQ(set[1].tokens(), 5);
-  JsonlRecorder resumed(folder / "t.jsonl", {.resume = true});
-  EXPECT_THAT(resumed.kept(), ElementsAre("a")) << "the lock died with its holder";
-  ::close(ready[0]);
-  ::close(ready[1]);
-}
-
-TEST(JsonlRecorder, DestroyedWithoutCloseThePartialFileIsReadable) {
-  const ScratchFolder folder;
-  {
-    JsonlRecorder recorder(folder / "t.jsonl");
-    recorder.begin(kInfo);
-    record_prompt(recorder, 0, "a");
-  }
-  EXPECT_EQ(read_jsonl(folder / "t.jsonl.partial", {.recover = true}).size(), 1U);
-  EXPECT_FALSE(fs::exists(folder / "t.jsonl"));
-}
-
-TEST(JsonlRecorder, AFullDiskIsReportedAndNothingAfterItSucceeds) {
-  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
-  const ScratchFolder folder;
-  fs::create_symlink("/dev/full", folder / "t.jsonl.partial");
-  JsonlRecorder recorder(folder / "t.jsonl");
-  recorder.begin(kInfo);
-  record_prompt(recorder, 0, "a");
-  try {
-    recorder.flush();
-    FAIL() << "a full disk took the bytes";
-  } catch (const FileError& error) {
-    EXPECT_EQ(error.code(), ENOSPC);
-  }
-  EXPECT_THROW(recorder.flush(), FileError);
-  EXPECT_THROW(recorder.sync(), FileError);
-  EXPECT_THROW(recorder.close(), FileError);
-  EXPECT_THROW(recorder.close(), FileError);
-  EXPECT_FALSE(fs::exists(folder / "t.jsonl"));
-}
-
-TEST(JsonlRecorder, AFullDiskIsMetByCloseWhereNothingWasFlushed) {
-  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
-  const ScratchFolder folder;
-  fs::create_symlink("/dev/full", folder / "t.jsonl.partial");
-  JsonlRecorder recorder(folder / "t.jsonl");
-  recorder.begin(kInfo);
-  EXPECT_THROW(recorder.close(), FileError);
 }
 
 }  // namespace

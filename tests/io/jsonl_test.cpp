@@ -359,21 +359,5 @@ TEST(JsonlRecorder, SeveralRunsGoToOneFile) {
   EXPECT_EQ(read_jsonl(folder / "t.jsonl").size(), 3U);
 }
 
-TEST(SaveJsonl, RefusesWhatTheFileCannotSayAndLeavesNothingBehind) {
-  const ScratchFolder folder;
-  EXPECT_THROW(save_jsonl({}, folder / "t.jsonl"), std::invalid_argument);
-  const RoutingTrace trace = testing::trace_of(testing::shape(1, 2, 1), {0, 1}, 1);
-  EXPECT_THROW(save_jsonl(TraceSet({trace, trace}), folder / "t.jsonl"), std::invalid_argument);
-  const auto named =
-      std::make_shared<const RoutingInfo>(RoutingInfo{.layers = 1, .experts = 2, .top_k = 1, .model_name = "m"});
-  EXPECT_THROW(save_jsonl(TraceSet({trace, testing::trace_of(named, {0}, 1, "u")}), folder / "t.jsonl"),
-               std::invalid_argument);
-  TraceColumns columns = trace.columns();
-  columns.positions[1] = -1;
-  EXPECT_THROW(save_jsonl(TraceSet({RoutingTrace(trace.shared_info(), {.id = "a"}, columns)}), folder / "t.jsonl"),
-               std::invalid_argument);
-  EXPECT_TRUE(fs::is_empty(folder.path()));
-}
-
 }  // namespace
 }  // namespace routesig

@@ -1,11 +1,11 @@
 """record(): what is recorded, streamed, resumed, forced."""
 
-import os
 import pickle
+import random
 import signal
 import subprocess
 import sys
-import time
+import warnings
 
 import numpy as np
 import pytest
@@ -63,6 +63,24 @@ def test_the_recorder_changes_no_bit_of_the_logits(model):
     shifted = np.exp(trace.router_logits - trace.router_logits.max(axis=2, keepdims=True))
     share = np.take_along_axis(shifted / shifted.sum(axis=2, keepdims=True), best, axis=2)
     np.testing.assert_allclose(trace.weights, share, atol=1e-6)
+
+
+def test_saving_router_logits_warns_that_the_file_does_not_hold_them(model, tmp_path, recwarn):
+    record(model, PROMPTS[:1]).save(tmp_path / "plain.jsonl")
+    assert not recwarn.list
+    traces = record(model, PROMPTS[:2], router_logits=True)
+    path = tmp_path / "t.jsonl"
+    with pytest.warns(UserWarning, match="router logits live in memory only") as warned:
+        traces.save(path)
+    said = "router logits live in memory only; those of 2 traces are left out of the file"
+    assert [str(w.message) for w in warned] == [f"{path}: {said}"]
+    assert warned[0].filename == __file__, "the warning points at the line that saved"
+    assert rs.read_traces(path)[0].router_logits is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="left out"):
+            traces.save(tmp_path / "u.jsonl")
+    assert not (tmp_path / "u.jsonl").exists()
 
 
 def test_batch_size_changes_experts_only_at_ties(model):
@@ -126,42 +144,54 @@ def test_random_weights_are_the_same_architecture_untrained(model):
     assert "random weights 1" in a.info.model_name
 
 
-def test_an_interrupted_recording_is_readable_and_resumes(model, tmp_path):
-    path = tmp_path / "t.jsonl"
-    code = (
-        "import routesig as rs; model, prompts = rs.load_model(), rs.load_prompts()\n"
-        f"rs.record(model, prompts, max_new_tokens=16, batch_size=4, out={str(path)!r}, progress=False)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
-    partial = tmp_path / "t.jsonl.partial"
-    while process.poll() is None and not (partial.exists() and partial.read_bytes().count(b"prompt_end") >= 8):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stderr.close()
-    assert partial.exists(), "the run ended before it could be killed"
-    assert not path.exists()
-    with pytest.raises(rs.FormatError, match="recover=True"):
-        rs.read_traces(partial)
-    with pytest.warns(UserWarning, match="recover"):
-        kept = rs.read_traces(partial, recover=True)
-    assert not kept.complete
-    assert 8 <= len(kept) < 80
+# Records in a process that the system kills when a file of it would pass the given number of bytes (SIGXFSZ).
+KILLED = """
+import resource, signal, sys
+import routesig as rs
+prompts, path, size = rs.load_prompts()[:12], sys.argv[1], int(sys.argv[2])
+model = rs.load_model()
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+rs.record(model, prompts, max_new_tokens=4, batch_size=1, out=path, resume="resume" in sys.argv, progress=False)
+"""
 
-    with pytest.raises((ValueError, rs.FormatError), match=r"settings\.seed 0 as in the file, got 5"):
-        rs.record(model, rs.load_prompts(), max_new_tokens=16, seed=5, out=path, resume=True, progress=False)
-    with pytest.raises((ValueError, rs.FormatError), match=r"prompts\."):
-        rs.record(model, rs.load_prompts()[:70], max_new_tokens=16, out=path, resume=True, progress=False)
-    resumed = rs.record(
-        model, rs.load_prompts(), max_new_tokens=16, batch_size=4, out=path, resume=True, progress=False
-    )
+
+def test_a_recording_killed_at_any_byte_is_readable_and_resumes_to_the_same_file(model, tmp_path):
+    prompts, options = rs.load_prompts()[:12], {"max_new_tokens": 4, "batch_size": 1, "progress": False}
+    rs.record(model, prompts, out=tmp_path / "whole.jsonl", **options)
+    whole = (tmp_path / "whole.jsonl").read_bytes()
+    path, partial = tmp_path / "t.jsonl", tmp_path / "t.jsonl.partial"
+    first, second = sorted(random.Random(1).sample(range(len(whole) // 8, len(whole)), 2))
+    for size, resume in ((first, []), (second, ["resume"])):
+        child = subprocess.run(
+            [sys.executable, "-c", KILLED, path, str(size), *resume], capture_output=True, check=False
+        )
+        assert child.returncode == -signal.SIGXFSZ, child.stderr
+        assert not path.exists()
+        left = partial.read_bytes()
+        assert left == whole[:size]
+        with pytest.raises(rs.FormatError, match="recover=True"):
+            rs.read_traces(partial)
+        lines = left[: left.rindex(b"\n") + 1]
+        with pytest.warns(UserWarning, match="recovered"):
+            kept = rs.read_traces(partial, recover=True)
+        assert not kept.complete
+        assert len(kept) == lines.count(b'{"kind":"prompt",')
+        assert sum(map(len, kept)) == lines.count(b'{"kind":"token",')
+
+    with pytest.raises(ValueError, match=r"cannot resume: expected settings\.seed 0 as in the file, got 5"):
+        rs.record(model, prompts, seed=5, out=path, resume=True, **options)
+    with pytest.raises(ValueError, match=r"cannot resume: expected prompts\."):
+        rs.record(model, prompts[:7], out=path, resume=True, **options)
+    resumed = rs.record(model, prompts, out=path, resume=True, **options)
+    assert path.read_bytes() == whole
     assert not partial.exists()
-    assert resumed.ids == [p.id for p in rs.load_prompts()]
-    whole = rs.record(model, rs.load_prompts(), max_new_tokens=16, batch_size=4, progress=False)
-    assert [t.token_ids.tolist() for t in resumed] == [t.token_ids.tolist() for t in whole]
-    size = os.path.getsize(path)
-    again = rs.record(model, rs.load_prompts(), max_new_tokens=16, out=path, resume=True, progress=False)
-    assert (again.ids, os.path.getsize(path)) == (resumed.ids, size), "a finished file has nothing left to do"
+    assert resumed == rs.read_traces(tmp_path / "whole.jsonl")
+    assert rs.record(model, prompts, out=path, resume=True, **options) == resumed, (
+        "a finished file has nothing left to do"
+    )
+    assert path.read_bytes() == whole
 
 
 @pytest.mark.parametrize(
@@ -224,11 +254,13 @@ def test_rotated_routers_are_recorded_beside_and_change_nothing(model):
     assert agree > 0.999
 
 
-def test_rotated_routers_follow_slices_and_pickles(model):
+def test_rotated_routers_follow_slices_and_pickles_and_are_missed_where_they_are_lost(model, tmp_path):
     both = record(model, rotated_routers=1)
     assert both[1:].rotated[0].ids == both.ids[1:]
     assert both.take([2, 0]).rotated[0].ids == [both.ids[2], both.ids[0]]
     assert pickle.loads(pickle.dumps(both)).rotated == both.rotated
+    with pytest.warns(UserWarning, match=r"t.jsonl: traces of rotated routers live in memory only; those of 1 router"):
+        both.save(tmp_path / "t.jsonl")
     with pytest.raises(ValueError, match="expected 3 traces from every rotated router, got 2"):
         both.rotated = [both.rotated[0][:2]]
 

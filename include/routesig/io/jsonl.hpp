@@ -78,7 +78,8 @@ struct ReadOptions {
   int experts = 0;       ///< for the event form, which does not say how many there are; 0: the largest id + 1
 };
 
-/// Hears one sentence for each thing that is not wrong but should be known: an ignored field, what `recover` dropped.
+/// Hears one sentence for each thing that is not wrong but should be known: an ignored field, what `recover` dropped,
+/// router logits that a file does not hold.
 using Warn = std::function<void(const std::string&)>;
 
 /// Reads a trace file, finished or partial, or the event form. Throws FormatError where it is not one, FileError where
@@ -90,8 +91,9 @@ using Warn = std::function<void(const std::string&)>;
 [[nodiscard]] TraceSet parse_jsonl(std::string_view bytes, const std::string& name, const ReadOptions& options = {},
                                    const Warn& warn = {});
 
-/// Writes `traces` as one whole file. The same traces give the same bytes.
-void save_jsonl(const TraceSet& traces, const std::filesystem::path& path);
+/// Writes `traces` as one whole file. The same traces give the same bytes. A set without traces needs to know its
+/// routing. `warn` hears of router logits, which are left out, before anything is written.
+void save_jsonl(const TraceSet& traces, const std::filesystem::path& path, const Warn& warn = {});
 
 /// Whether a file that begins with `first_bytes` (some hundred are enough) is a trace file or the event form.
 [[nodiscard]] bool looks_like_jsonl_trace(std::string_view first_bytes) noexcept;

@@ -12,4 +12,5 @@ void bind_recorder(py::module_& m);
 void bind_safetensors(py::module_& m);
 void bind_signature(py::module_& m);
 void bind_similarity(py::module_& m);
+void bind_statistics(py::module_& m);
 void bind_trace(py::module_& m);

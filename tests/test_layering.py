@@ -42,7 +42,11 @@ RANKS = (
     ("trace",),
     ("validation",),
     ("signature",),
+    ("unit_pairs", "bca", "multiplicity"),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
+    ("category_matrix", "labelling", "bootstrap"),  # built on statistics
+    ("pair_sums", "dispersion"),
+    ("permutation",),
     ("baselines", "controls"),  # nulls rerun the analysis
     ("routesig",),
 )

@@ -58,6 +58,8 @@ struct Separation {
   for (std::size_t i = 0; i < n; ++i)
     for (std::size_t j = i + 1; j < n; ++j)
       if (task[i] >= 0 && task[j] >= 0) (task[i] == task[j] ? within : across).add(similarity[i * n + j]);
+  if (!std::isfinite(within.mean + across.mean))
+    throw invalid_argument("separation: expected finite similarities, got ", within.mean + across.mean);
 
   Separation out{.within = within.moments(), .across = across.moments()};
   if (within.pairs > 0 && across.pairs > 0 && within.pairs + across.pairs > 2) {
@@ -66,6 +68,15 @@ struct Separation {
     if (sd > kNoSpread) out.cohens_d = (within.mean - across.mean) / sd;
   }
   return out;
+}
+
+/// The least-squares slope of values over 0, 1, 2, ... (d over layers): absent for fewer than two.
+[[nodiscard]] inline std::optional<double> depth_slope(std::span<const double> values) {
+  if (values.size() < 2) return std::nullopt;
+  const auto n = static_cast<double>(values.size());
+  double sum = 0.0;
+  for (std::size_t i = 0; i < values.size(); ++i) sum += (static_cast<double>(i) - (n - 1.0) / 2.0) * values[i];
+  return sum / (n * (n * n - 1.0) / 12.0);
 }
 
 /// How a statistic spreads over repetitions: mean, sd (ddof 1) and the 2.5 % and 97.5 % quantiles (linear between order

@@ -1,0 +1,142 @@
+#include "routesig/statistics.hpp"
+
+#include <pybind11/stl.h>
+#include <pybind11/typing.h>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "progress.hpp"
+#include "routesig/bootstrap.hpp"
+#include "routesig/category_matrix.hpp"
+#include "routesig/dispersion.hpp"
+#include "routesig/multiplicity.hpp"
+#include "routesig/permutation.hpp"
+
+namespace {
+
+using Values = py::array_t<double, py::array::c_style>;
+using Labels = std::vector<int>;
+
+py::object pair_of(const std::optional<routesig::PValue>& p) {
+  return p ? py::object(py::make_tuple(p->value, p->floor)) : py::object(py::none());
+}
+
+py::dict permutation_test(const Values& matrices, const Labels& task, const Labels& group, std::size_t permutations,
+                          std::uint64_t seed, const py::object& progress) {
+  routesig::PermutationTest found;
+  {
+    const auto tell = python_progress(progress);
+    const py::gil_scoped_release nogil;
+    found =
+        routesig::permutation_test(items(matrices), task, group, {.permutations = permutations, .seed = seed}, tell);
+  }
+  py::list tests;
+  for (const auto& test : found.tests) {
+    py::dict one;
+    one["difference"] = test.difference;
+    one["p_value"] = pair_of(test.p);
+    one["cohens_d"] = test.cohens_d;
+    one["cohens_d_p_value"] = pair_of(test.cohens_d_p);
+    one["adjusted"] = pair_of(test.adjusted);
+    tests.append(one);
+  }
+  const auto draws = static_cast<py::ssize_t>(found.permutations);
+  py::dict out;
+  out["units"] = found.units;
+  out["exact"] = found.exact;
+  out["permutations"] = found.permutations;
+  out["labellings"] = found.possible;
+  out["tests"] = tests;
+  out["null"] = owned(std::move(found.null), {static_cast<py::ssize_t>(found.tests.size()), draws});
+  return out;
+}
+
+py::dict as_dict(const routesig::BootstrapEstimate& found) {
+  py::dict out;
+  out["value"] = found.value;
+  out["se"] = found.se;
+  out["interval"] = found.interval ? py::object(py::make_tuple(found.interval->low, found.interval->high,
+                                                               found.interval->bca ? "BCa" : "percentile"))
+                                   : py::object(py::none());
+  return out;
+}
+
+py::dict bootstrap(const Values& matrices, const Labels& task, const Labels& group, std::size_t draws,
+                   std::uint64_t seed, double level, const py::object& progress) {
+  routesig::Bootstrap found;
+  {
+    const auto tell = python_progress(progress);
+    const py::gil_scoped_release nogil;
+    found = routesig::bootstrap(items(matrices), task, group, {.draws = draws, .seed = seed, .level = level}, tell);
+  }
+  py::list separations;
+  for (const auto& one : found.separations) {
+    py::dict row;
+    row["within"] = as_dict(one.within);
+    row["across"] = as_dict(one.across);
+    row["difference"] = as_dict(one.difference);
+    row["cohens_d"] = as_dict(one.cohens_d);
+    separations.append(row);
+  }
+  py::dict out;
+  out["units"] = found.units;
+  out["fewest"] = found.fewest;
+  out["separations"] = separations;
+  out["slope"] = as_dict(found.slope);
+  return out;
+}
+
+py::dict dispersion_test(const Values& matrix, const Labels& task, const Labels& group, std::size_t permutations,
+                         std::uint64_t seed, const py::object& progress) {
+  routesig::DispersionTest found;
+  {
+    const auto tell = python_progress(progress);
+    const py::gil_scoped_release nogil;
+    found = routesig::dispersion_test(items(matrix), task, group, {.permutations = permutations, .seed = seed}, tell);
+  }
+  py::dict out;
+  out["units"] = found.units;
+  out["exact"] = found.exact;
+  out["permutations"] = found.permutations;
+  out["distance"] = found.distance;
+  out["f"] = found.f;
+  out["p_value"] = pair_of(found.p);
+  return out;
+}
+
+}  // namespace
+
+void bind_statistics(py::module_& m) {
+  m.def(
+      "balanced_separation",
+      [](const Values& matrix, const Labels& task) {
+        const py::gil_scoped_release nogil;
+        return routesig::balanced_separation(items(matrix), task);
+      },
+      py::arg("matrix"), py::arg("task"), "separation with means in which every task weighs the same.");
+  m.def(
+      "category_matrix",
+      [](const Values& matrix, const Labels& task, std::size_t tasks) {
+        const auto found = routesig::category_matrix(items(matrix), task, tasks);
+        return py::make_tuple(found.mean, found.pairs);
+      },
+      py::arg("matrix"), py::arg("task"), py::arg("tasks"), "(means, pairs), row-major [tasks, tasks].");
+  m.def("permutation_test", &permutation_test, py::arg("matrices"), py::arg("task"), py::arg("group"),
+        py::arg("permutations"), py::arg("seed"), py::arg("progress") = py::none(),
+        "Label permutation test of similarity matrices [matrices, n, n].");
+  m.def("bootstrap", &bootstrap, py::arg("matrices"), py::arg("task"), py::arg("group"), py::arg("draws"),
+        py::arg("seed"), py::arg("level"), py::arg("progress") = py::none(),
+        "Bootstrap intervals of the separation of similarity matrices [matrices, n, n].");
+  m.def("dispersion_test", &dispersion_test, py::arg("matrix"), py::arg("task"), py::arg("group"),
+        py::arg("permutations"), py::arg("seed"), py::arg("progress") = py::none(),
+        "Whether tasks differ in the distances of prompts to their centroids.");
+  m.def(
+      "depth_slope", [](const std::vector<double>& values) { return routesig::depth_slope(values); }, py::arg("values"),
+      "Least-squares slope over 0, 1, 2, ...; None for fewer than two values.");
+  m.def(
+      "holm", [](const Values& p) { return owned(routesig::holm(items(p)), {p.size()}); }, py::arg("p"),
+      "Holm's adjusted p-values.");
+  m.def(
+      "benjamini_hochberg", [](const Values& p) { return owned(routesig::benjamini_hochberg(items(p)), {p.size()}); },
+      py::arg("p"), "Benjamini and Hochberg's adjusted p-values.");
+}

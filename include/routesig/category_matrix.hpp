@@ -1,0 +1,82 @@
+/// \file category_matrix.hpp
+/// Mean similarity for every pair of tasks, and means in which each task weighs the same.
+///
+///     const auto matrix = routesig::category_matrix(similarity, task, 4);      // matrix.mean[a * 4 + b]
+///     const auto s = routesig::balanced_separation(similarity, task);          // however many prompts a task has
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "routesig/error.hpp"
+#include "routesig/statistics.hpp"
+
+namespace routesig {
+
+struct CategoryMatrix {
+  std::size_t tasks = 0;
+  std::vector<std::size_t> pairs{};           ///< [tasks, tasks], symmetric
+  std::vector<std::optional<double>> mean{};  ///< [tasks, tasks], symmetric; absent without a pair
+};
+
+/// `similarity` is [n, n], row-major; only the part above the diagonal is read. `task` is [n], below `tasks`; a
+/// negative task is left out.
+[[nodiscard]] inline CategoryMatrix category_matrix(std::span<const double> similarity, std::span<const int> task,
+                                                    std::size_t tasks) {
+  const std::size_t n = task.size();
+  if (similarity.size() != n * n)
+    throw invalid_argument("category_matrix: expected a similarity matrix of ", n, " x ", n,
+                           " (one task label a prompt), got ", similarity.size(), " values");
+  CategoryMatrix out{.tasks = tasks,
+                     .pairs = std::vector<std::size_t>(tasks * tasks),
+                     .mean = std::vector<std::optional<double>>(tasks * tasks)};
+  std::vector<double> sums(tasks * tasks);
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = i + 1; j < n; ++j) {
+      if (task[i] < 0 || task[j] < 0) continue;
+      const auto a = static_cast<std::size_t>(std::min(task[i], task[j]));
+      const auto b = static_cast<std::size_t>(std::max(task[i], task[j]));
+      if (b >= tasks) throw invalid_argument("category_matrix: expected tasks below ", tasks, ", got ", b);
+      sums[a * tasks + b] += similarity[i * n + j];
+      ++out.pairs[a * tasks + b];
+    }
+  for (std::size_t a = 0; a < tasks; ++a)
+    for (std::size_t b = a; b < tasks; ++b) {
+      const std::size_t pairs = out.pairs[a * tasks + b];
+      out.pairs[b * tasks + a] = pairs;
+      if (pairs > 0)
+        out.mean[b * tasks + a] = out.mean[a * tasks + b] = sums[a * tasks + b] / static_cast<double>(pairs);
+    }
+  return out;
+}
+
+/// `separation` with task-balanced means: within is the mean over tasks of each task's mean, across that over pairs of
+/// tasks; tasks of one prompt have no within mean and are left out of it. Standard deviations are those over pairs, and
+/// d is the balanced difference over the same pooled sd.
+[[nodiscard]] inline Separation balanced_separation(std::span<const double> similarity, std::span<const int> task) {
+  Separation out = separation(similarity, task);
+  const auto tasks = static_cast<std::size_t>(task.empty() ? 0 : std::max(0, 1 + std::ranges::max(task)));
+  const CategoryMatrix matrix = category_matrix(similarity, task, tasks);
+  double within = 0.0, across = 0.0, alone = 0.0, together = 0.0;
+  for (std::size_t a = 0; a < tasks; ++a)
+    for (std::size_t b = a; b < tasks; ++b)
+      if (const auto& mean = matrix.mean[a * tasks + b]) {
+        (a == b ? within : across) += *mean;
+        (a == b ? alone : together) += 1.0;
+      }
+  if (out.cohens_d) {
+    const auto n_w = static_cast<double>(out.within.pairs), n_a = static_cast<double>(out.across.pairs);
+    const auto squares = [](const PairMoments& m, double n) { return m.sd ? *m.sd * *m.sd * (n - 1.0) : 0.0; };
+    const double pooled = (squares(out.within, n_w) + squares(out.across, n_a)) / (n_w + n_a - 2.0);
+    out.cohens_d = (within / alone - across / together) / std::sqrt(pooled);
+  }
+  if (out.within.mean) out.within.mean = within / alone;
+  if (out.across.mean) out.across.mean = across / together;
+  return out;
+}
+
+}  // namespace routesig

@@ -1,0 +1,154 @@
+/// \file dispersion.hpp
+/// Do tasks differ in how far their prompts spread? A label permutation test of D also rejects then.
+///
+///     const auto test = routesig::dispersion_test(similarity, task, group, {.permutations = 10'000, .seed = 0});
+///     if (test.f) use(*test.f, test.p->value);
+///
+/// A prompt's distance is that to its task's centroid without itself, |e_i - c| n / (n - 1) with unit vectors e whose
+/// inner products are the similarities, times sqrt((n - 1) / n) so that it does not depend on n. F compares the mean
+/// distances of tasks; their labels are permuted [after Anderson, Biometrics 2006].
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "routesig/error.hpp"
+#include "routesig/labelling.hpp"
+#include "routesig/parallel.hpp"
+#include "routesig/statistics.hpp"
+#include "routesig/unit_pairs.hpp"
+
+namespace routesig {
+
+struct DispersionTest {
+  std::size_t units = 0;                          ///< prompts, or groups, that were dealt labels
+  bool exact = false;                             ///< every labelling was looked at once
+  std::size_t permutations = 0;                   ///< labellings looked at
+  std::vector<std::optional<double>> distance{};  ///< [n]: absent for unlabelled prompts and tasks of one prompt
+  std::optional<double> f{};                      ///< absent for fewer than two tasks, or distances that do not vary
+  std::optional<PValue> p{};
+};
+
+namespace detail {
+
+/// Distances to task centroids from inner products. `similarity` [n, n]: the diagonal and what is above it.
+[[nodiscard]] inline std::vector<std::optional<double>> centroid_distances(std::span<const double> similarity,
+                                                                           std::span<const int> task) {
+  struct Task {
+    double size = 0.0, sum = 0.0;  // prompts; inner products of all ordered pairs, a prompt with itself among them
+  };
+  const std::size_t n = task.size();
+  const auto inner = [&](std::size_t i, std::size_t j) { return similarity[std::min(i, j) * n + std::max(i, j)]; };
+  std::unordered_map<int, Task> tasks;
+  std::vector<double> own(n);  // inner products with all of the task
+  for (std::size_t i = 0; i < n; ++i) {
+    if (task[i] < 0) continue;
+    for (std::size_t j = 0; j < n; ++j)
+      if (task[j] == task[i]) own[i] += inner(i, j);
+    tasks[task[i]].size += 1.0;
+    tasks[task[i]].sum += own[i];
+  }
+  std::vector<std::optional<double>> out(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (task[i] < 0) continue;
+    const auto& [size, sum] = tasks[task[i]];
+    if (size < 2.0) continue;
+    const double squared = inner(i, i) - 2.0 * own[i] / size + sum / (size * size);
+    out[i] = std::sqrt(std::max(squared, 0.0) * size / (size - 1.0));
+  }
+  return out;
+}
+
+/// Between-task over within-task mean square of `values` [units].
+class OneWay {
+ public:
+  OneWay(std::vector<double> values, std::size_t tasks) : values_(std::move(values)), tasks_(tasks) {
+    const auto n = static_cast<double>(values_.size());
+    double mean = 0.0;
+    for (const double x : values_) mean += x / n;
+    for (double& x : values_) x -= mean;
+    for (const double x : values_) total_ += x * x;
+  }
+
+  /// Whether the values vary.
+  [[nodiscard]] bool varies() const noexcept { return total_ > kNoSpread * kNoSpread; }
+
+  [[nodiscard]] double f(std::span<const std::uint32_t> label) const {
+    std::vector<double> sums(tasks_), counts(tasks_);
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+      sums[label[i]] += values_[i];
+      counts[label[i]] += 1.0;
+    }
+    double between = 0.0, groups = 0.0;
+    for (std::size_t c = 0; c < tasks_; ++c) {
+      if (counts[c] == 0.0) continue;
+      between += sums[c] * sums[c] / counts[c];
+      groups += 1.0;
+    }
+    const double within = std::max(total_ - between, kNoSpread * kNoSpread);
+    return (between / (groups - 1.0)) / (within / (static_cast<double>(values_.size()) - groups));
+  }
+
+ private:
+  std::vector<double> values_;
+  std::size_t tasks_;
+  double total_ = 0.0;
+};
+
+}  // namespace detail
+
+/// `similarity` is [n, n], row-major, read from the diagonal on; `task` is [n], a negative one is left out, and so are
+/// tasks of one prompt. With `group` ([n] or empty), the mean distance of a group stands for its prompts.
+[[nodiscard]] inline DispersionTest dispersion_test(std::span<const double> similarity, std::span<const int> task,
+                                                    std::span<const int> group = {}, LabellingOptions options = {},
+                                                    const Progress& progress = {}) {
+  if (similarity.size() != task.size() * task.size())
+    throw invalid_argument("dispersion_test: expected a similarity matrix of ", task.size(), " x ", task.size(),
+                           " (one task label a prompt), got ", similarity.size(), " values");
+  if (!std::ranges::all_of(similarity, [](double x) { return std::isfinite(x); }))
+    throw invalid_argument("dispersion_test: expected finite similarities");
+  DispersionTest out{.distance = detail::centroid_distances(similarity, task)};
+  std::vector<int> kept(task.begin(), task.end());
+  for (std::size_t i = 0; i < kept.size(); ++i)
+    if (!out.distance[i]) kept[i] = -1;
+  const Units units(kept, group);
+  std::vector<double> values;
+  for (std::size_t unit = 0; unit < units.size(); ++unit) {
+    double sum = 0.0;
+    for (const std::size_t i : units.members(unit)) sum += *out.distance[i];
+    values.push_back(sum / static_cast<double>(units.members(unit).size()));
+  }
+  options.purpose = Draws::dispersion;
+  const Labellings labellings(units.task(), options);
+  out.units = units.size();
+  out.exact = labellings.exact();
+  out.permutations = labellings.size();
+
+  std::vector<int> present = units.task();
+  std::ranges::sort(present);
+  present.erase(std::ranges::unique(present).begin(), present.end());
+  const detail::OneWay one_way(std::move(values), labellings.tasks());
+  if (present.size() < 2 || units.size() <= present.size() || !one_way.varies()) return out;
+  const std::vector<std::uint32_t> observed(units.task().begin(), units.task().end());
+  out.f = one_way.f(observed);
+  std::vector<double> draws(labellings.size());
+  const auto work = [&](std::size_t begin, std::size_t end) {
+    std::vector<std::uint32_t> label(units.size());
+    for (std::size_t i = begin; i < end; ++i) {
+      labellings.fill(i, label);
+      draws[i] = one_way.f(label);
+    }
+  };
+  parallel_for(draws.size(), 512, work, progress);
+  out.p = labellings.p_value(*out.f, draws);
+  return out;
+}
+
+}  // namespace routesig

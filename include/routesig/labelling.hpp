@@ -1,0 +1,217 @@
+/// \file labelling.hpp
+/// The ways to deal the same task labels to the prompts anew: all of them where they are few, random ones otherwise.
+///
+///     const routesig::Labellings labellings(std::vector<int>{0, 0, 1, 1}, {.permutations = 10'000, .seed = 0});
+///     std::vector<std::uint32_t> label(labellings.units());
+///     for (std::size_t i = 0; i < labellings.size(); ++i) labellings.fill(i, label);   // here 6 of them: exact()
+///
+/// Labelling i is a pure function of (labels, seed, i): work may be split over any number of threads.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "routesig/error.hpp"
+#include "routesig/random.hpp"
+#include "routesig/statistics.hpp"
+
+namespace routesig {
+
+struct LabellingOptions {
+  std::size_t permutations = 10'000;  ///< random labellings; where no more are possible, each of them once
+  std::uint64_t seed = 0;
+  Draws purpose = Draws::label_permutation;
+};
+
+class Labellings {
+ public:
+  /// Labellings that `fill_lanes` makes side by side.
+  static constexpr std::size_t kLanes = 64;
+  using Lanes = std::array<std::uint32_t, kLanes>;
+
+  /// `labels` [units], each 0 or more.
+  explicit Labellings(std::span<const int> labels, const LabellingOptions& options = {}) : options_(options) {
+    if (options.permutations == 0) throw invalid_argument("permutation: expected 1 permutation or more, got 0");
+    for (const int label : labels) {
+      if (label < 0) throw invalid_argument("permutation: expected labels of 0 or more, got ", label);
+      if (static_cast<std::size_t>(label) >= counts_.size()) counts_.resize(static_cast<std::size_t>(label) + 1);
+      ++counts_[static_cast<std::size_t>(label)];
+    }
+    units_ = labels.size();
+    possible_ = count_possible();
+    exact_ = possible_ && *possible_ <= options.permutations;
+  }
+
+  [[nodiscard]] std::size_t units() const noexcept { return units_; }
+  [[nodiscard]] std::size_t tasks() const noexcept { return counts_.size(); }
+  /// Whether each possible labelling comes once.
+  [[nodiscard]] bool exact() const noexcept { return exact_; }
+  [[nodiscard]] std::size_t size() const noexcept {
+    return exact_ ? static_cast<std::size_t>(*possible_) : options_.permutations;
+  }
+  /// Different labellings; absent above 2^63.
+  [[nodiscard]] std::optional<std::uint64_t> possible() const noexcept { return possible_; }
+
+  /// The smallest p-value that a test over them can give. Tasks with equally many units may swap names without changing
+  /// a partition, so that under enumeration more than one labelling ties with the observed one.
+  [[nodiscard]] double floor() const {
+    if (!exact_) return 1.0 / (1.0 + static_cast<double>(size()));
+    double ties = 1.0;
+    std::vector<std::size_t> sorted = counts_;
+    std::ranges::sort(sorted);
+    for (std::size_t i = 1, run = 1; i < sorted.size(); ++i) {
+      run = sorted[i] == sorted[i - 1] && sorted[i] > 0 ? run + 1 : 1;
+      ties *= static_cast<double>(run);
+    }
+    return ties / static_cast<double>(size());
+  }
+
+  /// One-sided, upper: (1 + #{draw >= observed}) / (1 + draws), or #/draws where these are all labellings, the observed
+  /// one among them. `draws` are the statistic's values, one a labelling.
+  [[nodiscard]] PValue p_value(double observed, std::span<const double> draws) const {
+    if (!exact_) return upper_p_value(observed, draws);
+    const auto reached = std::ranges::count_if(draws, [&](double draw) { return at_least(draw, observed); });
+    const double share = static_cast<double>(reached) / static_cast<double>(draws.size());
+    return {.value = std::max(share, floor()), .floor = floor()};
+  }
+
+  /// Labelling `index`: out [units].
+  void fill(std::size_t index, std::span<std::uint32_t> out) const {
+    if (exact_)
+      fill_ranked(index, out);
+    else
+      fill_random(index, out);
+  }
+
+  /// Labellings first ... first + kLanes - 1 side by side: out [units]. Those beyond size() repeat the last.
+  void fill_lanes(std::size_t first, std::span<Lanes> out) const {
+    if (exact_ || first + kLanes > size()) {
+      for (std::size_t lane = 0; lane < kLanes; ++lane) fill_lane(std::min(first + lane, size() - 1), lane, out);
+    } else {
+      fill_random_lanes(first, out);
+    }
+  }
+
+ private:
+  /// units! / (product of counts!), as a product of binomials that stays whole at each step.
+  [[nodiscard]] std::optional<std::uint64_t> count_possible() const {
+    constexpr std::uint64_t limit = std::uint64_t{1} << 63U;
+    std::uint64_t total = 1, dealt = 0;
+    for (const std::size_t count : counts_)
+      for (std::uint64_t k = 1; k <= count; ++k) {
+        ++dealt;
+        // total * dealt / k without leaving 64 bits: total = q k + r.
+        const std::uint64_t q = total / k, r = total % k;
+        if (q > limit / dealt || r > limit / dealt || q * dealt > limit - r * dealt / k) return std::nullopt;
+        total = q * dealt + r * dealt / k;
+      }
+    return total;
+  }
+
+  void fill_ranked(std::size_t rank, std::span<std::uint32_t> out) const {
+    std::vector<std::size_t> left = counts_;
+    std::uint64_t block = *possible_, index = rank;
+    for (std::size_t i = 0; i < units_; ++i) {
+      const std::uint64_t places = units_ - i;
+      for (std::size_t task = 0;; ++task) {
+        const std::uint64_t with = block * left[task] / places;  // labellings that go on with this task
+        if (index < with) {
+          out[i] = static_cast<std::uint32_t>(task);
+          --left[task];
+          block = with;
+          break;
+        }
+        index -= with;
+      }
+    }
+  }
+
+  /// Deals one label at a time, each with the probability of its share of the labels left.
+  void fill_random(std::size_t index, std::span<std::uint32_t> out) const {
+    Random random(options_.seed, stream(options_.purpose, index));
+    std::vector<std::size_t> left = counts_;
+    for (std::size_t i = 0; i < units_; ++i) {
+      std::size_t draw = random.below(static_cast<std::uint32_t>(units_ - i)), task = 0;
+      while (draw >= left[task]) draw -= left[task++];
+      --left[task];
+      out[i] = static_cast<std::uint32_t>(task);
+    }
+  }
+
+  void fill_lane(std::size_t index, std::size_t lane, std::span<Lanes> out) const {
+    std::vector<std::uint32_t> labels(units_);
+    fill(index, labels);
+    for (std::size_t i = 0; i < units_; ++i) out[i][lane] = labels[i];
+  }
+
+  /// What `fill_random` gives for each lane, in loops over lanes that compile to vector instructions.
+  void fill_random_lanes(std::size_t first, std::span<Lanes> out) const {
+    // up_to[task][lane]: labels of `task` and the tasks before it that are left.
+    std::vector<std::array<std::int32_t, kLanes>> up_to(counts_.size() - 1);
+    std::int32_t before = 0;
+    for (std::size_t task = 0; task < up_to.size(); ++task)
+      up_to[task].fill(before += static_cast<std::int32_t>(counts_[task]));
+    std::array<Lanes, 4> words;
+    Lanes rejected{};
+    for (std::size_t i = 0; i < units_; ++i) {
+      if (i % 4 == 0) philox_lanes(static_cast<std::uint32_t>(i / 4), first, words);
+      const auto places = static_cast<std::uint32_t>(units_ - i);
+      const std::uint32_t threshold = (0U - places) % places;  // as Random::below rejects
+      const Lanes& word = words[i % 4];
+      std::array<std::int32_t, kLanes> draw;
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        const std::uint64_t product = std::uint64_t{word[lane]} * places;
+        draw[lane] = static_cast<std::int32_t>(product >> 32U);
+        rejected[lane] |= static_cast<std::uint32_t>(static_cast<std::uint32_t>(product) < threshold);
+      }
+      Lanes label{};
+      for (auto& left : up_to)
+        for (std::size_t lane = 0; lane < kLanes; ++lane) {
+          const std::int32_t beyond = draw[lane] >= left[lane] ? 1 : 0;
+          label[lane] += static_cast<std::uint32_t>(beyond);
+          left[lane] += beyond - 1;
+        }
+      out[i] = label;
+    }
+    for (std::size_t lane = 0; lane < kLanes; ++lane)
+      if (rejected[lane] != 0) fill_lane(first + lane, lane, out);
+  }
+
+  /// Block `block` of the streams of labellings first ... first + kLanes - 1: four words each.
+  void philox_lanes(std::uint32_t block, std::size_t first, std::array<Lanes, 4>& words) const {
+    auto key0 = static_cast<std::uint32_t>(options_.seed), key1 = static_cast<std::uint32_t>(options_.seed >> 32U);
+    auto& [a, b, c, d] = words;
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const std::uint64_t id = stream(options_.purpose, first + lane);
+      a[lane] = block;
+      b[lane] = 0;
+      c[lane] = static_cast<std::uint32_t>(id);
+      d[lane] = static_cast<std::uint32_t>(id >> 32U);
+    }
+    for (int round = 0; round < 10; ++round) {
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        const std::uint64_t x = std::uint64_t{0xD251'1F53} * a[lane], y = std::uint64_t{0xCD9E'8D57} * c[lane];
+        a[lane] = static_cast<std::uint32_t>(y >> 32U) ^ b[lane] ^ key0;
+        b[lane] = static_cast<std::uint32_t>(y);
+        c[lane] = static_cast<std::uint32_t>(x >> 32U) ^ d[lane] ^ key1;
+        d[lane] = static_cast<std::uint32_t>(x);
+      }
+      key0 += 0x9E37'79B9U;
+      key1 += 0xBB67'AE85U;
+    }
+  }
+
+  LabellingOptions options_;
+  std::size_t units_ = 0;
+  std::vector<std::size_t> counts_;  // [tasks]
+  std::optional<std::uint64_t> possible_;
+  bool exact_ = false;
+};
+
+}  // namespace routesig

@@ -1,0 +1,155 @@
+/// \file permutation.hpp
+/// Could the separation of tasks be chance? Deal the task labels anew and see how often it is as large.
+///
+///     const auto test = routesig::permutation_test(similarity, task, group, {.permutations = 10'000, .seed = 0});
+///     for (const auto& t : test.tests) use(t.difference, t.p.value, t.p.floor);
+///
+/// H0: prompts (or whole groups) are exchangeable across tasks, their length included. One-sided: larger D = within -
+/// across, p = (1 + #{D* >= D}) / (1 + P), or #/M where all M labellings are looked at.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "routesig/error.hpp"
+#include "routesig/labelling.hpp"
+#include "routesig/pair_sums.hpp"
+#include "routesig/parallel.hpp"
+#include "routesig/statistics.hpp"
+#include "routesig/unit_pairs.hpp"
+
+namespace routesig {
+
+/// One similarity matrix against its null distribution.
+struct SeparationTest {
+  double difference = 0.0;           ///< D = mean within - mean across
+  PValue p{};                        ///< of D; also of d where units have one size, because d then grows with D
+  std::optional<double> cohens_d{};  ///< absent where similarities do not vary
+  std::optional<PValue> cohens_d_p{};
+  std::optional<PValue> adjusted{};  ///< of d among all matrices: single-step max-T [Westfall and Young 1993]
+};
+
+struct PermutationTest {
+  std::size_t units = 0;                    ///< prompts, or groups, that were dealt labels
+  bool exact = false;                       ///< every labelling was looked at once
+  std::size_t permutations = 0;             ///< labellings looked at
+  std::optional<std::uint64_t> possible{};  ///< different labellings; absent above 2^63
+  std::vector<SeparationTest> tests{};      ///< [matrices]; empty where there is no pair within or none across
+  std::vector<double> null{};               ///< [matrices, permutations] or empty: D of each labelling
+};
+
+namespace detail {
+
+/// D and d of one matrix under many labellings.
+struct NullDistribution {
+  double difference = 0.0, cohens_d = 0.0;
+  bool spread = false;                         // whether similarities vary enough for d
+  std::vector<double> differences, cohens_ds;  // [labellings]
+};
+
+class NullSeparations {
+ public:
+  NullSeparations(const Units& units, const Labellings& labellings) : units_(units), labellings_(labellings) {
+    const std::vector<double> counts = units.pair_counts();
+    pairs_ = upper_sum(counts, units.size());
+    within_ = within(counts);
+    if (!defined() || units.equal_sizes()) return;
+    within_of_ = same_label_sums(LowerPairs(counts, units.size()), labellings);
+    for (double& n : within_of_) n += inside(counts);
+  }
+
+  [[nodiscard]] bool defined() const noexcept { return within_ > 0.0 && pairs_ > within_; }
+
+  [[nodiscard]] NullDistribution operator()(std::span<const double> similarity, const Progress& progress) const {
+    const CentredPairs pairs = centred_pairs(units_, similarity);
+    const double sst = upper_sum(pairs.squares, units_.size()), own = inside(pairs.sums);
+    NullDistribution out;
+    out.difference = difference(within(pairs.sums), within_);
+    const double sd = pooled_sd(out.difference, within_, sst);
+    out.spread = pairs_ > 2.0 && sd > kNoSpread && sd > pooled_sd(HUGE_VAL, within_, sst);
+    out.cohens_d = out.spread ? out.difference / sd : 0.0;
+    out.differences = same_label_sums(LowerPairs(pairs.sums, units_.size()), labellings_, progress);
+    out.cohens_ds.resize(out.differences.size());
+    for (std::size_t i = 0; i < out.differences.size(); ++i) {
+      const double n_w = within_of_.empty() ? within_ : within_of_[i];
+      out.differences[i] = difference(out.differences[i] + own, n_w);
+      if (out.spread) out.cohens_ds[i] = out.differences[i] / pooled_sd(out.differences[i], n_w, sst);
+    }
+    return out;
+  }
+
+ private:
+  /// Over pairs inside units, which are within whatever the labels.
+  [[nodiscard]] double inside(std::span<const double> matrix) const {
+    double sum = 0.0;
+    for (std::size_t g = 0; g < units_.size(); ++g) sum += matrix[g * (units_.size() + 1)];
+    return sum;
+  }
+  /// Over pairs within tasks as observed.
+  [[nodiscard]] double within(std::span<const double> matrix) const {
+    double sum = inside(matrix);
+    for (std::size_t g = 0; g < units_.size(); ++g)
+      for (std::size_t h = g + 1; h < units_.size(); ++h)
+        if (units_.task()[g] == units_.task()[h]) sum += matrix[g * units_.size() + h];
+    return sum;
+  }
+  /// Around their common mean the sums within and across are opposite: D = sum (1 / n_w + 1 / n_a).
+  [[nodiscard]] double difference(double sum, double n_w) const { return sum * (1.0 / n_w + 1.0 / (pairs_ - n_w)); }
+  /// From SST = (n_w - 1) s_w^2 + (n_a - 1) s_a^2 + (n_w n_a / n) D^2; at least what rounding leaves of SST.
+  [[nodiscard]] double pooled_sd(double difference, double n_w, double sst) const {
+    const double between = n_w * (pairs_ - n_w) / pairs_ * difference * difference;
+    return std::sqrt(std::max(sst - between, 1e-13 * sst) / (pairs_ - 2.0));
+  }
+
+  const Units& units_;
+  const Labellings& labellings_;
+  double pairs_ = 0.0, within_ = 0.0;  // all pairs; those within tasks as observed
+  std::vector<double> within_of_;      // [labellings] where units differ in size: pairs within tasks
+};
+
+}  // namespace detail
+
+/// Tests one similarity matrix [n, n], or several [matrices, n, n] (layers) under the same labellings. `task` is [n]; a
+/// negative task is left out. `group` is [n] or empty: whole groups are dealt labels; a negative group is a prompt
+/// alone. Where no two prompts share a task, or all do, difference and d are absent.
+[[nodiscard]] inline PermutationTest permutation_test(std::span<const double> similarity, std::span<const int> task,
+                                                      std::span<const int> group = {},
+                                                      const LabellingOptions& options = {},
+                                                      const Progress& progress = {}) {
+  const std::size_t size = task.size() * task.size();
+  if (size == 0 ? !similarity.empty() : similarity.size() % size != 0)
+    throw invalid_argument("permutation_test: expected similarity matrices of ", task.size(), " x ", task.size(),
+                           " (one task label a prompt), got ", similarity.size(), " values");
+  const Units units(task, group);
+  const Labellings labellings(units.task(), options);
+  const std::size_t matrices = size == 0 ? 0 : similarity.size() / size, draws = labellings.size();
+  PermutationTest out{
+      .units = units.size(), .exact = labellings.exact(), .permutations = draws, .possible = labellings.possible()};
+  const detail::NullSeparations null(units, labellings);
+  if (!null.defined()) return out;
+
+  std::vector<double> largest(draws, -std::numeric_limits<double>::infinity());  // max over matrices of d
+  for (std::size_t m = 0; m < matrices; ++m) {
+    const Progress part = [&](std::size_t done, std::size_t) { progress(m * draws + done, matrices * draws); };
+    const detail::NullDistribution found = null(similarity.subspan(m * size, size), progress ? part : Progress{});
+    out.null.insert(out.null.end(), found.differences.begin(), found.differences.end());
+    auto& test = out.tests.emplace_back();
+    test.difference = found.difference;
+    test.p = labellings.p_value(found.difference, found.differences);
+    if (!found.spread) continue;
+    test.cohens_d = found.cohens_d;
+    test.cohens_d_p = units.equal_sizes() ? test.p : labellings.p_value(found.cohens_d, found.cohens_ds);
+    for (std::size_t i = 0; i < draws; ++i) largest[i] = std::max(largest[i], found.cohens_ds[i]);
+  }
+  for (auto& test : out.tests)
+    if (test.cohens_d) test.adjusted = labellings.p_value(*test.cohens_d, largest);
+  return out;
+}
+
+}  // namespace routesig

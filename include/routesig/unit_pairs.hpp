@@ -1,0 +1,117 @@
+/// \file unit_pairs.hpp
+/// Pairs of prompts summed over units: what is permuted and resampled as a whole, groups of prompts or single ones.
+///
+///     const routesig::Units units(task, group);                          // group may be empty: each prompt alone
+///     const auto pairs = routesig::centred_pairs(units, similarity);     // pairs.sums [units, units]
+///
+/// sums[g, h] adds the pairs between units g and h, sums[g, g] those of different prompts within g. Prompts of a
+/// negative task are left out.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "routesig/error.hpp"
+
+namespace routesig {
+
+class Units {
+ public:
+  /// `task` is [n]; `group` is [n] or empty, a negative group is a prompt alone. A group belongs to one task.
+  explicit Units(std::span<const int> task, std::span<const int> group = {}) : prompts_(task.size()) {
+    if (!group.empty() && group.size() != task.size())
+      throw invalid_argument("groups: expected one a prompt (", task.size(), "), got ", group.size());
+    std::unordered_map<int, std::size_t> unit_of_group;
+    for (std::size_t i = 0; i < task.size(); ++i) {
+      if (task[i] < 0) continue;
+      std::size_t unit = members_.size();
+      if (!group.empty() && group[i] >= 0) unit = unit_of_group.try_emplace(group[i], unit).first->second;
+      if (unit == members_.size()) {
+        members_.emplace_back();
+        task_.push_back(task[i]);
+      }
+      if (task_[unit] != task[i])
+        throw invalid_argument("groups: expected every group within one task, got prompts ", members_[unit].front(),
+                               " and ", i, " of one group in different tasks");
+      members_[unit].push_back(i);
+    }
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return members_.size(); }
+  [[nodiscard]] const std::vector<int>& task() const noexcept { return task_; }  ///< [units]
+  [[nodiscard]] const std::vector<std::size_t>& members(std::size_t unit) const noexcept { return members_[unit]; }
+
+  /// Whether all units have as many prompts.
+  [[nodiscard]] bool equal_sizes() const {
+    return std::ranges::all_of(members_, [&](const auto& unit) { return unit.size() == members_.front().size(); });
+  }
+
+  /// Sums of value(similarity) over pairs: [units, units]. `similarity` is [n, n]; only the part above the diagonal is
+  /// read.
+  template <typename Value>
+  [[nodiscard]] std::vector<double> pair_sums(std::span<const double> similarity, const Value& value) const {
+    if (similarity.size() != prompts_ * prompts_)
+      throw invalid_argument("separation: expected a similarity matrix of ", prompts_, " x ", prompts_,
+                             " (one task label a prompt), got ", similarity.size(), " values");
+    std::vector<double> sums(size() * size());
+    for (std::size_t g = 0; g < size(); ++g)
+      for (std::size_t h = g; h < size(); ++h) {
+        double sum = 0.0;
+        for (const std::size_t i : members_[g])
+          for (const std::size_t j : members_[h])
+            if (g != h || i < j) sum += value(similarity[std::min(i, j) * prompts_ + std::max(i, j)]);
+        sums[g * size() + h] = sums[h * size() + g] = sum;
+      }
+    return sums;
+  }
+  /// How many pairs: [units, units].
+  [[nodiscard]] std::vector<double> pair_counts() const {
+    std::vector<double> counts(size() * size());
+    for (std::size_t g = 0; g < size(); ++g) {
+      const auto n = static_cast<double>(members_[g].size());
+      for (std::size_t h = 0; h < size(); ++h)
+        counts[g * size() + h] = g == h ? n * (n - 1.0) / 2.0 : n * static_cast<double>(members_[h].size());
+    }
+    return counts;
+  }
+
+ private:
+  std::size_t prompts_;
+  std::vector<int> task_;                          // [units]
+  std::vector<std::vector<std::size_t>> members_;  // [units], prompts in order
+};
+
+/// Similarities summed over units, less their mean: the mean does not matter to differences, and what is left is summed
+/// without losing digits.
+struct CentredPairs {
+  double pairs = 0.0;             ///< how many in all
+  double mean = 0.0;              ///< of the similarities; 0 without a pair
+  std::vector<double> counts{};   ///< [units, units]
+  std::vector<double> sums{};     ///< [units, units]: of x - mean
+  std::vector<double> squares{};  ///< [units, units]: of (x - mean)^2
+};
+
+/// The sum over units g <= h.
+[[nodiscard]] inline double upper_sum(std::span<const double> matrix, std::size_t units) {
+  double sum = 0.0;
+  for (std::size_t g = 0; g < units; ++g)
+    for (std::size_t h = g; h < units; ++h) sum += matrix[g * units + h];
+  return sum;
+}
+
+[[nodiscard]] inline CentredPairs centred_pairs(const Units& units, std::span<const double> similarity) {
+  CentredPairs out{.counts = units.pair_counts()};
+  out.pairs = upper_sum(out.counts, units.size());
+  const double total = upper_sum(units.pair_sums(similarity, [](double x) { return x; }), units.size());
+  if (!std::isfinite(total)) throw invalid_argument("separation: expected finite similarities, got a sum of ", total);
+  if (out.pairs > 0.0) out.mean = total / out.pairs;
+  out.sums = units.pair_sums(similarity, [&](double x) { return x - out.mean; });
+  out.squares = units.pair_sums(similarity, [&](double x) { return (x - out.mean) * (x - out.mean); });
+  return out;
+}
+
+}  // namespace routesig

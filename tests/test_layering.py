@@ -36,6 +36,7 @@ FORBIDDEN = {
 # The core in the order in which the data travels. A header includes headers of earlier ranks only, or the exceptions.
 RANKS = (
     ("version", "error", "random", "parallel"),
+    ("expert_sampling",),
     ("routing",),
     ("topk",),
     ("recorder",),
@@ -43,6 +44,7 @@ RANKS = (
     ("validation",),
     ("signature",),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
+    ("token_pool", "expectations"),
     ("baselines", "controls"),  # nulls rerun the analysis
     ("routesig",),
 )

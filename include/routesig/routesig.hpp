@@ -2,7 +2,10 @@
 /// Everything of routesig::core.
 #pragma once
 
+#include "routesig/baselines.hpp"
 #include "routesig/error.hpp"
+#include "routesig/expectations.hpp"
+#include "routesig/expert_sampling.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/random.hpp"
 #include "routesig/recorder.hpp"
@@ -10,6 +13,7 @@
 #include "routesig/signature.hpp"
 #include "routesig/similarity.hpp"
 #include "routesig/statistics.hpp"
+#include "routesig/token_pool.hpp"
 #include "routesig/topk.hpp"
 #include "routesig/trace.hpp"
 #include "routesig/version.hpp"

@@ -67,7 +67,7 @@ TEST(PermutationBaseline, RepetitionsSpreadAsTheClosedFormSays) {
 }
 
 TEST(PermutationBaseline, OnePermutationForAllPromptsChangesNothing) {
-  auto set = preferring(8, 0, 10);
+  auto set = preferring(8, 40, 60);
   const auto before = separation(similarity_matrix(set), in_turn(8));
   for (std::size_t l = 0; l < kLayers; ++l) {
     std::vector<std::size_t> order(kExperts);
@@ -83,7 +83,7 @@ TEST(PermutationBaseline, OnePermutationForAllPromptsChangesNothing) {
   EXPECT_NEAR(*after.observed.within.mean, *before.within.mean, 1e-12);
   EXPECT_NEAR(*after.observed.cohens_d, *before.cohens_d, 1e-9);
   // Those of the baseline are each prompt's own: similarity falls to chance.
-  EXPECT_LT(std::ranges::max(after.repetitions.within), *before.within.mean - .03);
+  EXPECT_LT(std::ranges::max(after.repetitions.within), *before.within.mean - .1);
 }
 
 TEST(LoadBalanceBaseline, RepetitionsFollowTheClosedForm) {

@@ -148,7 +148,7 @@ class SystematicRows {
     std::vector<Share> line = shares_;
     for (std::size_t row = 0; row < rows; ++row) {
       order_.draw(random, [&](std::size_t i, std::uint32_t r) { std::swap(line[line.size() - 1 - i], line[r]); });
-      std::uint64_t end = random();  // v: so far from the last whole number; whole numbers are multiples of kOne
+      std::uint64_t end = random() % kOne;  // v: so far from the last whole number; whole numbers are multiples of kOne
       for (const Share& share : line) {
         const std::uint64_t begin = end;
         end += share.length;
@@ -158,14 +158,14 @@ class SystematicRows {
   }
 
  private:
-  static constexpr std::uint64_t kOne = std::uint64_t{1} << 32U;  // pi = 1 in fixed point: sums are exact
+  static constexpr std::uint64_t kOne = std::uint64_t{1} << 31U;  // pi = 1 in fixed point: sums are exact
 
   struct Share {
-    std::uint64_t length;
+    std::uint32_t length;  // pi
     std::uint32_t expert;
   };
 
-  // Differences of rounded cumulative sums: each within 2^-32 of pi, and K in all. Experts never chosen are left out.
+  // Differences of rounded cumulative sums: each within 2^-31 of pi, and K in all. Experts never chosen are left out.
   static std::vector<Share> shares(std::span<const std::uint64_t> totals, std::size_t top_k) {
     const auto sum = std::accumulate(totals.begin(), totals.end(), std::uint64_t{0});
     std::vector<Share> out;
@@ -177,7 +177,7 @@ class SystematicRows {
                                totals[e], " of ", sum, " selections, more than 1 in ", top_k);
       so_far += totals[e];
       const std::uint64_t begin = std::exchange(end, static_cast<std::uint64_t>(Wide{so_far} * top_k * kOne / sum));
-      out.push_back({.length = end - begin, .expert = static_cast<std::uint32_t>(e)});
+      out.push_back({.length = static_cast<std::uint32_t>(end - begin), .expert = static_cast<std::uint32_t>(e)});
     }
     return out;
   }

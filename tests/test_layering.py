@@ -36,6 +36,7 @@ FORBIDDEN = {
 # The core in the order in which the data travels. A header includes headers of earlier ranks only, or the exceptions.
 RANKS = (
     ("version", "error", "random", "parallel"),
+    ("expert_sampling",),
     ("routing",),
     ("topk",),
     ("recorder",),
@@ -47,6 +48,7 @@ RANKS = (
     ("category_matrix", "labelling", "bootstrap"),  # built on statistics
     ("pair_sums", "dispersion"),
     ("permutation",),
+    ("token_pool", "expectations"),
     ("baselines", "controls"),  # nulls rerun the analysis
     ("routesig",),
 )

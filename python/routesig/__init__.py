@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from routesig import plot
+    from routesig import baselines, plot
     from routesig._core import (
         RoutingInfo,
         RoutingTrace,
@@ -45,6 +45,7 @@ __all__ = [
     "TraceRecorder",
     "TraceSet",
     "__version__",
+    "baselines",
     "load_model",
     "load_prompts",
     "num_threads",
@@ -79,6 +80,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'routesig' has no attribute {name!r}")
     if name == "plot":
         value: Any = importlib.import_module("routesig.plot")
+    elif name == "baselines":
+        value = importlib.import_module("routesig.baselines")
     else:
         value = getattr(importlib.import_module(f"routesig.{_HOME.get(name, '_core')}"), name)
     globals()[name] = value

@@ -1,0 +1,216 @@
+/// \file baselines.hpp
+/// What within- and across-task similarity would be if routing followed no task: four nulls [paper section 4.5].
+///
+///     const auto base = routesig::load_balance_baseline({set, /*top_k=*/8}, tasks, {.repetitions = 1000});
+///     base.observed.within.mean;              // of the prompts as they are
+///     base.repetitions.within[0];             // of the first repetition
+///     base.closed_form->within;               // expected, without drawing
+///
+/// Repetition i draws from a stream of its own: the same seed gives the same bytes on any number of threads.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "routesig/error.hpp"
+#include "routesig/expectations.hpp"
+#include "routesig/expert_sampling.hpp"
+#include "routesig/parallel.hpp"
+#include "routesig/random.hpp"
+#include "routesig/signature.hpp"
+#include "routesig/similarity.hpp"
+#include "routesig/statistics.hpp"
+#include "routesig/token_pool.hpp"
+
+namespace routesig {
+
+struct BaselineOptions {
+  std::size_t repetitions = 1000;
+  std::uint64_t seed = 0;
+  Progress progress{};
+};
+
+/// The separation of every repetition: [repetitions] each, or empty where undefined in any of them.
+struct Repetitions {
+  std::vector<double> within, across, difference, cohens_d;
+  std::optional<double> within_pair_sd, across_pair_sd;  ///< mean over repetitions of the sd over pairs
+};
+
+struct Baseline {
+  Separation observed;                      ///< of the prompts as they are
+  Repetitions repetitions;                  ///< of the null
+  std::optional<ClosedForm> closed_form{};  ///< of the null, expected
+  std::optional<PValue> p_value{};  ///< of the observed within - across, where the null is a hypothesis about it
+};
+
+namespace detail {
+
+/// One entry a repetition, or nothing where one of them has no value.
+template <typename Value>
+[[nodiscard]] std::vector<double> column(std::span<const Separation> found, const Value& value) {
+  std::vector<double> out;
+  for (const Separation& one : found)
+    if (const std::optional<double> x = value(one)) out.push_back(*x);
+  if (out.size() != found.size()) out.clear();
+  return out;
+}
+
+[[nodiscard]] inline std::optional<double> mean(std::span<const double> values) {
+  if (values.empty()) return std::nullopt;
+  double sum = 0.0;
+  for (const double x : values) sum += x;
+  return sum / static_cast<double>(values.size());
+}
+
+[[nodiscard]] inline Repetitions columns(std::span<const Separation> found) {
+  const auto difference = [](const Separation& s) -> std::optional<double> {
+    if (!s.within.mean || !s.across.mean) return std::nullopt;
+    return *s.within.mean - *s.across.mean;
+  };
+  return {.within = column(found, [](const Separation& s) { return s.within.mean; }),
+          .across = column(found, [](const Separation& s) { return s.across.mean; }),
+          .difference = column(found, difference),
+          .cohens_d = column(found, [](const Separation& s) { return s.cohens_d; }),
+          .within_pair_sd = mean(column(found, [](const Separation& s) { return s.within.sd; })),
+          .across_pair_sd = mean(column(found, [](const Separation& s) { return s.across.sd; }))};
+}
+
+/// Repeats fill(random, values) on zeroed values [prompts, layers, experts], which need not be normalised.
+template <typename Fill>
+[[nodiscard]] Repetitions repeat(const SignatureView& shape, std::span<const int> task, Draws purpose,
+                                 const BaselineOptions& options, const Fill& fill) {
+  std::vector<Separation> found(options.repetitions);
+  const auto one = [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      Random random(options.seed, stream(purpose, i));
+      std::vector<double> values(shape.values.size());
+      fill(random, std::span(values));
+      found[i] = separation(similarity_matrix(SignatureView(values, shape.prompts, shape.layers, shape.experts)), task);
+    }
+  };
+  parallel_for(options.repetitions, 1, one, options.progress);
+  return columns(found);
+}
+
+/// Repeats `rows(layer).add` for every layer of every prompt, with as many rows as it has tokens there.
+template <typename Rows>
+[[nodiscard]] Repetitions repeat_rows(const CountView& set, const SignatureView& shape, std::span<const int> task,
+                                      Draws purpose, const BaselineOptions& options, const Rows& rows) {
+  std::vector<std::size_t> tokens;  // [prompts, layers]
+  for (std::size_t p = 0; p < set.prompts; ++p)
+    for (std::size_t l = 0; l < set.layers; ++l) tokens.push_back(set.tokens(p, l));
+  return repeat(shape, task, purpose, options, [&](Random& random, std::span<double> values) {
+    std::vector<std::uint32_t> counts(set.experts);
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      std::ranges::fill(counts, 0U);
+      rows(i % set.layers).add(random, tokens[i], counts);
+      std::ranges::copy(counts, values.begin() + static_cast<std::ptrdiff_t>(i * set.experts));
+    }
+  });
+}
+
+/// The expected similarity of every pair of prompts, from the sampling ratio of every layer.
+[[nodiscard]] inline ClosedForm sampled_form(const CountView& set, std::span<const int> task,
+                                             std::span<const double> ratios) {
+  std::vector<double> factors;  // [prompts, layers]: 1 / sqrt(1 + r / T), two of which make the similarity of a pair
+  for (std::size_t p = 0; p < set.prompts; ++p)
+    for (std::size_t l = 0; l < set.layers; ++l) {
+      const auto tokens = static_cast<double>(set.tokens(p, l));
+      factors.push_back(std::sqrt(sampled_similarity(tokens, tokens, ratios[l])));
+    }
+  return closed_form(task, false, [&](std::size_t i, std::size_t j) {
+    SimilarityMoments out;
+    for (std::size_t l = 0; l < set.layers; ++l)
+      out.mean += factors[i * set.layers + l] * factors[j * set.layers + l] / static_cast<double>(set.layers);
+    return out;
+  });
+}
+
+/// Counts as values: cosines do not depend on the scale of a layer.
+[[nodiscard]] inline std::vector<double> as_values(const CountView& set) {
+  return {set.counts.begin(), set.counts.end()};
+}
+
+[[nodiscard]] inline std::optional<PValue> p_of_difference(const Baseline& base) {
+  if (base.repetitions.difference.empty()) return std::nullopt;
+  return upper_p_value(*base.observed.within.mean - *base.observed.across.mean, base.repetitions.difference);
+}
+
+}  // namespace detail
+
+/// Permutation: the experts of every prompt and layer are relabelled at random, each by a permutation of its own. What
+/// is left is how concentrated signatures are. The closed form is exact. `task` is [prompts], negative where unknown.
+[[nodiscard]] inline Baseline permutation_baseline(const SignatureView& set, std::span<const int> task,
+                                                   const BaselineOptions& options = {}) {
+  for (const double x : set.values)
+    if (!std::isfinite(x)) throw invalid_argument("baselines: expected finite signatures, got ", x);
+  Baseline out{.observed = separation(similarity_matrix(set), task), .repetitions = {}};
+  out.closed_form =
+      closed_form(task, true, [&](std::size_t i, std::size_t j) { return permutation_moments(set, i, j); });
+  out.repetitions =
+      detail::repeat(set, task, Draws::permutation_baseline, options, [&](Random& random, std::span<double> values) {
+        std::ranges::copy(set.values, values.begin());
+        for (std::size_t row = 0; row < set.prompts * set.layers; ++row)
+          random.shuffle(values.subspan(row * set.experts, set.experts));
+      });
+  return out;
+}
+
+/// Load balancing: every token of every layer draws `top_k` experts uniformly. What is left is text length: similarity
+/// tends to 1 as texts grow, for any model, so lying above it or below it is evidence of nothing.
+[[nodiscard]] inline Baseline load_balance_baseline(const CountView& set, std::span<const int> task,
+                                                    const BaselineOptions& options = {},
+                                                    RowDraws draws = RowDraws::distinct) {
+  const std::vector<double> values = detail::as_values(set);
+  const SignatureView view(values, set.prompts, set.layers, set.experts);
+  const UniformRows rows(set.experts, set.top_k, draws);
+  const double ratio = sampling_ratio(set.experts, set.top_k, draws);
+  Baseline out{.observed = separation(similarity_matrix(view), task), .repetitions = {}};
+  out.closed_form = detail::sampled_form(set, task, std::vector(set.layers, ratio));
+  out.repetitions = detail::repeat_rows(set, view, task, Draws::load_balance, options,
+                                        [&](std::size_t) -> const UniformRows& { return rows; });
+  return out;
+}
+
+/// Empirical marginal: every token draws distinct experts as popular as they are in all prompts together, layer by
+/// layer. What is left beside text length is that some experts are chosen more than others, whatever the prompt.
+[[nodiscard]] inline Baseline marginal_baseline(const CountView& set, std::span<const int> task,
+                                                const BaselineOptions& options = {}) {
+  const std::vector<double> values = detail::as_values(set);
+  const SignatureView view(values, set.prompts, set.layers, set.experts);
+  std::vector<SystematicRows> rows;  // [layers]
+  std::vector<double> ratios;        // [layers]
+  for (std::size_t l = 0; l < set.layers; ++l) {
+    std::vector<std::uint64_t> totals(set.experts);
+    for (std::size_t p = 0; p < set.prompts; ++p)
+      std::ranges::transform(totals, set.row(p, l), totals.begin(), std::plus<>());
+    rows.emplace_back(totals, set.top_k);
+    ratios.push_back(sampling_ratio(totals, set.top_k));
+  }
+  Baseline out{.observed = separation(similarity_matrix(view), task), .repetitions = {}};
+  out.closed_form = detail::sampled_form(set, task, ratios);
+  out.repetitions = detail::repeat_rows(set, view, task, Draws::marginal, options,
+                                        [&](std::size_t l) -> const SystematicRows& { return rows[l]; });
+  out.p_value = detail::p_of_difference(out);
+  return out;
+}
+
+/// Token pool: the tokens of all prompts are dealt back at random, each prompt getting as many as it had. Popularity of
+/// experts and dependence between layers stay exactly as they are; which prompt a token came from is lost.
+[[nodiscard]] inline Baseline token_pool_baseline(std::span<const RoutingTrace> traces, std::span<const int> task,
+                                                  const BaselineOptions& options = {},
+                                                  const SignatureOptions& signature_options = {}) {
+  const TokenPool pool(traces, signature_options);
+  Baseline out{.observed = separation(similarity_matrix(pool.observed()), task), .repetitions = {}};
+  out.repetitions = detail::repeat(pool.observed(), task, Draws::token_pool, options,
+                                   [&](Random& random, std::span<double> values) { pool.deal(random, values); });
+  out.p_value = detail::p_of_difference(out);
+  return out;
+}
+
+}  // namespace routesig

@@ -1,0 +1,209 @@
+/// \file expectations.hpp
+/// How similar signatures are expected to be where routing follows no task, in closed form.
+///
+///     const auto m = routesig::permutation_moments(set, /*a=*/0, /*b=*/1);        // m.mean, m.variance: exact
+///     const double r = routesig::sampling_ratio(/*experts=*/64, /*top_k=*/8);     // 7 for OLMoE
+///     const double s = routesig::sampled_similarity(/*tokens_a=*/32, /*tokens_b=*/32, r);    // .8205
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "routesig/error.hpp"
+#include "routesig/expert_sampling.hpp"
+#include "routesig/signature.hpp"
+#include "routesig/similarity.hpp"
+
+namespace routesig {
+
+/// Counts of signatures with the number of experts a row chose: [prompts, layers, experts], row-major.
+struct CountView {
+  std::span<const std::uint64_t> counts;
+  std::size_t prompts = 0, layers = 0, experts = 0, top_k = 0;
+
+  CountView(std::span<const std::uint64_t> all, std::size_t n, std::size_t l, std::size_t e, std::size_t k)
+      : counts(all), prompts(n), layers(l), experts(e), top_k(k) {
+    if (counts.size() != prompts * layers * experts)
+      throw invalid_argument("baselines: expected ", prompts * layers * experts, " counts (", prompts, " prompts x ",
+                             layers, " layers x ", experts, " experts), got ", counts.size());
+    if (top_k < 1 || top_k > experts)
+      throw invalid_argument("baselines: expected top_k from 1 to ", experts, " (the number of experts), got ", top_k);
+  }
+  CountView(const SignatureSet<double>& set, std::size_t k)
+      : CountView(set.counts, set.size(), static_cast<std::size_t>(set.layers), static_cast<std::size_t>(set.experts),
+                  k) {}
+
+  [[nodiscard]] std::span<const std::uint64_t> row(std::size_t prompt, std::size_t layer) const noexcept {
+    return counts.subspan((prompt * layers + layer) * experts, experts);
+  }
+  /// T of one layer: tokens whose routing is known there, its selections over top_k, rounded up.
+  [[nodiscard]] std::size_t tokens(std::size_t prompt, std::size_t layer) const {
+    const auto cells = row(prompt, layer);
+    return (std::accumulate(cells.begin(), cells.end(), std::uint64_t{0}) + top_k - 1) / top_k;
+  }
+};
+
+/// Mean and variance of the similarity of two signatures.
+struct SimilarityMoments {
+  double mean = 0.0;
+  double variance = 0.0;
+};
+
+/// Two signatures whose experts are relabelled at random, independently in every layer: exactly. Per layer the cosine
+/// has mean 1 / (E |a| |b|) and variance S_a S_b / ((E - 1) |a|^2 |b|^2), S the sum of (s - 1/E)^2.
+[[nodiscard]] inline SimilarityMoments permutation_moments(const SignatureView& set, std::size_t a, std::size_t b) {
+  struct Sums {
+    double total = 0.0, squares = 0.0, spread = 0.0;
+    explicit Sums(std::span<const double> row) {
+      for (const double x : row) total += x;
+      const double mean = total / static_cast<double>(row.size());
+      for (const double x : row) {
+        squares += x * x;
+        spread += (x - mean) * (x - mean);
+      }
+    }
+  };
+  SimilarityMoments out;
+  const auto experts = static_cast<double>(set.experts), layers = static_cast<double>(set.layers);
+  for (std::size_t l = 0; l < set.layers; ++l) {
+    const Sums x(set.row(a, l)), y(set.row(b, l));
+    const double norms = x.squares * y.squares;  // squared
+    if (!(norms > 0.0)) continue;
+    out.mean += x.total * y.total / (experts * std::sqrt(norms)) / layers;
+    if (set.experts > 1) out.variance += x.spread * y.spread / ((experts - 1.0) * norms) / (layers * layers);
+  }
+  return out;
+}
+
+/// What sampling adds to |s|^2, relative to its limit for many tokens: |s|^2 = m (1 + r / T). For a router without
+/// preference r = E/K - 1, or (E - 1)/K where the experts of a token are drawn with replacement.
+[[nodiscard]] inline double sampling_ratio(std::size_t experts, std::size_t top_k,
+                                           RowDraws draws = RowDraws::distinct) {
+  if (top_k < 1 || top_k > experts)
+    throw invalid_argument("baselines: expected top_k from 1 to ", experts, " (the number of experts), got ", top_k);
+  const auto e = static_cast<double>(experts), k = static_cast<double>(top_k);
+  return draws == RowDraws::distinct ? e / k - 1.0 : (e - 1.0) / k;
+}
+
+/// The same for tokens that choose expert e with probability pi_e = K A_e / sum A: r = (K - m)/m, m the sum of pi^2.
+[[nodiscard]] inline double sampling_ratio(std::span<const std::uint64_t> totals, std::size_t top_k) {
+  double sum = 0.0, squares = 0.0;
+  for (const std::uint64_t a : totals) {
+    sum += static_cast<double>(a);
+    squares += static_cast<double>(a) * static_cast<double>(a);
+  }
+  return sum > 0.0 ? sum * sum / (static_cast<double>(top_k) * squares) - 1.0 : 0.0;
+}
+
+/// Expected cosine of the signatures of T_a and T_b independent tokens of one router: 1 / sqrt((1 + r/T_a)(1 + r/T_b)),
+/// within .004 from T = 8 on. It grows with T, to 1. 0 where there are no tokens.
+[[nodiscard]] inline double sampled_similarity(double tokens_a, double tokens_b, double ratio) {
+  if (!(tokens_a > 0.0) || !(tokens_b > 0.0)) return 0.0;
+  return 1.0 / std::sqrt((1.0 + ratio / tokens_a) * (1.0 + ratio / tokens_b));
+}
+
+/// Calls visit(i, j, whether of one task) for every pair of labelled prompts, i < j.
+template <typename Visit>
+void for_each_pair(std::span<const int> task, const Visit& visit) {
+  for (std::size_t i = 0; i < task.size(); ++i)
+    for (std::size_t j = i + 1; j < task.size(); ++j)
+      if (task[i] >= 0 && task[j] >= 0) visit(i, j, task[i] == task[j]);
+}
+
+/// What a baseline expects of mean within- and across-task similarity, and the sd of both over repetitions where known.
+struct ClosedForm {
+  std::optional<double> within, across, difference;
+  std::optional<double> within_sd{}, across_sd{}, difference_sd{};
+};
+
+/// The closed form from the moments of every pair. Similarities of different pairs are uncorrelated in all nulls that
+/// have variances here, so variances of means add up. `moments(i, j)` gives SimilarityMoments.
+template <typename Moments>
+[[nodiscard]] ClosedForm closed_form(std::span<const int> task, bool with_sd, const Moments& moments) {
+  struct Sums {
+    double pairs = 0.0, mean = 0.0, variance = 0.0;
+    [[nodiscard]] std::optional<double> average() const {
+      return pairs > 0.0 ? std::optional(mean / pairs) : std::nullopt;
+    }
+    [[nodiscard]] double variance_of_average() const { return variance / (pairs * pairs); }
+  } within, across;
+  for_each_pair(task, [&](std::size_t i, std::size_t j, bool same) {
+    const SimilarityMoments one = moments(i, j);
+    Sums& sums = same ? within : across;
+    sums.pairs += 1.0;
+    sums.mean += one.mean;
+    sums.variance += one.variance;
+  });
+  ClosedForm out{.within = within.average(), .across = across.average(), .difference = {}};
+  if (out.within && out.across) out.difference = *out.within - *out.across;
+  if (!with_sd) return out;
+  if (out.within) out.within_sd = std::sqrt(within.variance_of_average());
+  if (out.across) out.across_sd = std::sqrt(across.variance_of_average());
+  if (out.difference) out.difference_sd = std::sqrt(within.variance_of_average() + across.variance_of_average());
+  return out;
+}
+
+/// The text length at which load balancing alone is as similar as prompts of one task are: T* = (r w - r') / (1 - w),
+/// r the ratio of load balancing, w within-task similarity and r' the model's ratio, both freed of text length. Longer
+/// texts fall below the load-balance baseline whatever the model does. At most 0: they always do.
+[[nodiscard]] inline std::optional<double> break_even_tokens(double within, double model_ratio, double balanced_ratio) {
+  if (!(within < 1.0)) return std::nullopt;
+  return (balanced_ratio * within - model_ratio) / (1.0 - within);
+}
+
+/// What `break_even_tokens` needs, estimated.
+struct LengthFree {
+  double within = 0.0;  ///< within-task similarity, as of endless texts
+  double ratio = 0.0;   ///< the model's r'
+};
+
+/// Tokens a prompt must have in every layer for a similarity without text length.
+inline constexpr std::size_t kLengthFreeTokens = 8;
+
+/// From counts alone: per layer w = (sum of c_a.c_b / (T_a T_b)) / (sum of sqrt(m_a m_b)) over pairs of one task, with
+/// m = (|c|^2 - T K) / (T (T - 1)), and r' = (K - m)/m of the mean m; means over layers. Absent without a pair, where a
+/// prompt of one has fewer than 8 tokens in a layer, and where an m is not positive.
+[[nodiscard]] inline std::optional<LengthFree> length_free(const CountView& set, std::span<const int> task) {
+  std::vector<char> paired(task.size());
+  for_each_pair(task, [&](std::size_t i, std::size_t j, bool same) {
+    if (same) paired[i] = paired[j] = 1;
+  });
+  LengthFree out;
+  const auto k = static_cast<double>(set.top_k), layers = static_cast<double>(set.layers);
+  for (std::size_t l = 0; l < set.layers; ++l) {
+    std::vector<double> tokens(task.size()), m(task.size());
+    double sum = 0.0, prompts = 0.0;
+    for (std::size_t p = 0; p < task.size(); ++p) {
+      if (paired[p] == 0) continue;
+      const std::size_t t = set.tokens(p, l);
+      if (t < kLengthFreeTokens) return std::nullopt;
+      double squares = 0.0;
+      for (const std::uint64_t c : set.row(p, l)) squares += static_cast<double>(c) * static_cast<double>(c);
+      tokens[p] = static_cast<double>(t);
+      m[p] = (squares - tokens[p] * k) / (tokens[p] * (tokens[p] - 1.0));
+      if (!(m[p] > 0.0)) return std::nullopt;
+      sum += m[p];
+      prompts += 1.0;
+    }
+    if (!(prompts > 0.0)) return std::nullopt;
+    double inner = 0.0, norms = 0.0;
+    for_each_pair(task, [&](std::size_t i, std::size_t j, bool same) {
+      if (!same) return;
+      double product = 0.0;
+      for (std::size_t e = 0; e < set.experts; ++e)
+        product += static_cast<double>(set.row(i, l)[e]) * static_cast<double>(set.row(j, l)[e]);
+      inner += product / (tokens[i] * tokens[j]);
+      norms += std::sqrt(m[i] * m[j]);
+    });
+    out.within += inner / norms / layers;
+    out.ratio += (k * prompts / sum - 1.0) / layers;
+  }
+  return out;
+}
+
+}  // namespace routesig

@@ -1,0 +1,124 @@
+"""How similar signatures are expected to be where routing follows no task, in closed form."""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from routesig import _core
+from routesig._signatures import Signature
+
+RowDraws = Literal["distinct", "with_replacement"]
+
+
+def permutation_moments(a: "Signature | ArrayLike", b: "Signature | ArrayLike") -> tuple[float, float]:
+    """Mean and standard deviation of the similarity of two signatures whose experts are relabelled at random.
+
+    Parameters
+    ----------
+    a, b : Signature, or array [experts] or [layers, experts]
+
+    Returns
+    -------
+    (mean, sd) : floats
+        Exact; layers are relabelled independently.
+
+    Raises
+    ------
+    ValueError
+        Where the two have different shapes.
+
+    References
+    ----------
+    See `permutation`.
+
+    Examples
+    --------
+    >>> [round(x, 4) for x in permutation_moments([0.5, 0.5, 0, 0], [0.7, 0.1, 0.1, 0.1])]
+    [0.4903, 0.2942]
+    """
+    x, y = (np.atleast_2d(np.asarray(s.values if isinstance(s, Signature) else s, dtype=np.float64)) for s in (a, b))
+    if x.shape != y.shape:
+        raise ValueError(f"permutation_moments: expected two signatures of one shape, got {x.shape} and {y.shape}")
+    if not np.isfinite([x, y]).all():
+        raise ValueError("permutation_moments: expected finite signatures, got NaN or infinity")
+    return _core.permutation_moments(np.stack([x, y]))
+
+
+def load_balance_similarity(
+    tokens_a: ArrayLike, tokens_b: ArrayLike, experts: int, top_k: int, *, draws: RowDraws = "distinct"
+) -> Any:
+    """Expected similarity of two signatures of uniform routing: 1 / sqrt((1 + r/T_a)(1 + r/T_b)), r = E/K - 1.
+
+    Parameters
+    ----------
+    tokens_a, tokens_b : float or array
+        T_a and T_b; arrays are broadcast.
+    experts, top_k : int
+    draws : {"distinct", "with_replacement"}
+        With replacement r = (E - 1)/K.
+
+    Returns
+    -------
+    float, or float64 array
+        Within .004 of the mean of draws from 8 tokens on; 0 without tokens.
+
+    Raises
+    ------
+    ValueError
+        Where `top_k` is not between 1 and `experts`.
+
+    References
+    ----------
+    First-order expansion of the expected cosine; |s|^2 has mean (1 + r/T)/E.
+
+    Examples
+    --------
+    >>> load_balance_similarity([8, 32], [8, 32], experts=64, top_k=8).round(4).tolist()
+    [0.5333, 0.8205]
+    """
+    ratio = _core.sampling_ratio(experts, top_k, with_replacement(draws))
+    return _core.sampled_similarity(tokens_a, tokens_b, ratio)
+
+
+def break_even_tokens(
+    within: float, model_ratio: float, *, experts: int, top_k: int, draws: RowDraws = "distinct"
+) -> float | None:
+    """The text length at which load balancing is as similar as prompts of one task: T* = (r w - r') / (1 - w).
+
+    Parameters
+    ----------
+    within : float
+        Within-task similarity w of endless texts (debiased).
+    model_ratio : float
+        The model's own r': |s|^2 grows by 1 + r'/T when a prompt has T tokens.
+    experts, top_k : int
+    draws : {"distinct", "with_replacement"}
+
+    Returns
+    -------
+    float or None
+        At most 0 where load balancing is more similar at any length; None where w is not below 1: it never is.
+
+    Raises
+    ------
+    ValueError
+        Where `top_k` is not between 1 and `experts`.
+
+    References
+    ----------
+    Where w / (1 + r'/T) meets 1 / (1 + r/T).
+
+    Examples
+    --------
+    >>> round(break_even_tokens(0.9, 1.5, experts=64, top_k=8), 6)
+    48.0
+    """
+    return _core.break_even_tokens(within, model_ratio, _core.sampling_ratio(experts, top_k, with_replacement(draws)))
+
+
+def with_replacement(draws: str) -> bool:
+    """Check the name of a way to draw the experts of a token."""
+    if draws not in ("distinct", "with_replacement"):
+        raise ValueError(f"baselines: expected draws to be one of distinct, with_replacement, got {draws!r}")
+    return draws == "with_replacement"

@@ -43,6 +43,9 @@ RANKS = (
     ("validation",),
     ("signature",),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
+    ("token_table",),
+    ("token_shuffle",),
+    ("overlap_ladder",),
     ("baselines", "controls"),  # nulls rerun the analysis
     ("routesig",),
 )

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "routesig/error.hpp"
+#include "routesig/overlap_ladder.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/random.hpp"
 #include "routesig/recorder.hpp"
@@ -10,6 +11,8 @@
 #include "routesig/signature.hpp"
 #include "routesig/similarity.hpp"
 #include "routesig/statistics.hpp"
+#include "routesig/token_shuffle.hpp"
+#include "routesig/token_table.hpp"
 #include "routesig/topk.hpp"
 #include "routesig/trace.hpp"
 #include "routesig/version.hpp"

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from routesig import plot
+    from routesig import controls, plot
     from routesig._core import (
         RoutingInfo,
         RoutingTrace,
@@ -45,6 +45,7 @@ __all__ = [
     "TraceRecorder",
     "TraceSet",
     "__version__",
+    "controls",
     "load_model",
     "load_prompts",
     "num_threads",
@@ -77,8 +78,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'routesig' has no attribute {name!r}")
-    if name == "plot":
-        value: Any = importlib.import_module("routesig.plot")
+    if name in ("controls", "plot"):
+        value: Any = importlib.import_module(f"routesig.{name}")
     else:
         value = getattr(importlib.import_module(f"routesig.{_HOME.get(name, '_core')}"), name)
     globals()[name] = value

@@ -43,9 +43,9 @@ RANKS = (
     ("validation",),
     ("signature",),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
-    ("token_table",),
+    ("token_table", "trace_filter"),
     ("token_shuffle",),
-    ("overlap_ladder",),
+    ("overlap_ladder", "decomposition"),
     ("baselines", "controls"),  # nulls rerun the analysis
     ("routesig",),
 )

@@ -2,6 +2,8 @@
 /// Everything of routesig::core.
 #pragma once
 
+#include "routesig/controls.hpp"
+#include "routesig/decomposition.hpp"
 #include "routesig/error.hpp"
 #include "routesig/overlap_ladder.hpp"
 #include "routesig/parallel.hpp"
@@ -15,4 +17,5 @@
 #include "routesig/token_table.hpp"
 #include "routesig/topk.hpp"
 #include "routesig/trace.hpp"
+#include "routesig/trace_filter.hpp"
 #include "routesig/version.hpp"

@@ -4,8 +4,11 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "progress.hpp"
+#include "routesig/controls.hpp"
+#include "routesig/decomposition.hpp"
 #include "routesig/overlap_ladder.hpp"
 #include "routesig/token_shuffle.hpp"
+#include "routesig/trace_filter.hpp"
 
 namespace {
 
@@ -80,6 +83,57 @@ py::tuple overlap_ladder(const TokenTable& table, std::size_t shuffles, std::uin
   return py::make_tuple(out.overlap, out.chance, or_none(out.effect), out.token_ids, layers);
 }
 
+// value, band (low, high) or None: of total, length, vocabulary, context.
+py::list as_list(const routesig::Parts& parts) {
+  py::list out;
+  for (const routesig::Part* part : {&parts.total, &parts.length, &parts.vocabulary, &parts.context}) {
+    const py::object band =
+        part->band ? py::object(py::make_tuple(part->band->low, part->band->high)) : py::object(py::none());
+    out.append(py::make_tuple(part->value, band));
+  }
+  return out;
+}
+
+py::tuple decompose(const TokenTable& table, std::vector<double> length, std::size_t shuffles, std::size_t bootstrap,
+                    std::uint64_t seed, const py::object& progress) {
+  routesig::Decomposition out;
+  {
+    const routesig::Progress told = python_progress(progress);
+    const py::gil_scoped_release nogil;
+    out = routesig::decompose(
+        table, {.shuffles = shuffles, .bootstrap = bootstrap, .seed = seed, .length = std::move(length)}, told);
+  }
+  py::list layers;
+  for (const routesig::Parts& parts : out.layers) layers.append(as_list(parts));
+  return py::make_tuple(out.overall ? py::object(as_list(*out.overall)) : py::object(py::none()), layers, out.no_bands);
+}
+
+py::tuple as_tuple(const routesig::FilteredTraces& filtered) {
+  py::list left_out;
+  for (const auto& [id, reason] : filtered.left_out) left_out.append(py::make_tuple(id, reason));
+  return py::make_tuple(filtered.traces, left_out, filtered.length, filtered.tokens_dropped);
+}
+
+// real, the controls, their mean, smallest and largest, gain, p, its floor
+py::object or_none(const std::optional<routesig::ControlValue>& value) {
+  if (!value) return py::none();
+  return py::make_tuple(value->real, value->controls, value->mean, value->low, value->high, value->gain, value->p.value,
+                        value->p.floor);
+}
+
+py::tuple compare_with_controls(const TraceSet& real, const std::vector<TraceSet>& controls, const std::string& tokens,
+                                bool drop_invalid) {
+  const routesig::SignatureOptions options{.tokens = token_set(tokens), .drop_invalid = drop_invalid};
+  routesig::ControlComparison out;
+  {
+    const py::gil_scoped_release nogil;
+    out = routesig::compare_with_controls(real, controls, options);
+  }
+  py::list layers;
+  for (const auto& layer : out.layers) layers.append(or_none(layer));
+  return py::make_tuple(or_none(out.difference), or_none(out.cohens_d), layers, out.unlabelled, out.empty);
+}
+
 void bind_token_table(py::module_& m) {
   py::class_<TokenTable>(m, "TokenTable", "The tokens of labelled prompts, and the strata a shuffle keeps.")
       .def(py::init([](const TraceSet& traces, const std::string& tokens, bool drop_invalid) {
@@ -116,4 +170,23 @@ void bind_controls(py::module_& m) {
         return as_tuple(routesig::shuffle_test(observed, draws));
       },
       py::arg("observed"), py::arg("draws"), "Test of one statistic against its draws under the shuffle.");
+  m.def("decompose", &decompose, py::arg("table"), py::arg("length"), py::arg("shuffles"), py::arg("bootstrap"),
+        py::arg("seed"), py::arg("progress") = py::none(), "(parts or None, parts of layers, why there are no bands).");
+  m.def(
+      "position_matched",
+      [](const TraceSet& traces, const std::string& tokens, std::size_t length) {
+        return as_tuple(routesig::position_matched(traces, {.tokens = token_set(tokens), .length = length}));
+      },
+      py::arg("traces"), py::arg("tokens"), py::arg("length"), "(traces, left out, length, tokens dropped).");
+  m.def(
+      "drop_first", [](const TraceSet& traces) { return as_tuple(routesig::drop_first(traces)); }, py::arg("traces"),
+      "(traces, left out, 0, tokens dropped).");
+  m.def(
+      "without_duplicates",
+      [](const TraceSet& traces, const std::string& tokens) {
+        return as_tuple(routesig::without_duplicates(traces, token_set(tokens)));
+      },
+      py::arg("traces"), py::arg("tokens"), "(traces, left out, 0, 0).");
+  m.def("compare_with_controls", &compare_with_controls, py::arg("real"), py::arg("controls"), py::arg("tokens"),
+        py::arg("drop_invalid"), "(difference or None, d or None, differences of layers, unlabelled, empty).");
 }

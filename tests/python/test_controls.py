@@ -11,8 +11,10 @@ from support import random_traces
 controls = rs.controls
 
 
-def world(context: float, seed: int = 0, tasks: int = 3, prompts: int = 6, layers: int = 2) -> rs.TraceSet:
-    """Prompts whose tokens are routed by their word, or, with probability `context`, by their task."""
+def world(
+    context: float, seed: int = 0, tasks: int = 3, prompts: int = 6, layers: int = 2, by: str = "task"
+) -> rs.TraceSet:
+    """Prompts whose tokens are routed by their word, or, with probability `context`, by their task (or prompt)."""
     random = np.random.default_rng(seed)
     out = []
     for task in range(tasks):
@@ -24,8 +26,9 @@ def world(context: float, seed: int = 0, tasks: int = 3, prompts: int = 6, layer
                 12 + 3 * task + random.integers(0, 3, length),
             )
             experts = np.empty((layers, length, 2), dtype=np.int64)
+            own = 5 * task if by == "task" else int(random.integers(16))
             for layer in range(layers):
-                favourite = np.where(random.random(length) < context, 5 * task + layer, (words * 5 + layer) % 16)
+                favourite = np.where(random.random(length) < context, (own + layer) % 16, (words * 5 + layer) % 16)
                 first = np.where(random.random(length) < 0.7, favourite, random.integers(0, 16, length))
                 experts[layer] = np.stack([first, (first + random.integers(1, 16, length)) % 16], axis=1)
             trace = rs.RoutingTrace.from_arrays(
@@ -243,3 +246,197 @@ def test_progress_shows_a_bar(capfd):
     err = capfd.readouterr().err
     assert "token shuffle" in err
     assert "overlap ladder" in err
+
+
+def test_routing_by_prompt_and_not_by_task_gives_a_share_above_one():
+    """Prompts that route in ways of their own: the shuffle mixes them, which raises similarity within tasks."""
+    results = [controls.token_shuffle(world(0.5, seed=seed, by="prompt"), shuffles=49) for seed in range(10)]
+    observed = np.mean([result.difference.observed for result in results])
+    assert np.mean([result.difference.mean for result in results]) > 1.2 * observed > 0
+
+
+def closed_form_length(traces) -> float:
+    """D of 1 / sqrt((1 + r / T_a) (1 + r / T_b)), pair by pair."""
+    r = traces.info.experts / traces.info.top_k - 1
+    within, across = [], []
+    for a, b in combinations(traces, 2):
+        cosine = 1 / np.sqrt((1 + r / len(a)) * (1 + r / len(b)))
+        (within if a.task == b.task else across).append(cosine)
+    return np.mean(within) - np.mean(across)
+
+
+def test_decomposition_adds_up_to_the_separation():
+    traces = world(0.4)
+    parts = controls.decomposition(traces, shuffles=20, bootstrap=200)
+    shuffle = controls.token_shuffle(traces, shuffles=20)
+    s = rs.separation(rs.signatures(traces))
+    total, length, vocabulary, context = (part.value for part in parts.overall)
+    assert total == pytest.approx(s.within.mean - s.across.mean, abs=1e-13)
+    assert length + vocabulary + context == pytest.approx(total, abs=1e-14)
+    assert length == pytest.approx(closed_form_length(traces), abs=1e-14)
+    assert context == pytest.approx(total - shuffle.difference.mean, abs=1e-14)
+    for name in ("total", "length", "vocabulary", "context"):
+        values = [getattr(layer, name).value for layer in parts.layers]
+        assert getattr(parts.overall, name).value == pytest.approx(np.mean(values), abs=1e-14)
+        low, high = getattr(parts.overall, name).band
+        assert low <= high
+    assert parts.overall.context.band[0] > 0
+    assert parts.absent == {}
+    assert "context=0." in repr(parts)
+
+
+def test_closed_form_length_agrees_with_simulated_load_balance():
+    random = np.random.default_rng(4)
+    lengths = [200] * 6 + [8] * 6
+
+    def trace(i, tokens):
+        experts = random.random((1, tokens, 64)).argsort(axis=2)[:, :, :8]
+        return rs.RoutingTrace.from_arrays(
+            experts, num_experts=64, token_ids=np.arange(tokens), task="ab"[i // 6], id=str(i)
+        )
+
+    draws = []
+    for _ in range(60):
+        traces = rs.TraceSet([trace(i, tokens) for i, tokens in enumerate(lengths)])
+        draws.append(numpy_difference(rs.signatures(traces).values, traces.tasks).mean())
+    closed = controls.decomposition(traces, shuffles=1, bootstrap=0).overall.length.value
+    # The formula is good to .004 from 8 tokens on; 4 standard errors of the simulation beside it.
+    assert closed == pytest.approx(np.mean(draws), abs=0.004 + 4 * np.std(draws) / np.sqrt(60))
+    assert closed > 0.02
+
+
+def test_decomposition_takes_the_length_it_is_given():
+    traces = world(0.4)
+    per_layer = controls.decomposition(traces, length=[0.01, 0.03], shuffles=5, bootstrap=50)
+    one = controls.decomposition(traces, length=0.02, shuffles=5, bootstrap=50)
+    assert [layer.length.value for layer in per_layer.layers] == [0.01, 0.03]
+    assert one.overall.length.value == per_layer.overall.length.value == 0.02
+    assert one.overall.vocabulary.value == pytest.approx(per_layer.overall.vocabulary.value, abs=1e-14)
+    with pytest.raises(ValueError, match="expected length for 2 layers, got 3"):
+        controls.decomposition(traces, length=[1, 2, 3], shuffles=1)
+    with pytest.raises(ValueError, match="expected finite length, got nan"):
+        controls.decomposition(traces, length=np.nan, shuffles=1)
+    with pytest.raises(ValueError, match=r"one number or \[layers\], got 2 axes"):
+        controls.decomposition(traces, length=[[1, 2]], shuffles=1)
+    with pytest.raises(ValueError, match="expected a bootstrap of 0 or more"):
+        controls.decomposition(traces, bootstrap=-1)
+
+
+def test_decomposition_says_what_is_absent():
+    few = controls.decomposition(world(0.2, prompts=3), shuffles=3)
+    assert few.overall.context.band is None
+    assert few.absent == {"band": "a task has 3 prompts, fewer than 5"}
+    alone = controls.decomposition(world(0.2, tasks=1), shuffles=3)
+    assert alone.overall is None
+    assert "two tasks or more" in repr(alone)
+    assert controls.decomposition([], length=0.1, shuffles=1).layers == []
+
+
+def test_position_matching_keeps_the_first_tokens_and_lists_the_rest():
+    traces = world(0.2)
+    matched = controls.position_matched(traces, tokens="all")
+    lengths = [len(t) for t in traces]
+    assert matched.length == max(16, int(np.quantile(lengths, 0.05)))
+    assert [entry.id for entry in matched.left_out] == [t.id for t in traces if len(t) < matched.length]
+    kept = [t for t in traces if len(t) >= matched.length]
+    assert matched.traces.ids == [t.id for t in kept]
+    assert matched.tokens_dropped == sum(len(t) - matched.length for t in kept)
+    for before, after in zip(kept, matched.traces, strict=True):
+        assert (after.experts == before.experts[:, : matched.length]).all()
+        assert (after.token_ids == before.token_ids[: matched.length]).all()
+        assert after.prompt_tokens == min(before.prompt_tokens, matched.length)
+        assert (after.task, after.text, after.fields) == (before.task, before.text, before.fields)
+    assert controls.position_matched(traces, tokens="generation", length=3).traces[0].prompt_tokens == 0
+    with pytest.raises(ValueError, match="expected a length of 1 or more, got 0"):
+        controls.position_matched(traces, length=0)
+    assert (
+        repr(controls.position_matched([]))
+        == "FilteredTraces(0 traces, length=16, 0 prompts left out, 0 tokens dropped)"
+    )
+
+
+def test_filters_keep_weights_positions_and_the_file_form(tmp_path):
+    traces = random_traces()
+    dropped = controls.drop_first(traces)
+    assert dropped.tokens_dropped == len(traces)
+    for before, after in zip(traces, dropped.traces, strict=True):
+        assert (after.weights == before.weights[:, 1:]).all()
+        assert (after.positions == before.positions[1:]).all()
+        assert after.prompt_tokens == before.prompt_tokens - 1
+    assert dropped.length is None
+    dropped.traces.save(tmp_path / "dropped.jsonl")
+    assert rs.read_traces(tmp_path / "dropped.jsonl")[0] == dropped.traces[0]
+    assert controls.drop_first(dropped.traces).tokens_dropped == 0
+
+
+def test_duplicates_are_removed_and_named():
+    traces = list(random_traces())
+    again = relabelled([traces[1]], lambda t: "code")[0]
+    cleaned = controls.without_duplicates([*traces, again])
+    assert cleaned.traces.ids == [t.id for t in traces]
+    assert cleaned.left_out == [("p1", 'same token ids as "p1"')]
+    with pytest.raises(ValueError, match="expected token ids"):
+        controls.without_duplicates([rs.RoutingTrace.from_arrays([[[0]]], num_experts=2)])
+
+
+@pytest.mark.parametrize("compare", [controls.random_weights, controls.rotated_router])
+def test_control_models_give_gain_mean_and_range(compare):
+    real = world(0.6)
+
+    def control(seed):
+        random = np.random.default_rng(seed)
+        return rs.TraceSet(
+            [
+                rs.RoutingTrace.from_arrays(
+                    random.permuted(np.tile(np.arange(16), (*t.experts.shape[:2], 1)), axis=2)[:, :, :2],
+                    num_experts=16,
+                    token_ids=t.token_ids,
+                    prompt_tokens=t.prompt_tokens,
+                    task=t.task,
+                    id=t.id,
+                )
+                for t in real
+            ]
+        )
+
+    sets = [control(seed) for seed in range(4)]
+    result = compare(real, sets)
+    separations = [rs.separation(rs.signatures(traces)) for traces in (real, *sets)]
+    differences = [s.within.mean - s.across.mean for s in separations]
+    d = result.difference
+    assert [d.real, *d.controls] == pytest.approx(differences, abs=1e-13)
+    assert (d.mean, d.low, d.high) == pytest.approx(
+        (np.mean(differences[1:]), min(differences[1:]), max(differences[1:])), abs=1e-13
+    )
+    assert d.gain == pytest.approx(differences[0] - np.mean(differences[1:]), abs=1e-13)
+    assert (d.p_value, d.p_floor) == (0.2, 0.2)
+    assert result.cohens_d.real == pytest.approx(separations[0].cohens_d, abs=1e-12)
+    by_layer = numpy_difference(rs.signatures(real).values, real.tasks)
+    assert [layer.real for layer in result.layers] == pytest.approx(by_layer, abs=1e-13)
+    with pytest.raises(ValueError, match="expected a list of trace sets, one a seed"):
+        compare(real, sets[0])
+    with pytest.raises(ValueError, match="expected one control or more, got none"):
+        compare(real, [])
+    with pytest.raises(ValueError, match="expected the 18 prompts of the real model, got 2 in control 1"):
+        compare(real, [sets[0], sets[1][:2]])
+    with pytest.raises(ValueError, match="expected the tokens of the real model, got others"):
+        compare(real, [world(0.6, seed=9)])
+
+
+def test_control_models_that_cannot_be_compared_are_absent():
+    alone = world(0.0, tasks=1)
+    result = controls.random_weights(alone, [alone])
+    assert (result.difference, result.cohens_d, result.layers) == (None, None, [None, None])
+    assert set(result.absent) == {"difference", "cohens_d"}
+    unlabelled = relabelled(world(0.0), lambda t: None if t.id == "0-0" else t.task)
+    assert controls.random_weights(unlabelled, [unlabelled]).left_out == [("0-0", "no task")]
+
+
+def test_the_shipped_model_routes_by_more_than_vocabulary(model):
+    """Small: 40 prompts, few generated tokens. Random weights see the same tokens and separate less."""
+    prompts = [p for i, p in enumerate(rs.load_prompts()) if i % 2 == 0]
+    traces = rs.record(model, prompts, max_new_tokens=4, progress=False)
+    parts = controls.decomposition(traces, shuffles=99, bootstrap=200)
+    assert parts.overall.context.band[0] > 0
+    untrained = rs.record(rs.load_model(random_weights=0), traces, progress=False)
+    assert controls.random_weights(traces, [untrained]).difference.gain > 0

@@ -12,7 +12,7 @@ import routesig as rs
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 MODULES = ["_core", "_model", "_prompts", "_recording", "_signatures", "_traces", "plot._similarity"]
-MODULES += ["controls._ladder", "controls._shuffle"]
+MODULES += [f"controls.{name}" for name in ("_decomposition", "_filters", "_ladder", "_models", "_shuffle")]
 
 
 def test_there_are_pages():

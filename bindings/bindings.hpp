@@ -6,6 +6,7 @@
 namespace py = pybind11;
 
 void bind_baselines(py::module_& m);
+void bind_controls(py::module_& m);
 void bind_error(py::module_& m);
 void bind_jsonl(py::module_& m);
 void bind_model(py::module_& m);

@@ -18,6 +18,7 @@ PYBIND11_MODULE(_core, m) {
   bind_similarity(m);
   bind_statistics(m);
   bind_baselines(m);
+  bind_controls(m);
 
   m.def(
       "num_threads", &routesig::num_threads,

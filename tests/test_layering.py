@@ -49,6 +49,9 @@ RANKS = (
     ("pair_sums", "dispersion"),
     ("permutation",),
     ("token_pool", "expectations"),
+    ("token_table", "trace_filter"),
+    ("token_shuffle",),
+    ("overlap_ladder", "decomposition"),
     ("baselines", "controls"),  # nulls rerun the analysis
     ("routesig",),
 )

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from routesig import baselines, plot
+    from routesig import baselines, controls, plot
     from routesig._core import (
         RoutingInfo,
         RoutingTrace,
@@ -46,6 +46,7 @@ __all__ = [
     "TraceSet",
     "__version__",
     "baselines",
+    "controls",
     "load_model",
     "load_prompts",
     "num_threads",
@@ -58,6 +59,9 @@ __all__ = [
     "signatures",
     "similarity",
 ]
+
+# Modules that users reach as rs.statistics and so on.
+_NAMESPACES = ("baselines", "controls", "plot")
 
 _HOME = {
     "Model": "_model",
@@ -78,10 +82,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'routesig' has no attribute {name!r}")
-    if name == "plot":
-        value: Any = importlib.import_module("routesig.plot")
-    elif name == "baselines":
-        value = importlib.import_module("routesig.baselines")
+    if name in _NAMESPACES:
+        value: Any = importlib.import_module(f"routesig.{name}")
     else:
         value = getattr(importlib.import_module(f"routesig.{_HOME.get(name, '_core')}"), name)
     globals()[name] = value

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import pkgutil
 import re
 from pathlib import Path
 
@@ -11,18 +12,11 @@ import routesig as rs
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
-MODULES = [
-    "_core",
-    "_model",
-    "_prompts",
-    "_recording",
-    "_signatures",
-    "_traces",
-    "_baseline",
-    "_expectations",
-    "baselines",
-    "plot._similarity",
-]
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(rs.__path__, "routesig.")
+    if module.name != "routesig.__main__" and not module.name.endswith("_torch")
+)
 
 
 def test_there_are_pages():
@@ -48,7 +42,7 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples_hold(name):
-    module = importlib.import_module(f"routesig.{name}")
+    module = importlib.import_module(name)
     names = {exported: getattr(rs, exported) for exported in rs.__all__}
     for test in doctest.DocTestFinder(exclude_empty=True).find(module, extraglobs=names):
         result = doctest.DocTestRunner().run(test)

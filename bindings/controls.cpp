@@ -1,0 +1,192 @@
+#include <pybind11/stl.h>
+#include <pybind11/typing.h>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "progress.hpp"
+#include "routesig/controls.hpp"
+#include "routesig/decomposition.hpp"
+#include "routesig/overlap_ladder.hpp"
+#include "routesig/token_shuffle.hpp"
+#include "routesig/trace_filter.hpp"
+
+namespace {
+
+using routesig::TokenSet;
+using routesig::TokenTable;
+using routesig::TraceSet;
+
+TokenSet token_set(const std::string& name) {
+  if (name == "all") return TokenSet::all;
+  if (name == "prompt") return TokenSet::prompt;
+  if (name == "generation") return TokenSet::generation;
+  throw routesig::invalid_argument("controls: expected tokens to be one of all, prompt, generation, got ",
+                                   routesig::shown(name));
+}
+
+// observed; mean, sd, low, high of the null; p, its floor; share or None
+using Test = py::typing::Tuple<double, double, double, double, double, double, double, py::typing::Optional<double>>;
+
+Test as_tuple(const routesig::ShuffleTest& t) {
+  return py::make_tuple(t.observed, t.null.mean, t.null.sd, t.null.low, t.null.high, t.p.value, t.p.floor, t.share);
+}
+
+py::object or_none(const std::optional<routesig::ShuffleTest>& test) {
+  return test ? py::object(as_tuple(*test)) : py::object(py::none());
+}
+
+py::ssize_t size(std::size_t n) { return static_cast<py::ssize_t>(n); }
+
+// Counts in the order of the traces, prompts without a place in the table left out: [prompts, layers, experts].
+py::array_t<std::uint64_t> counts_of(const TokenTable& table, std::optional<std::uint64_t> seed,
+                                     std::uint64_t repetition) {
+  std::vector<std::uint64_t> out;
+  {
+    const py::gil_scoped_release nogil;
+    const auto counts = table.counts(seed ? table.shuffled(*seed, repetition) : table.unshuffled());
+    const std::size_t cells = table.layers * table.experts;
+    std::vector<std::size_t> order(table.prompts());
+    for (std::size_t p = 0; p < order.size(); ++p) order[p] = p;
+    std::ranges::sort(order, {}, [&](std::size_t p) { return table.trace[p]; });
+    for (const std::size_t p : order)
+      out.insert(out.end(), counts.begin() + size(p * cells), counts.begin() + size((p + 1) * cells));
+  }
+  return owned(std::move(out), {size(table.prompts()), size(table.layers), size(table.experts)});
+}
+
+py::tuple token_shuffle(const TokenTable& table, std::size_t shuffles, std::uint64_t seed, const py::object& progress) {
+  routesig::TokenShuffle out;
+  {
+    const routesig::Progress told = python_progress(progress);
+    const py::gil_scoped_release nogil;
+    out = routesig::token_shuffle(table, {.shuffles = shuffles, .seed = seed}, told);
+  }
+  py::list layers;
+  for (const auto& test : out.layers) layers.append(as_tuple(test));
+  const py::ssize_t rows = size(out.draws.size());
+  return py::make_tuple(or_none(out.difference), layers, owned(std::move(out.draws), {rows}),
+                        owned(std::move(out.layer_draws), {rows, size(table.layers)}));
+}
+
+py::tuple overlap_ladder(const TokenTable& table, std::size_t shuffles, std::uint64_t seed,
+                         const py::object& progress) {
+  routesig::OverlapLadder out;
+  {
+    const routesig::Progress told = python_progress(progress);
+    const py::gil_scoped_release nogil;
+    out = routesig::overlap_ladder(table, {.shuffles = shuffles, .seed = seed}, told);
+  }
+  py::list layers;
+  for (std::size_t l = 0; l < out.layers.size(); ++l)
+    layers.append(py::make_tuple(out.layers[l].overlap, out.layers[l].pairs, out.layers[l].chance,
+                                 or_none(out.layer_effects[l])));
+  return py::make_tuple(out.overlap, out.chance, or_none(out.effect), out.token_ids, layers);
+}
+
+// value, band (low, high) or None: of total, length, vocabulary, context.
+py::list as_list(const routesig::Parts& parts) {
+  py::list out;
+  for (const routesig::Part* part : {&parts.total, &parts.length, &parts.vocabulary, &parts.context}) {
+    const py::object band =
+        part->band ? py::object(py::make_tuple(part->band->low, part->band->high)) : py::object(py::none());
+    out.append(py::make_tuple(part->value, band));
+  }
+  return out;
+}
+
+py::tuple decompose(const TokenTable& table, std::vector<double> length, std::size_t shuffles, std::size_t bootstrap,
+                    std::uint64_t seed, const py::object& progress) {
+  routesig::Decomposition out;
+  {
+    const routesig::Progress told = python_progress(progress);
+    const py::gil_scoped_release nogil;
+    out = routesig::decompose(
+        table, {.shuffles = shuffles, .bootstrap = bootstrap, .seed = seed, .length = std::move(length)}, told);
+  }
+  py::list layers;
+  for (const routesig::Parts& parts : out.layers) layers.append(as_list(parts));
+  return py::make_tuple(out.overall ? py::object(as_list(*out.overall)) : py::object(py::none()), layers, out.no_bands);
+}
+
+py::tuple as_tuple(const routesig::FilteredTraces& filtered) {
+  py::list left_out;
+  for (const auto& [id, reason] : filtered.left_out) left_out.append(py::make_tuple(id, reason));
+  return py::make_tuple(filtered.traces, left_out, filtered.length, filtered.tokens_dropped);
+}
+
+// real, the controls, their mean, smallest and largest, gain, p, its floor
+py::object or_none(const std::optional<routesig::ControlValue>& value) {
+  if (!value) return py::none();
+  return py::make_tuple(value->real, value->controls, value->mean, value->low, value->high, value->gain, value->p.value,
+                        value->p.floor);
+}
+
+py::tuple compare_with_controls(const TraceSet& real, const std::vector<TraceSet>& controls, const std::string& tokens,
+                                bool drop_invalid) {
+  const routesig::SignatureOptions options{.tokens = token_set(tokens), .drop_invalid = drop_invalid};
+  routesig::ControlComparison out;
+  {
+    const py::gil_scoped_release nogil;
+    out = routesig::compare_with_controls(real, controls, options);
+  }
+  py::list layers;
+  for (const auto& layer : out.layers) layers.append(or_none(layer));
+  return py::make_tuple(or_none(out.difference), or_none(out.cohens_d), layers, out.unlabelled, out.empty);
+}
+
+void bind_token_table(py::module_& m) {
+  py::class_<TokenTable>(m, "TokenTable", "The tokens of labelled prompts, and the strata a shuffle keeps.")
+      .def(py::init([](const TraceSet& traces, const std::string& tokens, bool drop_invalid) {
+             const routesig::TokenTableOptions options{.tokens = token_set(tokens), .drop_invalid = drop_invalid};
+             const py::gil_scoped_release nogil;
+             return routesig::token_table(traces, options);
+           }),
+           py::arg("traces"), py::kw_only(), py::arg("tokens") = "all", py::arg("drop_invalid") = false)
+      .def_property_readonly("prompts", &TokenTable::prompts, "Prompts in the table.")
+      .def_property_readonly("tasks", &TokenTable::tasks, "Different tasks.")
+      .def("__len__", &TokenTable::tokens)
+      .def_readonly("movable", &TokenTable::movable, "Tokens whose stratum spans two prompts or more.")
+      .def_readonly("across_tasks", &TokenTable::across_tasks, "Tokens whose stratum spans two tasks or more.")
+      .def_readonly("trace", &TokenTable::trace, "Index of the trace of every prompt, by task and id.")
+      .def_readonly("unlabelled", &TokenTable::unlabelled, "Traces left out: no task.")
+      .def_readonly("empty", &TokenTable::empty, "Traces left out: no token with known routing.")
+      .def_readonly("unknown_rows", &TokenTable::unknown_rows, "Rows without known routing.")
+      .def_readonly("dropped_rows", &TokenTable::dropped_rows, "Impossible rows left out.")
+      .def("counts", &counts_of, py::arg("seed") = py::none(), py::arg("repetition") = 0,
+           "Counts [prompts, layers, experts] in the order of the traces; shuffled where there is a seed.");
+}
+
+}  // namespace
+
+void bind_controls(py::module_& m) {
+  bind_token_table(m);
+  m.def("token_shuffle", &token_shuffle, py::arg("table"), py::arg("shuffles"), py::arg("seed"),
+        py::arg("progress") = py::none(), "(test of D or None, tests of layers, draws, draws of layers).");
+  m.def("overlap_ladder", &overlap_ladder, py::arg("table"), py::arg("shuffles"), py::arg("seed"),
+        py::arg("progress") = py::none(), "(rungs, chance, test of the effect or None, token ids, layers).");
+  m.def(
+      "shuffle_test",
+      [](double observed, const std::vector<double>& draws) {
+        return as_tuple(routesig::shuffle_test(observed, draws));
+      },
+      py::arg("observed"), py::arg("draws"), "Test of one statistic against its draws under the shuffle.");
+  m.def("decompose", &decompose, py::arg("table"), py::arg("length"), py::arg("shuffles"), py::arg("bootstrap"),
+        py::arg("seed"), py::arg("progress") = py::none(), "(parts or None, parts of layers, why there are no bands).");
+  m.def(
+      "position_matched",
+      [](const TraceSet& traces, const std::string& tokens, std::size_t length) {
+        return as_tuple(routesig::position_matched(traces, {.tokens = token_set(tokens), .length = length}));
+      },
+      py::arg("traces"), py::arg("tokens"), py::arg("length"), "(traces, left out, length, tokens dropped).");
+  m.def(
+      "drop_first", [](const TraceSet& traces) { return as_tuple(routesig::drop_first(traces)); }, py::arg("traces"),
+      "(traces, left out, 0, tokens dropped).");
+  m.def(
+      "without_duplicates",
+      [](const TraceSet& traces, const std::string& tokens) {
+        return as_tuple(routesig::without_duplicates(traces, token_set(tokens)));
+      },
+      py::arg("traces"), py::arg("tokens"), "(traces, left out, 0, 0).");
+  m.def("compare_with_controls", &compare_with_controls, py::arg("real"), py::arg("controls"), py::arg("tokens"),
+        py::arg("drop_invalid"), "(difference or None, d or None, differences of layers, unlabelled, empty).");
+}

@@ -1,0 +1,36 @@
+"""Where does the separation come from? Nulls and controls beside the usual baselines.
+
+`token_shuffle` asks what is left when every word keeps its prompt but takes its routing from any prompt;
+`decomposition` splits the difference into length, vocabulary and context; `overlap_ladder` compares tokens;
+`position_matched`, `drop_first` and `without_duplicates` give traces for a second look; `random_weights` and
+`rotated_router` compare with models that were never trained, or whose routers were turned.
+"""
+
+from routesig.controls._decomposition import Decomposition, Part, Parts, decomposition
+from routesig.controls._filters import FilteredTraces, drop_first, position_matched, without_duplicates
+from routesig.controls._ladder import LadderLayer, OverlapLadder, overlap_ladder
+from routesig.controls._models import ControlComparison, ControlValue, random_weights, rotated_router
+from routesig.controls._shuffle import LeftOut, ShuffleTest, TokenShuffle, shuffled_signatures, token_shuffle
+
+__all__ = [
+    "ControlComparison",
+    "ControlValue",
+    "Decomposition",
+    "FilteredTraces",
+    "LadderLayer",
+    "LeftOut",
+    "OverlapLadder",
+    "Part",
+    "Parts",
+    "ShuffleTest",
+    "TokenShuffle",
+    "decomposition",
+    "drop_first",
+    "overlap_ladder",
+    "position_matched",
+    "random_weights",
+    "rotated_router",
+    "shuffled_signatures",
+    "token_shuffle",
+    "without_duplicates",
+]

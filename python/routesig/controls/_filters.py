@@ -1,0 +1,113 @@
+"""Traces for a second look, and what was left out of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from routesig import _core
+from routesig.controls._shuffle import LeftOut, as_traces
+
+
+@dataclass(frozen=True, eq=False)
+class FilteredTraces:
+    """Traces that a filter kept, and what it left out.
+
+    Attributes
+    ----------
+    traces : TraceSet
+    left_out : list of LeftOut
+        Whole prompts.
+    length : int or None
+        Tokens of every prompt, where `position_matched` cut them.
+    tokens_dropped : int
+        Tokens of the prompts that were kept.
+    """
+
+    traces: _core.TraceSet
+    left_out: list[LeftOut]
+    length: int | None
+    tokens_dropped: int
+
+    def __repr__(self) -> str:
+        length = "" if self.length is None else f", length={self.length}"
+        return (
+            f"FilteredTraces({len(self.traces)} traces{length}, {len(self.left_out)} prompts left out, "
+            f"{self.tokens_dropped} tokens dropped)"
+        )
+
+
+def position_matched(traces: _core.TraceSet, *, tokens: str = "prompt", length: int | None = None) -> FilteredTraces:
+    """The first M tokens of every prompt, so that all are equally long and at the same positions.
+
+    Parameters
+    ----------
+    traces : TraceSet
+    tokens : {"prompt", "generation", "all"}
+        Which tokens to count and keep: the prompt's and the generated ones are compared apart.
+    length : int, optional
+        M; default max(16, 5 % quantile of the prompts' tokens, rounded down). Prompts with fewer are left out.
+
+    Returns
+    -------
+    FilteredTraces
+
+    Raises
+    ------
+    ValueError
+        On a length below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import routesig as rs
+    >>> def prompt(tokens):
+    ...     return rs.RoutingTrace.from_arrays(np.zeros((1, tokens, 1), int), num_experts=4, id=f"{tokens} long")
+    >>> matched = rs.controls.position_matched([prompt(40), prompt(30), prompt(12)])
+    >>> [len(trace) for trace in matched.traces], matched.left_out[0]
+    ([16, 16], LeftOut(id='12 long', reason='12 tokens, fewer than the 16 compared'))
+    """
+    if length is not None and length < 1:
+        raise ValueError(f"position_matched: expected a length of 1 or more, got {length}")
+    return _filtered(_core.position_matched(as_traces(traces), tokens, length or 0), cut=True)
+
+
+def drop_first(traces: _core.TraceSet) -> FilteredTraces:
+    """All tokens but the one at position 0, which many models use as an attention sink and route alike everywhere.
+
+    Parameters
+    ----------
+    traces : TraceSet
+
+    Returns
+    -------
+    FilteredTraces
+        Prompts without another token are left out.
+    """
+    return _filtered(_core.drop_first(as_traces(traces)))
+
+
+def without_duplicates(traces: _core.TraceSet, *, tokens: str = "all") -> FilteredTraces:
+    """Of prompts with exactly the same token ids, the first.
+
+    Parameters
+    ----------
+    traces : TraceSet
+        With token ids.
+    tokens : {"all", "prompt", "generation"}
+        Which token ids to compare. Prompts without such tokens are kept.
+
+    Returns
+    -------
+    FilteredTraces
+        `left_out` names the prompt that each repeats.
+
+    Raises
+    ------
+    ValueError
+        On traces without token ids.
+    """
+    return _filtered(_core.without_duplicates(as_traces(traces), tokens))
+
+
+def _filtered(result: tuple[Any, ...], cut: bool = False) -> FilteredTraces:
+    traces, left_out, length, tokens_dropped = result
+    return FilteredTraces(traces, [LeftOut(*entry) for entry in left_out], length if cut else None, tokens_dropped)

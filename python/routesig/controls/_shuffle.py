@@ -1,0 +1,281 @@
+"""The same-token shuffle null."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routesig import _core
+from routesig._progress import progress_bar
+from routesig._signatures import SignatureSet
+
+Floats = NDArray[np.float64]
+
+
+class LeftOut(NamedTuple):
+    """A prompt that an analysis left out, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ShuffleTest:
+    """One statistic, as observed and under the same-token shuffle.
+
+    Attributes
+    ----------
+    observed : float
+    mean, sd, low, high : float
+        Under the shuffle: mean, standard deviation (ddof 1), 2.5 % and 97.5 % quantiles.
+    p_value, p_floor : float
+        One-sided p that the shuffle reaches the observed value, and the smallest this many shuffles can give.
+    share : float or None
+        mean / observed; None unless observed > 0. For the difference of similarities: the lexical share.
+    """
+
+    observed: float
+    mean: float
+    sd: float
+    low: float
+    high: float
+    p_value: float
+    p_floor: float
+    share: float | None
+
+    def __repr__(self) -> str:
+        share = "" if self.share is None else f", share={self.share:.2f}"
+        return (
+            f"ShuffleTest(observed={self.observed:.4f}, shuffled={self.mean:.4f} +- {self.sd:.4f}{share}, "
+            f"p={self.p_value:.4g}, floor={self.p_floor:.4g})"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TokenShuffle:
+    """Result of `token_shuffle`.
+
+    Attributes
+    ----------
+    difference : ShuffleTest or None
+        D, the mean within-task minus the mean across-task similarity.
+    layers : list of ShuffleTest
+        The same for each layer; their p-values are not adjusted for the number of layers.
+    draws, layer_draws : float64 [shuffles], [shuffles, layers]
+        D under every shuffle: what an adjustment over layers needs.
+    statistic : ShuffleTest or None
+        The caller's own statistic.
+    seed : int
+    tokens, movable, across_tasks : int
+        Tokens of the analysis; those whose stratum spans two prompts or more; two tasks or more.
+    left_out : list of LeftOut
+        Prompts that took no part.
+    unknown_rows, dropped_rows : int
+        Rows without known routing; impossible rows left out.
+    absent : dict
+        Name of a field that is None -> why.
+    """
+
+    difference: ShuffleTest | None
+    layers: list[ShuffleTest]
+    draws: Floats
+    layer_draws: Floats
+    statistic: ShuffleTest | None
+    seed: int
+    tokens: int
+    movable: int
+    across_tasks: int
+    left_out: list[LeftOut]
+    unknown_rows: int
+    dropped_rows: int
+    absent: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def lexical_share(self) -> float | None:
+        """How much of D is left under the shuffle: mean(D*) / D; None unless D > 0."""
+        return None if self.difference is None else self.difference.share
+
+    @property
+    def movable_share(self) -> float | None:
+        """Share of tokens that a shuffle can give to another prompt; None without tokens."""
+        return self.movable / self.tokens if self.tokens else None
+
+    def __repr__(self) -> str:
+        movable = "" if self.movable_share is None else f", movable={self.movable_share:.0%}"
+        return (
+            f"TokenShuffle(difference={self.difference!r}, shuffles={len(self.draws)}, tokens={self.tokens}{movable})"
+        )
+
+
+def as_traces(traces: Any) -> _core.TraceSet:
+    """A TraceSet of anything that yields traces."""
+    return traces if isinstance(traces, _core.TraceSet) else _core.TraceSet(list(traces))
+
+
+def left_out(traces: _core.TraceSet, table: _core.TokenTable) -> list[LeftOut]:
+    """Traces that have no place in the table, in their order."""
+    reasons = dict.fromkeys(table.unlabelled, "no task") | dict.fromkeys(table.empty, "no token with known routing")
+    return [LeftOut(traces[i].id, reasons[i]) for i in sorted(reasons)]
+
+
+def no_difference(table: _core.TokenTable) -> str:
+    """Why D is not defined."""
+    if table.tasks < 2:
+        return f"D needs prompts of two tasks or more; there are {table.tasks}"
+    return "D needs a task with two prompts or more; every task has one"
+
+
+def token_shuffle(
+    traces: _core.TraceSet,
+    *,
+    shuffles: int = 200,
+    seed: int = 0,
+    tokens: str = "all",
+    drop_invalid: bool = False,
+    statistic: Callable[[SignatureSet], float] | None = None,
+    progress: bool = False,
+) -> TokenShuffle:
+    """Same-token shuffle null: what is left of the separation when words take their routing from any prompt.
+
+    Whole layers x top_k blocks of routing are permuted over all occurrences, in all prompts, of one stratum: the same
+    token id, prompt or generated, first position or not, the same layers known. Null hypothesis: given its stratum a
+    token's routing is exchangeable across prompts. Words that occur in one prompt only stay put, so the test is
+    conservative: see `movable_share`.
+
+    Parameters
+    ----------
+    traces : TraceSet
+        With token ids. Unlabelled prompts are left out.
+    shuffles : int
+        Shuffles to draw; the smallest attainable p is 1 / (1 + shuffles).
+    seed : int
+        The same seed gives the same result on any number of threads and in any order of the prompts.
+    tokens : {"all", "prompt", "generation"}
+    drop_invalid : bool
+        Leave impossible rows out (counted) instead of refusing them.
+    statistic : callable, optional
+        A number of a SignatureSet, for instance the accuracy of a classifier: tested against the same shuffles.
+    progress : bool
+        Show a progress bar on stderr.
+
+    Returns
+    -------
+    TokenShuffle
+
+    Raises
+    ------
+    ValueError
+        On traces without token ids, on impossible rows, on fewer than one shuffle.
+
+    References
+    ----------
+    p = (1 + #{D* >= D}) / (1 + shuffles): Phipson and Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010).
+
+    Examples
+    --------
+    Words route alike everywhere here, so the whole separation is lexical.
+
+    >>> import routesig as rs
+    >>> def prompt(task, words, i):
+    ...     experts = [[[w % 4] for w in words]]
+    ...     return rs.RoutingTrace.from_arrays(experts, num_experts=4, token_ids=words, task=task, id=f"{task}{i}")
+    >>> traces = rs.TraceSet(
+    ...     [prompt("a", [0, 1, 1, 2], i) for i in range(3)] + [prompt("b", [0, 2, 2, 1], i) for i in range(3)]
+    ... )
+    >>> result = rs.controls.token_shuffle(traces, shuffles=99)
+    >>> round(result.lexical_share, 6), result.difference.p_value
+    (1.0, 1.0)
+    """
+    traces = as_traces(traces)
+    table = _core.TokenTable(traces, tokens=tokens, drop_invalid=drop_invalid)
+    with progress_bar("token shuffle", progress) as told:
+        difference, layers, draws, layer_draws = _core.token_shuffle(table, _at_least_one(shuffles), seed, told)
+    absent: dict[str, str] = {}
+    if difference is None:
+        absent["difference"] = no_difference(table)
+    elif difference[-1] is None:
+        absent["lexical_share"] = "a share needs D > 0"
+    own = None
+    if statistic is None:
+        absent["statistic"] = "no statistic was asked for"
+    else:
+        observed, *drawn = [
+            float(statistic(sigs))
+            for sigs in shuffled_signatures(
+                traces, shuffles=shuffles, seed=seed, tokens=tokens, drop_invalid=drop_invalid, observed_first=True
+            )
+        ]
+        own = ShuffleTest(*_core.shuffle_test(observed, drawn))
+    return TokenShuffle(
+        difference=None if difference is None else ShuffleTest(*difference),
+        layers=[ShuffleTest(*layer) for layer in layers],
+        draws=draws,
+        layer_draws=layer_draws,
+        statistic=own,
+        seed=seed,
+        tokens=len(table),
+        movable=table.movable,
+        across_tasks=table.across_tasks,
+        left_out=left_out(traces, table),
+        unknown_rows=table.unknown_rows,
+        dropped_rows=table.dropped_rows,
+        absent=absent,
+    )
+
+
+def shuffled_signatures(
+    traces: _core.TraceSet,
+    *,
+    shuffles: int = 200,
+    seed: int = 0,
+    tokens: str = "all",
+    drop_invalid: bool = False,
+    observed_first: bool = False,
+) -> Iterator[SignatureSet]:
+    """The signatures of every shuffle that `token_shuffle` draws, for statistics of one's own.
+
+    Parameters
+    ----------
+    traces, shuffles, seed, tokens, drop_invalid
+        As for `token_shuffle`.
+    observed_first : bool
+        Begin with the signatures as they are.
+
+    Returns
+    -------
+    iterator of SignatureSet
+        Of the labelled prompts with tokens, in their order.
+
+    Raises
+    ------
+    ValueError
+        As `token_shuffle`.
+    """
+    traces = as_traces(traces)
+    table = _core.TokenTable(traces, tokens=tokens, drop_invalid=drop_invalid)
+    chosen = [traces[i] for i in sorted(table.trace)]
+
+    def signatures_of(counts: NDArray[np.uint64]) -> SignatureSet:
+        return SignatureSet.from_counts(
+            counts,
+            tasks=[trace.task for trace in chosen],
+            ids=[trace.id for trace in chosen],
+            groups=[trace.group for trace in chosen],
+            top_k=chosen[0].info.top_k if chosen else None,
+        )
+
+    def draw(count: int) -> Iterator[SignatureSet]:
+        if observed_first:
+            yield signatures_of(table.counts())
+        for repetition in range(count):
+            yield signatures_of(table.counts(seed, repetition))
+
+    return draw(_at_least_one(shuffles))
+
+
+def _at_least_one(shuffles: int) -> int:
+    if shuffles < 1:
+        raise ValueError(f"token_shuffle: expected 1 shuffle or more, got {shuffles}")
+    return shuffles

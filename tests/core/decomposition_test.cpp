@@ -1,0 +1,169 @@
+#include "routesig/decomposition.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "../support/words.hpp"
+
+namespace routesig {
+namespace {
+
+using testing::draw;
+using testing::shape;
+using testing::worded;
+
+// Prompts of `tokens` words; no word occurs twice anywhere.
+RoutingTrace own_words(int tokens, int number, const std::string& task) {
+  const RoutingTrace random = testing::random_trace(shape(2, 8, 2), tokens, tokens, static_cast<std::uint64_t>(number),
+                                                    sentence("p", number), task);
+  TraceColumns columns = random.columns();
+  for (std::int32_t& id : columns.token_ids) id += 1000 * number;
+  return {random.shared_info(), random.sequence(), std::move(columns)};
+}
+
+TEST(Decomposition, LengthByHandAndWordsOfOnePromptHaveNoContext) {
+  TraceSet set;
+  for (int i = 0; i < 12; ++i) set.push_back(own_words(i < 6 ? 200 : 8, i, i < 6 ? "long" : "short"));
+  const Decomposition parts = decompose(token_table(set), {.shuffles = 3, .bootstrap = 0});
+  // r = 8/2 - 1 = 3; as many pairs within one task as within the other.
+  const double a = 1.0 / (1.0 + 3.0 / 200.0), b = 1.0 / (1.0 + 3.0 / 8.0);
+  ASSERT_TRUE(parts.overall);
+  EXPECT_NEAR(parts.overall->length.value, (a + b) / 2.0 - std::sqrt(a * b), 1e-14);
+  EXPECT_NEAR(parts.layers[1].length.value, parts.overall->length.value, 1e-14);
+  EXPECT_DOUBLE_EQ(parts.overall->context.value, 0.0) << "nothing can move";
+  EXPECT_NEAR(parts.overall->vocabulary.value, parts.overall->total.value - parts.overall->length.value, 1e-14);
+  EXPECT_EQ(parts.no_bands, "no bootstrap was asked for");
+  EXPECT_FALSE(parts.overall->total.band);
+}
+
+TEST(Decomposition, OneWordRoutedByTaskIsAllContext) {
+  const auto info = shape(1, 2, 1);
+  TraceSet set;
+  for (const int p : {0, 1, 2, 3})
+    set.push_back(worded(info, {7}, {static_cast<ExpertId>(p / 2)}, std::to_string(p), p < 2 ? "a" : "b"));
+  const Decomposition parts = decompose(token_table(set), {.shuffles = 4000, .bootstrap = 100});
+  EXPECT_DOUBLE_EQ(parts.overall->total.value, 1.0);
+  EXPECT_NEAR(parts.overall->length.value, 0.0, 1e-15);
+  EXPECT_NEAR(parts.overall->vocabulary.value, 0.0, 0.05);  // 4.5 standard errors
+  EXPECT_NEAR(parts.overall->context.value, 1.0, 0.05);
+  EXPECT_EQ(parts.no_bands, "a task has 2 prompts, fewer than 5");
+}
+
+TEST(Decomposition, PartsAddUpAndAreMeansOverLayers) {
+  const Decomposition parts = decompose(token_table(draw({.context = 0.4}, 3)), {.shuffles = 20, .bootstrap = 50});
+  const auto check = [](const Parts& p) {
+    EXPECT_NEAR(p.length.value + p.vocabulary.value + p.context.value, p.total.value, 1e-14);
+    for (const Part* part : {&p.total, &p.length, &p.vocabulary, &p.context}) {
+      ASSERT_TRUE(part->band);
+      EXPECT_LE(part->band->low, part->band->high);
+    }
+  };
+  check(*parts.overall);
+  for (const Parts& layer : parts.layers) check(layer);
+  EXPECT_NEAR(parts.overall->context.value, (parts.layers[0].context.value + parts.layers[1].context.value) / 2.0,
+              1e-14);
+  EXPECT_EQ(parts.no_bands, "");
+}
+
+TEST(Decomposition, GivenLengthTakesThePlaceOfTheClosedForm) {
+  const TokenTable table = token_table(draw({.context = 0.4}, 3));
+  const Decomposition closed = decompose(table, {.shuffles = 5, .bootstrap = 50});
+  const Decomposition given = decompose(table, {.shuffles = 5, .bootstrap = 50, .length = {0.25, 0.75}});
+  EXPECT_DOUBLE_EQ(given.layers[1].length.value, 0.75);
+  EXPECT_DOUBLE_EQ(given.overall->length.value, 0.5);
+  EXPECT_DOUBLE_EQ(given.overall->context.value, closed.overall->context.value);
+  EXPECT_NEAR(given.overall->length.band->low - given.overall->length.value,
+              closed.overall->length.band->low - closed.overall->length.value, 1e-14);
+  EXPECT_THROW((void)decompose(table, {.length = {0.1}}), std::invalid_argument);
+  EXPECT_THROW((void)decompose(table, {.length = {0.1, std::nan("")}}), std::invalid_argument);
+}
+
+TEST(WeightedPairs, EqualsTheSumOverPairs) {
+  TokenTable table;
+  table.task = {0, 0, 0, 1, 1, 2, 2, 2};
+  const std::vector<double> weights{2, 0, 1, 1, 3, 0, 1, 1};
+  Random random(3);
+  detail::PairMatrix similarity(8, 8);
+  for (Eigen::Index i = 0; i < 8; ++i)
+    for (Eigen::Index j = 0; j < 8; ++j) similarity(i, j) = random.uniform();
+  double within = 0.0, across = 0.0, within_weight = 0.0, across_weight = 0.0;
+  for (std::size_t i = 0; i < 8; ++i)
+    for (std::size_t j = 0; j < i; ++j) {
+      const bool same = table.task[i] == table.task[j];
+      const double w = weights[i] * weights[j];
+      (same ? within : across) += w * similarity(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(j));
+      (same ? within_weight : across_weight) += w;
+    }
+  const detail::WeightedPairs pairs(table, weights);
+  EXPECT_TRUE(pairs.has_both());
+  EXPECT_NEAR(pairs.difference(similarity), within / within_weight - across / across_weight, 1e-14);
+  const std::vector<double> one_each{1, 0, 0, 1, 0, 0, 1, 0};
+  EXPECT_FALSE(detail::WeightedPairs(table, one_each).has_both());
+}
+
+TEST(BootstrapWeights, DrawOneFewerThanThePromptsOfEachTask) {
+  const TokenTable table = token_table(draw({.tasks = 2, .prompts = 6}, 1));
+  for (std::uint64_t b = 0; b < 50; ++b) {
+    const auto weights = detail::bootstrap_weights(table, 0, b);
+    double first = 0.0, second = 0.0;
+    for (std::size_t p = 0; p < 12; ++p) (p < 6 ? first : second) += weights[p];
+    EXPECT_EQ(first, 5.0);
+    EXPECT_EQ(second, 5.0);
+  }
+}
+
+TEST(Decomposition, BandsAreAsWideAsStudiesSpread) {
+  // The sd of D over 200 fresh studies against the bands of 20 of them: a 95 % band of a normal is 3.92 sd wide.
+  std::vector<double> values;
+  double width = 0.0;
+  for (std::uint64_t study = 0; study < 200; ++study) {
+    const TokenTable table = token_table(draw({.prompts = 12, .context = 0.4}, 100 + study));
+    const Decomposition parts = decompose(table, {.shuffles = 5, .bootstrap = study < 20 ? 200U : 0U});
+    values.push_back(parts.overall->total.value);
+    if (const auto& band = parts.overall->total.band) width += (band->high - band->low) / 20.0;
+  }
+  EXPECT_NEAR(width / 3.92 / spread(values).sd, 1.0, 0.3);
+}
+
+TEST(Decomposition, IsAbsentWithoutBothKindsOfPairs) {
+  EXPECT_FALSE(decompose(token_table(TraceSet())).overall);
+  const Decomposition one_task = decompose(token_table(draw({.tasks = 1}, 1)), {.shuffles = 2});
+  EXPECT_TRUE(!one_task.overall && one_task.layers.empty());
+}
+
+TEST(Decomposition, DoesNotDependOnPromptOrderOrThreads) {
+  const TraceSet set = draw({.context = 0.3}, 8);
+  std::vector<RoutingTrace> reversed(set.begin(), set.end());
+  std::ranges::reverse(reversed);
+  const auto band = [](const TraceSet& traces) {
+    return decompose(token_table(traces), {.shuffles = 10, .bootstrap = 40}).layers[1].context.band;
+  };
+  const auto once = band(set);
+  EXPECT_EQ(band(TraceSet(reversed))->low, once->low);
+  for (const int threads : {1, 2, 3}) {
+    set_num_threads(threads);
+    EXPECT_EQ(band(set)->low, once->low);
+    EXPECT_EQ(band(set)->high, once->high);
+  }
+  set_num_threads(0);
+}
+
+TEST(Decomposition, ProgressCountsEveryPieceOnce) {
+  std::size_t last = 0, total = 0;
+  set_num_threads(1);
+  (void)decompose(token_table(draw({}, 1)), {.shuffles = 10, .bootstrap = 40}, [&](std::size_t done, std::size_t all) {
+    EXPECT_GE(done, last);
+    last = done;
+    total = all;
+  });
+  set_num_threads(0);
+  EXPECT_EQ(last, 60U);
+  EXPECT_EQ(total, 60U);
+}
+
+}  // namespace
+}  // namespace routesig

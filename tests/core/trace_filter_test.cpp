@@ -1,0 +1,95 @@
+#include "routesig/trace_filter.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "../support/traces.hpp"
+#include "../support/words.hpp"
+
+namespace routesig {
+namespace {
+
+using testing::random_trace;
+using testing::shape;
+using testing::worded;
+
+TEST(PositionMatched, KeepsTheFirstTokensOfTheSetWithAllTheirColumns) {
+  const auto info = shape(2, 8, 3);
+  const TraceSet traces({random_trace(info, 40, 25, 1, "long"), random_trace(info, 30, 20, 2, "short")});
+  const FilteredTraces out = position_matched(traces, {.tokens = TokenSet::prompt, .length = 22});
+  ASSERT_EQ(out.traces.size(), 1U);
+  EXPECT_EQ(out.length, 22U);
+  EXPECT_EQ(out.tokens_dropped, 18U);
+  ASSERT_EQ(out.left_out.size(), 1U);
+  EXPECT_EQ(out.left_out[0].id, "short");
+  EXPECT_EQ(out.left_out[0].reason, "20 tokens, fewer than the 22 compared");
+  const RoutingTrace &a = traces[0], &b = out.traces[0];
+  EXPECT_EQ(b.tokens(), 22);
+  EXPECT_EQ(b.sequence().prompt_tokens, 22);
+  for (int t = 0; t < 22; ++t)
+    for (int l = 0; l < 2; ++l) {
+      EXPECT_TRUE(std::ranges::equal(a.experts(l, t), b.experts(l, t)));
+      EXPECT_TRUE(std::ranges::equal(a.weights(l, t), b.weights(l, t)));
+    }
+}
+
+TEST(PositionMatched, GenerationStartsBehindThePrompt) {
+  const auto info = shape(1, 8, 2);
+  const TraceSet traces({random_trace(info, 40, 15, 1), random_trace(info, 36, 10, 2)});
+  const FilteredTraces out = position_matched(traces, {.tokens = TokenSet::generation});
+  EXPECT_EQ(out.length, 25U);  // 5 % of the way from 25 to 26, rounded down
+  ASSERT_EQ(out.traces.size(), 2U);
+  EXPECT_EQ(out.traces[1].columns().positions.front(), 10);
+  EXPECT_EQ(out.traces[1].sequence().prompt_tokens, 0);
+  EXPECT_TRUE(std::ranges::equal(out.traces[1].experts(0, 0), traces[1].experts(0, 10)));
+}
+
+TEST(PositionMatched, LengthIsTheFivePercentQuantileButAtLeastSixteen) {
+  EXPECT_EQ(detail::matched_length({}), 16U);
+  EXPECT_EQ(detail::matched_length({3, 4, 100}), 16U);
+  std::vector<std::size_t> lengths;
+  for (std::size_t i = 0; i <= 40; ++i) lengths.push_back(100 + 10 * (40 - i));
+  EXPECT_EQ(detail::matched_length(lengths), 120U);
+  lengths[39] = 105;  // sorted: 100, 105, 120, ...: the quantile is the third
+  EXPECT_EQ(detail::matched_length(lengths), 120U);
+}
+
+TEST(DropFirst, DropsPositionZeroAlone) {
+  const auto info = shape(1, 4, 1);
+  const TraceSet traces({worded(info, {5, 6}, {0, 1}, "a", "x", 0), worded(info, {5, 6}, {2, 3}, "b", "x", 7),
+                         worded(info, {5}, {2}, "c", "x", 0)});
+  const FilteredTraces out = drop_first(traces);
+  ASSERT_EQ(out.traces.size(), 2U);
+  EXPECT_EQ(out.traces[0].columns().token_ids, (std::vector<std::int32_t>{6}));
+  EXPECT_EQ(out.traces[0].columns().experts, (std::vector<ExpertId>{1}));
+  EXPECT_EQ(out.traces[0].sequence().prompt_tokens, 1);
+  EXPECT_EQ(out.traces[1].tokens(), 2);
+  EXPECT_EQ(out.tokens_dropped, 1U);
+  ASSERT_EQ(out.left_out.size(), 1U);
+  EXPECT_EQ(out.left_out[0].id, "c");
+}
+
+TEST(WithoutDuplicates, KeepsTheFirstOfTheSameIds) {
+  const auto info = shape(1, 4, 1);
+  const TraceSet traces({worded(info, {5, 6}, {0, 1}, "a", "x"), worded(info, {5, 7}, {0, 1}, "b", "x"),
+                         worded(info, {5, 6}, {2, 1}, "c", "y"), worded(info, {}, {}, "d", "x"),
+                         worded(info, {}, {}, "e", "x")});
+  const FilteredTraces out = without_duplicates(traces);
+  EXPECT_EQ(out.traces.size(), 4U) << "prompts without tokens have nothing to compare";
+  ASSERT_EQ(out.left_out.size(), 1U);
+  EXPECT_EQ(out.left_out[0].id, "c");
+  EXPECT_EQ(out.left_out[0].reason, "same token ids as \"a\"");
+  EXPECT_EQ(without_duplicates(traces, TokenSet::generation).traces.size(), 5U);
+}
+
+TEST(WithoutDuplicates, NeedsTokenIds) {
+  const auto info = shape(1, 4, 1);
+  TraceColumns columns = worded(info, {1}, {0}, "t", "x").columns();
+  columns.token_ids.clear();
+  EXPECT_THROW((void)without_duplicates(TraceSet({RoutingTrace(info, {.id = "t"}, columns)})), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace routesig

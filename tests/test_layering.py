@@ -36,12 +36,14 @@ FORBIDDEN = {
 # The core in the order in which the data travels. A header includes headers of earlier ranks only, or the exceptions.
 RANKS = (
     ("version", "error", "random", "parallel"),
+    ("inner_products",),
     ("routing",),
     ("topk",),
     ("recorder",),
     ("trace",),
     ("validation",),
     ("signature",),
+    ("metric",),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
     ("baselines", "controls"),  # nulls rerun the analysis
     ("routesig",),

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "routesig/error.hpp"
+#include "routesig/inner_products.hpp"
+#include "routesig/metric.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/random.hpp"
 #include "routesig/recorder.hpp"

@@ -18,26 +18,45 @@ routesig::SignatureView as_view(const Values& values) {
   return {items(values), size(0), size(1), size(2)};
 }
 
-py::array_t<double> similarity(const Values& a, const std::optional<Values>& b, bool per_layer) {
+template <typename Scalar, typename Metric>
+py::array similarity_array(const Values& a, const std::optional<Values>& b, bool per_layer) {
   const routesig::SignatureView x = as_view(a), y = b ? as_view(*b) : x;
-  std::vector<double> out;
-  {
-    const py::gil_scoped_release nogil;
-    if (per_layer)
-      out = b ? routesig::similarity_layers(x, y) : routesig::similarity_layers(x);
-    else
-      out = b ? routesig::similarity_matrix(x, y) : routesig::similarity_matrix(x);
-  }
   std::vector<py::ssize_t> shape{a.shape(0), b ? b->shape(0) : a.shape(0)};
   if (per_layer) shape.insert(shape.begin(), a.shape(1));
-  return owned(std::move(out), std::move(shape));
+  py::array_t<Scalar> out(shape);
+  const std::span<Scalar> values(out.mutable_data(), static_cast<std::size_t>(out.size()));
+  {
+    const py::gil_scoped_release nogil;
+    routesig::similarity_into(x, b ? &y : nullptr, per_layer, Metric{}, values);
+  }
+  return out;
+}
+
+py::array similarity(const Values& a, const std::optional<Values>& b, bool per_layer, const std::string& metric,
+                     bool single) {
+  using namespace routesig;
+  if (metric == "cosine")
+    return single ? similarity_array<float, Cosine>(a, b, per_layer)
+                  : similarity_array<double, Cosine>(a, b, per_layer);
+  if (metric == "hellinger")
+    return single ? similarity_array<float, Hellinger>(a, b, per_layer)
+                  : similarity_array<double, Hellinger>(a, b, per_layer);
+  if (metric != "jensen-shannon" && metric != "overlap")
+    throw invalid_argument("similarity: expected metric to be one of cosine, hellinger, jensen-shannon, overlap, got ",
+                           shown(metric));
+  if (single)
+    throw invalid_argument("similarity: expected dtype float64 for metric ", shown(metric),
+                           " (float32 is for cosine and hellinger, which are matrix products)");
+  return metric == "overlap" ? similarity_array<double, Overlap>(a, b, per_layer)
+                             : similarity_array<double, JensenShannon>(a, b, per_layer);
 }
 
 }  // namespace
 
 void bind_similarity(py::module_& m) {
   m.def("similarity", &similarity, py::arg("a"), py::arg("b") = py::none(), py::kw_only(), py::arg("per_layer") = false,
-        "Mean layer-wise cosine of signatures [prompts, layers, experts] (float64, C order).");
+        py::arg("metric") = "cosine", py::arg("single") = false,
+        "Mean layer-wise similarity of signatures [prompts, layers, experts] (float64, C order); float32 if `single`.");
 
   py::class_<routesig::PairMoments>(m, "PairMoments",
                                     "Mean and standard deviation (ddof 1) over pairs of prompts; None where undefined.")

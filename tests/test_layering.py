@@ -37,6 +37,7 @@ FORBIDDEN = {
 RANKS = (
     ("version", "error", "random", "parallel"),
     ("expert_sampling",),
+    ("inner_products",),
     ("routing",),
     ("topk",),
     ("recorder",),
@@ -44,6 +45,7 @@ RANKS = (
     ("validation",),
     ("signature",),
     ("unit_pairs", "bca", "multiplicity"),
+    ("metric",),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
     ("category_matrix", "labelling", "bootstrap"),  # built on statistics
     ("pair_sums", "dispersion"),

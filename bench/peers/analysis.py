@@ -52,7 +52,7 @@ def numpy_signatures(experts: list[Any]) -> Any:
 
 
 def main() -> None:
-    for prompts in (80, 2000):
+    for prompts in (80, 2000, 10_000):
         sigs = random_set(prompts)
         turns(
             f"similarity matrix, {prompts} prompts",
@@ -60,6 +60,13 @@ def main() -> None:
             lambda sigs=sigs: rs.similarity(sigs),  # type: ignore[misc]
             lambda sigs=sigs: numpy_similarity(sigs.values),  # type: ignore[misc]
             1.0,
+        )
+        turns(
+            f"similarity matrix, {prompts} prompts, float32",
+            "NumPy X @ X.T in float64",
+            lambda sigs=sigs: rs.similarity(sigs, dtype="float32"),  # type: ignore[misc]
+            lambda sigs=sigs: numpy_similarity(sigs.values),  # type: ignore[misc]
+            1.8,
         )
     draws = np.random.default_rng(1).random((16, 46, 64)).argsort(axis=2)[..., :8]
     traces = rs.TraceSet([rs.RoutingTrace.from_arrays(draws, num_experts=64, id=str(i)) for i in range(80)])

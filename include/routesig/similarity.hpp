@@ -4,52 +4,21 @@
 ///     const double s = routesig::similarity(a, b);                    // cosine
 ///     const auto all = routesig::similarity_matrix(set);              // [prompts, prompts], row by row
 ///
-/// A metric is a functor of two layers' rows. One that is an inner product of transformed rows also has `embed`, and
-/// matrices then cost one matrix product.
+/// Metrics are those of metric.hpp or a functor of the caller's. `similarity_matrix<Cosine, float>` computes in single
+/// precision (inner-product metrics only; errors below 1e-6).
 #pragma once
 
-#include <Eigen/Core>
-#include <algorithm>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <span>
 #include <vector>
 
+#include "routesig/inner_products.hpp"
+#include "routesig/metric.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/signature.hpp"
 
 namespace routesig {
-
-template <typename M>
-concept Metric = requires(const M& metric, std::span<const double> row) {
-  { metric(row, row) } -> std::convertible_to<double>;
-};
-
-/// metric(a, b) equals the inner product of embed(a) and embed(b).
-template <typename M>
-concept InnerProductMetric = Metric<M> && requires(const M& metric, std::span<const double> row,
-                                                   std::span<double> out) { metric.embed(row, out); };
-
-/// a.b / (|a| |b|); 0 where either is all zero.
-struct Cosine {
-  double operator()(std::span<const double> a, std::span<const double> b) const {
-    double ab = 0.0, aa = 0.0, bb = 0.0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      ab += a[i] * b[i];
-      aa += a[i] * a[i];
-      bb += b[i] * b[i];
-    }
-    return aa > 0.0 && bb > 0.0 ? ab / (std::sqrt(aa) * std::sqrt(bb)) : 0.0;
-  }
-
-  void embed(std::span<const double> row, std::span<double> out) const {
-    double squares = 0.0;
-    for (const double x : row) squares += x * x;
-    const double scale = squares > 0.0 ? 1.0 / std::sqrt(squares) : 0.0;
-    std::ranges::transform(row, out.begin(), [scale](double x) { return x * scale; });
-  }
-};
 
 /// Signatures as the similarity functions see them: values [prompts, layers, experts], row-major.
 struct SignatureView {
@@ -81,47 +50,29 @@ inline void check_same_shape(const SignatureView& a, const SignatureView& b) {
                            " x ", b.experts);
 }
 
-using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
-/// The embedded rows of layers [first, first + count): [prompts, count * experts].
-template <InnerProductMetric M>
-[[nodiscard]] RowMajor embedded(const SignatureView& set, const M& metric, std::size_t first, std::size_t count) {
-  RowMajor out(static_cast<Eigen::Index>(set.prompts), static_cast<Eigen::Index>(count * set.experts));
-  parallel_for(set.prompts, 64, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t p = begin; p < end; ++p)
-      for (std::size_t l = 0; l < count; ++l)
-        metric.embed(set.row(p, first + l), {out.data() + (p * count + l) * set.experts, set.experts});
-  });
-  return out;
-}
-
-/// Rows of a product that one piece of work computes: fixed, so that results do not depend on the thread count.
-inline constexpr std::size_t kRowsAPiece = 128;
-
-/// out = scale * a b^T. With `symmetric` (a is b) the part above the diagonal is mirrored instead of computed.
-inline void product(const RowMajor& a, const RowMajor& b, double scale, bool symmetric, Eigen::Map<RowMajor> out) {
-  parallel_for(static_cast<std::size_t>(a.rows()), kRowsAPiece, [&](std::size_t begin, std::size_t end) {
-    const auto first = static_cast<Eigen::Index>(begin), rows = static_cast<Eigen::Index>(end - begin);
-    const Eigen::Index columns = symmetric ? first + rows : b.rows();
-    out.block(first, 0, rows, columns).noalias() = scale * (a.middleRows(first, rows) * b.topRows(columns).transpose());
-  });
-  if (symmetric) out.triangularView<Eigen::StrictlyUpper>() = out.transpose();
+/// The embedded rows of layers [first, first + count), side by side.
+template <std::floating_point Scalar, InnerProductMetric M>
+[[nodiscard]] PackedRows<Scalar> embedded(const SignatureView& set, const M& metric, std::size_t first,
+                                          std::size_t count) {
+  return {set.prompts, count * set.experts, [&](std::size_t prompt, std::span<double> out) {
+            for (std::size_t l = 0; l < count; ++l)
+              metric.embed(set.row(prompt, first + l), out.subspan(l * set.experts, set.experts));
+          }};
 }
 
 /// out[i, j] = mean over layers [first, first + count) of metric(a_i, b_j).
-template <Metric M>
+template <Metric M, std::floating_point Scalar>
 void similarity_block(const SignatureView& a, const SignatureView& b, bool symmetric, const M& metric,
-                      std::size_t first, std::size_t count, std::span<double> out) {
+                      std::size_t first, std::size_t count, std::span<Scalar> out) {
   const double scale = count > 0 ? 1.0 / static_cast<double>(count) : 0.0;
   if constexpr (InnerProductMetric<M>) {
-    const RowMajor x = embedded(a, metric, first, count);
-    const Eigen::Map<RowMajor> result(out.data(), static_cast<Eigen::Index>(a.prompts),
-                                      static_cast<Eigen::Index>(b.prompts));
+    const auto x = embedded<Scalar>(a, metric, first, count);
     if (symmetric)
-      product(x, x, scale, true, result);
+      inner_products(x, x, scale, out);
     else
-      product(x, embedded(b, metric, first, count), scale, false, result);
+      inner_products(x, embedded<Scalar>(b, metric, first, count), scale, out);
   } else {
+    static_assert(std::same_as<Scalar, double>, "single precision is for inner-product metrics");
     parallel_for(a.prompts, 1, [&](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i)
         for (std::size_t j = symmetric ? i : 0; j < b.prompts; ++j) {
@@ -147,43 +98,53 @@ template <Metric M = Cosine>
   return a.layers > 0 ? sum / a.layers : 0.0;
 }
 
+/// The four functions below, into memory of the caller's: `b` null for one set; [a.prompts, b.prompts], with a leading
+/// axis of layers if `per_layer`.
+template <Metric M, std::floating_point Scalar>
+void similarity_into(const SignatureView& a, const SignatureView* b, bool per_layer, const M& metric,
+                     std::span<Scalar> out) {
+  const SignatureView& other = b != nullptr ? *b : a;
+  detail::check_same_shape(a, other);
+  const std::size_t size = a.prompts * other.prompts;
+  if (out.size() != size * (per_layer ? a.layers : 1))
+    throw invalid_argument("similarity: expected room for ", size * (per_layer ? a.layers : 1), " values, got ",
+                           out.size());
+  if (!per_layer) return detail::similarity_block(a, other, b == nullptr, metric, 0, a.layers, out);
+  for (std::size_t l = 0; l < a.layers; ++l)
+    detail::similarity_block(a, other, b == nullptr, metric, l, 1, out.subspan(l * size, size));
+}
+
 /// Every pair of prompts: [prompts, prompts], row-major, symmetric.
-template <Metric M = Cosine>
-[[nodiscard]] std::vector<double> similarity_matrix(const SignatureView& set, const M& metric = {}) {
-  std::vector<double> out(set.prompts * set.prompts);
-  detail::similarity_block(set, set, true, metric, 0, set.layers, out);
+template <Metric M = Cosine, std::floating_point Scalar = double>
+[[nodiscard]] std::vector<Scalar> similarity_matrix(const SignatureView& set, const M& metric = {}) {
+  std::vector<Scalar> out(set.prompts * set.prompts);
+  similarity_into(set, nullptr, false, metric, std::span(out));
   return out;
 }
 
 /// Every prompt of `a` with every prompt of `b`: [a.prompts, b.prompts], row-major.
-template <Metric M = Cosine>
-[[nodiscard]] std::vector<double> similarity_matrix(const SignatureView& a, const SignatureView& b,
+template <Metric M = Cosine, std::floating_point Scalar = double>
+[[nodiscard]] std::vector<Scalar> similarity_matrix(const SignatureView& a, const SignatureView& b,
                                                     const M& metric = {}) {
-  detail::check_same_shape(a, b);
-  std::vector<double> out(a.prompts * b.prompts);
-  detail::similarity_block(a, b, false, metric, 0, a.layers, out);
+  std::vector<Scalar> out(a.prompts * b.prompts);
+  similarity_into(a, &b, false, metric, std::span(out));
   return out;
 }
 
 /// Layer by layer: [layers, prompts, prompts], row-major; its mean over layers is `similarity_matrix`.
-template <Metric M = Cosine>
-[[nodiscard]] std::vector<double> similarity_layers(const SignatureView& set, const M& metric = {}) {
-  const std::size_t size = set.prompts * set.prompts;
-  std::vector<double> out(set.layers * size);
-  for (std::size_t l = 0; l < set.layers; ++l)
-    detail::similarity_block(set, set, true, metric, l, 1, std::span(out).subspan(l * size, size));
+template <Metric M = Cosine, std::floating_point Scalar = double>
+[[nodiscard]] std::vector<Scalar> similarity_layers(const SignatureView& set, const M& metric = {}) {
+  std::vector<Scalar> out(set.layers * set.prompts * set.prompts);
+  similarity_into(set, nullptr, true, metric, std::span(out));
   return out;
 }
 
 /// Layer by layer for two sets: [layers, a.prompts, b.prompts], row-major.
-template <Metric M = Cosine>
-[[nodiscard]] std::vector<double> similarity_layers(const SignatureView& a, const SignatureView& b,
+template <Metric M = Cosine, std::floating_point Scalar = double>
+[[nodiscard]] std::vector<Scalar> similarity_layers(const SignatureView& a, const SignatureView& b,
                                                     const M& metric = {}) {
-  detail::check_same_shape(a, b);
-  const std::size_t size = a.prompts * b.prompts;
-  std::vector<double> out(a.layers * size);
-  for (std::size_t l = 0; l < a.layers; ++l)
-    detail::similarity_block(a, b, false, metric, l, 1, std::span(out).subspan(l * size, size));
+  std::vector<Scalar> out(a.layers * a.prompts * b.prompts);
+  similarity_into(a, &b, true, metric, std::span(out));
   return out;
 }
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from routesig._model import Model, load_model
     from routesig._prompts import Prompt, load_prompts
     from routesig._recording import record
-    from routesig._signatures import Signature, SignatureSet, read_signatures, separation, signatures, similarity
+    from routesig._signatures import Signature, SignatureSet, read_signatures, signatures
+    from routesig._similarity import separation, similarity
     from routesig._traces import read_traces
 
     class FormatError(ValueError):
@@ -73,9 +74,9 @@ _HOME = {
     "read_signatures": "_signatures",
     "read_traces": "_traces",
     "record": "_recording",
-    "separation": "_signatures",
+    "separation": "_similarity",
     "signatures": "_signatures",
-    "similarity": "_signatures",
+    "similarity": "_similarity",
 }
 
 

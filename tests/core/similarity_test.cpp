@@ -14,17 +14,16 @@ using testing::shape;
 
 static_assert(InnerProductMetric<Cosine>);
 
-struct Overlap {  // sum of minima: a metric without `embed`
-  double operator()(std::span<const double> a, std::span<const double> b) const {
-    double sum = 0.0;
-    for (std::size_t i = 0; i < a.size(); ++i) sum += std::min(a[i], b[i]);
-    return sum;
-  }
-};
+static_assert(InnerProductMetric<Hellinger>);
 static_assert(Metric<Overlap> && !InnerProductMetric<Overlap>);
+static_assert(Metric<JensenShannon> && !InnerProductMetric<JensenShannon>);
 
 struct PlainCosine {  // the definition, hidden from the matrix product
   double operator()(std::span<const double> a, std::span<const double> b) const { return Cosine{}(a, b); }
+};
+
+struct PlainHellinger {
+  double operator()(std::span<const double> a, std::span<const double> b) const { return Hellinger{}(a, b); }
 };
 
 SignatureSet<double> some(std::size_t n, int layers = 3, int experts = 16) {
@@ -47,6 +46,35 @@ TEST(Similarity, AnEmptyLayerGivesZero) {
   EXPECT_EQ(similarity(none, none), 0.0);
 }
 
+TEST(Similarity, MetricsByHand) {
+  const std::vector<double> p{.5, .5, 0}, q{.5, 0, .5}, r{0, 0, 1}, zero(3);
+  EXPECT_NEAR(Hellinger{}(p, q), .5, 1e-15);
+  EXPECT_NEAR(Overlap{}(p, q), .5, 1e-15);
+  EXPECT_NEAR(JensenShannon{}(p, q), .5, 1e-15);  // H(.5, .25, .25) - 1 = .5 bits
+  const auto ends = [&](const auto& metric) {
+    EXPECT_NEAR(metric(p, p), 1.0, 1e-15);
+    EXPECT_NEAR(metric(p, r), 0.0, 1e-15);
+    EXPECT_EQ(metric(p, zero), 0.0);
+    EXPECT_EQ(metric(zero, zero), 0.0);
+  };
+  ends(Cosine{});
+  ends(Hellinger{});
+  ends(Overlap{});
+  ends(JensenShannon{});
+}
+
+TEST(Similarity, SinglePrecisionStaysWithinAMillionth) {
+  const auto set = some(200, 16, 64);
+  const auto exact = similarity_matrix(set);
+  const auto single = similarity_matrix<Cosine, float>(set);
+  const auto cross = similarity_matrix<Cosine, float>(set, set);
+  for (std::size_t i = 0; i < exact.size(); ++i) ASSERT_NEAR(single[i], exact[i], 1e-6);
+  EXPECT_EQ(single, cross);
+  const auto layers = similarity_layers(set);
+  const auto single_layers = similarity_layers<Cosine, float>(set);
+  for (std::size_t i = 0; i < layers.size(); ++i) ASSERT_NEAR(single_layers[i], layers[i], 1e-6);
+}
+
 TEST(Similarity, MatrixIsSymmetricWithOnesOnTheDiagonal) {
   const auto set = some(150);
   const auto m = similarity_matrix(set);
@@ -60,6 +88,8 @@ TEST(Similarity, MatrixProductEqualsTheDefinition) {
   const auto set = some(140);
   const auto fast = similarity_matrix(set), slow = similarity_matrix(set, PlainCosine{});
   for (std::size_t i = 0; i < fast.size(); ++i) ASSERT_NEAR(fast[i], slow[i], 1e-14);
+  const auto affinity = similarity_matrix(set, Hellinger{}), plain = similarity_matrix(set, PlainHellinger{});
+  for (std::size_t i = 0; i < plain.size(); ++i) ASSERT_NEAR(affinity[i], plain[i], 1e-14);
 }
 
 TEST(Similarity, TwoSetsGiveTheirBlockOfTheJointMatrix) {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import jensenshannon
 
 import routesig as rs
 from support import random_traces
@@ -33,11 +34,42 @@ def test_similarity_equals_its_definition():
     np.testing.assert_allclose(rs.similarity(sigs[0], sigs[1], per_layer=True), layers[:, 0, 1], atol=1e-14)
 
 
+METRICS = {
+    "jensen-shannon": lambda p, q: 1 - jensenshannon(p, q, base=2) ** 2,
+    "hellinger": lambda p, q: np.sqrt(p * q).sum(),
+    "overlap": lambda p, q: 1 - np.abs(p - q).sum() / 2,
+}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_other_metrics_equal_scipy_and_numpy(metric):
+    sigs = rs.signatures(random_traces())
+    expected = [[[METRICS[metric](x[i], y[i]) for y in sigs.values] for x in sigs.values] for i in range(3)]
+    np.testing.assert_allclose(rs.similarity(sigs, metric=metric, per_layer=True), expected, atol=1e-12)
+    np.testing.assert_allclose(rs.similarity(sigs, metric=metric), np.mean(expected, axis=0), atol=1e-12)
+    np.testing.assert_allclose(
+        rs.similarity(sigs[1:3], sigs, metric=metric), np.mean(expected, axis=0)[1:3], atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("metric", ["cosine", "hellinger"])
+def test_single_precision_stays_within_a_millionth(metric):
+    sigs = rs.signatures(random_traces(60, layers=16, tokens=40, experts=64, top_k=8))
+    single = rs.similarity(sigs, metric=metric, dtype="float32")
+    assert single.dtype == np.float32
+    assert np.abs(single - rs.similarity(sigs, metric=metric)).max() < 1e-6
+    layers = rs.similarity(sigs[:9], sigs, metric=metric, dtype="float32", per_layer=True)
+    assert np.abs(layers - rs.similarity(sigs[:9], sigs, metric=metric, per_layer=True)).max() < 1e-6
+
+
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.lists(st.integers(0, 5), min_size=6, max_size=6), min_size=1, max_size=7))
-def test_similarity_is_symmetric_bounded_and_never_nan(rows):
+@given(
+    st.sampled_from(["cosine", *METRICS]),
+    st.lists(st.lists(st.integers(0, 5), min_size=6, max_size=6), min_size=1, max_size=7),
+)
+def test_similarity_is_symmetric_bounded_and_never_nan(metric, rows):
     sigs = rs.SignatureSet.from_counts(np.array(rows).reshape(len(rows), 2, 3))
-    matrix = rs.similarity(sigs)
+    matrix = rs.similarity(sigs, metric=metric)
     assert np.isfinite(matrix).all()
     assert (matrix == matrix.T).all()
     assert (matrix >= 0).all()
@@ -58,8 +90,12 @@ def test_what_does_not_fit_is_one_sentence():
     sigs = rs.signatures(random_traces())
     with pytest.raises(ValueError, match="expected 3 layers x 16 experts, got 2 x 16"):
         rs.similarity(sigs, rs.signatures(random_traces(layers=2)))
-    with pytest.raises(ValueError, match="expected metric to be 'cosine', got 'euclid'"):
+    with pytest.raises(ValueError, match='one of cosine, hellinger, jensen-shannon, overlap, got "euclid"'):
         rs.similarity(sigs, metric="euclid")
+    with pytest.raises(ValueError, match="expected dtype to be float64 or float32, got 'float16'"):
+        rs.similarity(sigs, dtype="float16")
+    with pytest.raises(ValueError, match='expected dtype float64 for metric "overlap"'):
+        rs.similarity(sigs, metric="overlap", dtype="float32")
     with pytest.raises(TypeError, match="expected a Signature or a SignatureSet, got list"):
         rs.similarity([1, 2])
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routesig import _signatures
+from routesig import _signatures, _similarity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def similarity(
     except ImportError:
         raise ImportError("rs.plot needs matplotlib: pip install matplotlib") from None
     if isinstance(sigs, _signatures.SignatureSet):
-        matrix = _signatures.similarity(sigs)
+        matrix = _similarity.similarity(sigs)
         tasks = sigs.tasks if tasks is None else tasks
     else:
         matrix = np.asarray(sigs, dtype=np.float64)

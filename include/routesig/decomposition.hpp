@@ -8,11 +8,11 @@
 /// length: D under load balance; vocabulary: mean D under the same-token shuffle minus length; context: the rest.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -230,6 +230,7 @@ inline void set_bands(Parts& parts, const std::vector<std::array<double, 4>>& re
   const std::array<Part*, 4> all{&parts.total, &parts.length, &parts.vocabulary, &parts.context};
   for (std::size_t i = 0; i < 4; ++i) {
     std::vector<double> values;
+    values.reserve(resampled.size());
     for (const auto& one : resampled) values.push_back(one[i]);
     all[i]->band = band(std::move(values));
   }

@@ -9,6 +9,7 @@
 /// exchangeable across prompts. Words that occur in one prompt only stay put, which makes the test conservative.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "../support/words.hpp"
@@ -169,7 +170,7 @@ TEST(TokenTable, RefusesTracesWithoutIdsAndImpossibleRows) {
 
 TEST(TokenShuffle, IsAbsentWithoutBothKindsOfPairs) {
   const auto info = shape(1, 4, 1);
-  const auto result = [&](std::vector<std::string> tasks) {
+  const auto result = [&](const std::vector<std::string>& tasks) {
     TraceSet set;
     for (const std::string& task : tasks) set.push_back(worded(info, {1}, {0}, sentence("p", set.size()), task));
     return token_shuffle(token_table(set), {.shuffles = 3});

@@ -8,6 +8,7 @@
 /// length: D under load balance; vocabulary: mean D under the same-token shuffle minus length; context: the rest.
 #pragma once
 
+#include <Eigen/Core>
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -20,7 +21,6 @@
 #include <vector>
 
 #include "routesig/parallel.hpp"
-#include "routesig/similarity.hpp"
 #include "routesig/token_shuffle.hpp"
 #include "routesig/token_table.hpp"
 
@@ -77,7 +77,7 @@ namespace detail {
 }
 
 /// Similarities [prompts, prompts] of one layer; the lower triangle is used, prompts ordered by task.
-using PairMatrix = RowMajor;
+using PairMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 /// Differences within - across under weights of prompts: a pair counts w_i w_j, a prompt with itself never.
 class WeightedPairs {
@@ -142,7 +142,7 @@ inline void add_similarities(const TokenTable& table, std::span<const std::uint3
                              std::vector<PairMatrix>& sums) {
   parallel_for(table.layers, 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t l = begin; l < end; ++l) {
-      RowMajor rows(static_cast<Eigen::Index>(table.prompts()), static_cast<Eigen::Index>(table.experts));
+      PairMatrix rows(static_cast<Eigen::Index>(table.prompts()), static_cast<Eigen::Index>(table.experts));
       for (std::size_t p = 0; p < table.prompts(); ++p) {
         const auto row = static_cast<Eigen::Index>(p);
         const std::uint32_t* const cell = counts.data() + (p * table.layers + l) * table.experts;

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 from routesig import FormatError
 import typing
-__all__: list[str] = ['FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TraceRecorder', 'TraceSet', 'looks_like_jsonl_trace', 'normalized_counts', 'num_threads', 'read_jsonl', 'read_safetensors', 'separation', 'set_num_threads', 'signatures', 'similarity']
+__all__: list[str] = ['FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TokenTable', 'TraceRecorder', 'TraceSet', 'balanced_separation', 'benjamini_hochberg', 'bootstrap', 'break_even_tokens', 'category_matrix', 'compare_with_controls', 'decompose', 'depth_slope', 'dispersion_test', 'drop_first', 'holm', 'length_free', 'load_balance_baseline', 'looks_like_jsonl_trace', 'marginal_baseline', 'normalized_counts', 'num_threads', 'overlap_ladder', 'permutation_baseline', 'permutation_moments', 'permutation_test', 'position_matched', 'read_jsonl', 'read_safetensors', 'sampled_similarity', 'sampling_ratio', 'separation', 'set_num_threads', 'shuffle_test', 'signatures', 'similarity', 'token_pool_baseline', 'token_shuffle', 'without_duplicates']
 class RoutingInfo:
     """
     The routing shape of a model and where it comes from.
@@ -372,8 +372,121 @@ class Separation:
         """
         Pairs of different prompts of one task.
         """
+class TokenTable:
+    """
+    The tokens of labelled prompts, and the strata a shuffle keeps.
+    """
+    def __init__(self, traces: TraceSet, *, tokens: str = 'all', drop_invalid: bool = False) -> None:
+        ...
+    def __len__(self) -> int:
+        ...
+    def counts(self, seed: typing.SupportsInt | typing.SupportsIndex | None = None, repetition: typing.SupportsInt | typing.SupportsIndex = 0) -> numpy.typing.NDArray[numpy.uint64]:
+        """
+        Counts [prompts, layers, experts] in the order of the traces; shuffled where there is a seed.
+        """
+    @property
+    def across_tasks(self) -> int:
+        """
+        Tokens whose stratum spans two tasks or more.
+        """
+    @property
+    def dropped_rows(self) -> int:
+        """
+        Impossible rows left out.
+        """
+    @property
+    def empty(self) -> list[int]:
+        """
+        Traces left out: no token with known routing.
+        """
+    @property
+    def movable(self) -> int:
+        """
+        Tokens whose stratum spans two prompts or more.
+        """
+    @property
+    def prompts(self) -> int:
+        """
+        Prompts in the table.
+        """
+    @property
+    def tasks(self) -> int:
+        """
+        Different tasks.
+        """
+    @property
+    def trace(self) -> list[int]:
+        """
+        Index of the trace of every prompt, by task and id.
+        """
+    @property
+    def unknown_rows(self) -> int:
+        """
+        Rows without known routing.
+        """
+    @property
+    def unlabelled(self) -> list[int]:
+        """
+        Traces left out: no task.
+        """
+def balanced_separation(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> Separation:
+    """
+    separation with means in which every task weighs the same.
+    """
+def benjamini_hochberg(p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Benjamini and Hochberg's adjusted p-values.
+    """
+def bootstrap(matrices: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], draws: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, level: typing.SupportsFloat | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+    """
+    Bootstrap intervals of the separation of similarity matrices [matrices, n, n].
+    """
+def break_even_tokens(within: typing.SupportsFloat | typing.SupportsIndex, model_ratio: typing.SupportsFloat | typing.SupportsIndex, balanced_ratio: typing.SupportsFloat | typing.SupportsIndex) -> float | None:
+    """
+    T* = (r w - r') / (1 - w), or None where w is not below 1.
+    """
+def category_matrix(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], tasks: typing.SupportsInt | typing.SupportsIndex) -> tuple[list[float | None], list[int]]:
+    """
+    (means, pairs), row-major [tasks, tasks].
+    """
+def compare_with_controls(real: TraceSet, controls: collections.abc.Sequence[TraceSet], tokens: str, drop_invalid: bool) -> tuple:
+    """
+    (difference or None, d or None, differences of layers, unlabelled, empty).
+    """
+def decompose(table: TokenTable, length: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], shuffles: typing.SupportsInt | typing.SupportsIndex, bootstrap: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
+    """
+    (parts or None, parts of layers, why there are no bands).
+    """
+def depth_slope(values: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]) -> float | None:
+    """
+    Least-squares slope over 0, 1, 2, ...; None for fewer than two values.
+    """
+def dispersion_test(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+    """
+    Whether tasks differ in the distances of prompts to their centroids.
+    """
+def drop_first(traces: TraceSet) -> tuple:
+    """
+    (traces, left out, 0, tokens dropped).
+    """
+def holm(p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Holm's adjusted p-values.
+    """
+def length_free(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[float, float] | None:
+    """
+    (within-task similarity, sampling ratio) without text length, or None.
+    """
+def load_balance_baseline(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, with_replacement: bool = False, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+    """
+    Separation under uniform routing: a dict of what routesig.baselines shows.
+    """
 def looks_like_jsonl_trace(first_bytes: bytes) -> bool:
     ...
+def marginal_baseline(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+    """
+    Separation under routing by pooled popularity: a dict of what routesig.baselines shows.
+    """
 def normalized_counts(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64]) -> numpy.typing.NDArray[numpy.float64]:
     """
     Counts [prompts, layers, experts] divided by their layer totals; an empty layer stays zero.
@@ -381,6 +494,26 @@ def normalized_counts(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uin
 def num_threads() -> int:
     """
     Number of threads that loops use: `set_num_threads`, else ROUTESIG_NUM_THREADS, else the processors available.
+    """
+def overlap_ladder(table: TokenTable, shuffles: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
+    """
+    (rungs, chance, test of the effect or None, token ids, layers).
+    """
+def permutation_baseline(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+    """
+    Separation under relabelled experts: a dict of what routesig.baselines shows.
+    """
+def permutation_moments(pair: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> tuple[float, float]:
+    """
+    Mean and sd of the similarity of two signatures [2, layers, experts] with relabelled experts.
+    """
+def permutation_test(matrices: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+    """
+    Label permutation test of similarity matrices [matrices, n, n].
+    """
+def position_matched(traces: TraceSet, tokens: str, length: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+    """
+    (traces, left out, length, tokens dropped).
     """
 def read_jsonl(path: os.PathLike | str | bytes, *, recover: bool = False, experts: typing.SupportsInt | typing.SupportsIndex = 0) -> TraceSet:
     ...
@@ -406,6 +539,14 @@ def read_safetensors(path: os.PathLike | str | bytes) -> dict:
     OSError
         Where a file cannot be opened.
     """
+def sampled_similarity(tokens_a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], tokens_b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], ratio: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
+    """
+    1 / sqrt((1 + r/T_a)(1 + r/T_b)), 0 without tokens.
+    """
+def sampling_ratio(experts: typing.SupportsInt | typing.SupportsIndex, top_k: typing.SupportsInt | typing.SupportsIndex, with_replacement: bool = False) -> float:
+    """
+    r of 1 / sqrt((1 + r/T_a)(1 + r/T_b)) for uniform routing.
+    """
 def separation(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> Separation:
     """
     Separation of a similarity matrix [n, n] under integer tasks [n]; a negative task is unlabelled.
@@ -414,12 +555,28 @@ def set_num_threads(count: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Set the number of threads; 0 goes back to the default. Results do not depend on it.
     """
+def shuffle_test(observed: typing.SupportsFloat | typing.SupportsIndex, draws: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]) -> tuple[float, float, float, float, float, float, float, float | None]:
+    """
+    Test of one statistic against its draws under the shuffle.
+    """
 def signatures(traces: TraceSet, tokens: str = 'all', weighting: str = 'count', drop_invalid: bool = False) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.uint64] | None, numpy.typing.NDArray[numpy.uint64], int, int]:
     """
     (values, counts or None, num_tokens, unknown_rows, dropped_rows) of a TraceSet.
     """
-def similarity(a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None = None, *, per_layer: bool = False) -> numpy.typing.NDArray[numpy.float64]:
+def similarity(a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64] | None = None, *, per_layer: bool = False, metric: str = 'cosine', single: bool = False) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]:
     """
-    Mean layer-wise cosine of signatures [prompts, layers, experts] (float64, C order).
+    Mean layer-wise similarity of signatures [prompts, layers, experts] (float64, C order); float32 if `single`.
+    """
+def token_pool_baseline(traces: TraceSet, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, tokens: typing.SupportsInt | typing.SupportsIndex = 0, weighting: typing.SupportsInt | typing.SupportsIndex = 0, drop_invalid: bool = False, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+    """
+    Separation under dealt tokens (tokens: 0 all, 1 prompt, 2 generation; weighting: 0 count, 1 gate, 2 top1): a dict of what routesig.baselines shows.
+    """
+def token_shuffle(table: TokenTable, shuffles: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
+    """
+    (test of D or None, tests of layers, draws, draws of layers).
+    """
+def without_duplicates(traces: TraceSet, tokens: str) -> tuple:
+    """
+    (traces, left out, 0, 0).
     """
 __version__: str = '0.1.0'

@@ -78,12 +78,14 @@ bool JsonCursor::separator(char close) {
 
 std::string JsonCursor::string() {
   if (!accept('"')) fail(sentence("expected a string, found ", next()));
-  const std::size_t close = text_.find('"', position_);
   std::string out;
-  out.reserve(std::min(close, text_.size()) - position_);  // exact, unless an escape follows
+  out.reserve(closing_quote() - position_);  // enough, and exact without escapes: growing would hold the text twice
   while (position_ < text_.size()) {
     const auto byte = static_cast<unsigned char>(text_[position_]);
-    if (byte == '"') return ++position_, out;
+    if (byte == '"') {
+      ++position_;
+      return out;
+    }
     if (byte == '\\') {
       escape(out);
     } else if (byte < 0x20U) {
@@ -95,6 +97,17 @@ std::string JsonCursor::string() {
     }
   }
   fail("a string without its closing quote");
+}
+
+/// Where the string that is being read ends: its quote, or the end of the text.
+std::size_t JsonCursor::closing_quote() const {
+  std::size_t quote = text_.find('"', position_);
+  for (; quote != std::string_view::npos; quote = text_.find('"', quote + 1)) {
+    std::size_t backslashes = 0;
+    while (quote - backslashes > position_ && text_[quote - backslashes - 1] == '\\') ++backslashes;
+    if (backslashes % 2 == 0) return quote;
+  }
+  return text_.size();
 }
 
 void JsonCursor::utf8_sequence() {

@@ -79,6 +79,7 @@ class JsonCursor {
   void expect(char c);
   void enter(char open, std::string_view what);
   [[nodiscard]] bool separator(char close);
+  [[nodiscard]] std::size_t closing_quote() const;
   [[nodiscard]] std::size_t digits();
   [[nodiscard]] unsigned hex4();
   void escape(std::string& out);

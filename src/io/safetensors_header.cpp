@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // bytes; the format's own limit
 constexpr std::size_t kPrefix = 8;                 // bytes of the header's length
-constexpr std::size_t kMaxMetadata = 65'536;       // entries: each costs far more memory than its text
-constexpr std::size_t kShortestEntry = 50;         // bytes of "":{"dtype":"U8","shape":[],"data_offsets":[0,0]},
+constexpr std::size_t kFree = 1U << 20U;           // bytes of memory that any header may take
+constexpr std::size_t kBlock = 24;                 // bytes that an allocation costs beside its contents, at most
 
 struct DTypeEntry {
   std::string_view name;
@@ -49,17 +49,18 @@ bool byte_size(const std::vector<std::int64_t>& shape, std::size_t item, std::ui
   return product <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
 }
 
+// Memory stays below twice the file and 1 MiB: the strings of a header take no more than its text, and what is kept
+// beside them is counted against the size of the file. Only tens of thousands of empty tensors or of metadata entries,
+// without a model's data behind them, come near.
 class HeaderParser {
  public:
   HeaderParser(std::string_view text, std::span<const std::byte> data, const std::string& path)
-      : text_(text), data_(data), path_(path), json_(text, path, kPrefix) {}
+      : text_(text), data_(data), path_(path), json_(text, path, kPrefix), left_(text.size() + data.size() + kFree) {}
 
   SafetensorsHeader parse() {
     if (text_.empty() || text_.front() != '{')
       json_.fail(sentence("expected a header that begins with '{', found ", json_.next()));
-    // One allocation: growing step by step would hold the list twice.
-    const auto braces = static_cast<std::size_t>(std::ranges::count(text_, '{'));
-    header_.tensors.reserve(std::min(braces, text_.size() / kShortestEntry + 1));
+    reserve();
     json_.object([&](std::string name) {
       if (name == "__metadata__")
         metadata();
@@ -73,6 +74,23 @@ class HeaderParser {
   }
 
  private:
+  void spend(std::size_t bytes) {
+    if (bytes > left_)
+      throw FormatError({.path = path_}, "the tensors and metadata of the header take more memory than twice the file");
+    left_ -= bytes;
+  }
+
+  // One allocation: growing step by step would hold the list twice. A tensor names its offsets once, and no name can
+  // hold these 14 bytes: its quotes would be escaped.
+  void reserve() {
+    constexpr std::string_view kOffsets = "\"data_offsets\"";
+    std::size_t tensors = 0;
+    for (std::size_t at = text_.find(kOffsets); at != std::string_view::npos; at = text_.find(kOffsets, at + 1))
+      ++tensors;
+    spend(tensors * (sizeof(Tensor) + sizeof(std::uint32_t) + 2 * kBlock));  // with its place in check_layout's order
+    header_.tensors.reserve(tensors);
+  }
+
   [[noreturn]] void fail(const Tensor& tensor, std::string_view problem) const {
     throw FormatError({.path = path_}, sentence("tensor ", shown(tensor.name, 120), ": ", problem));
   }
@@ -80,8 +98,7 @@ class HeaderParser {
   void metadata() {
     if (std::exchange(has_metadata_, true)) json_.fail("\"__metadata__\" stands twice in the header");
     json_.object([&](std::string key) {
-      if (header_.metadata.size() == kMaxMetadata)
-        json_.fail(sentence("more than ", kMaxMetadata, " metadata entries"));
+      spend(sizeof(std::pair<std::string, std::string>) + 4 * sizeof(void*) + 3 * kBlock);  // a node of the map
       const auto [slot, added] = header_.metadata.try_emplace(std::move(key));
       if (!added) json_.fail(sentence("the metadata key ", shown(slot->first), " stands twice"));
       slot->second = json_.string();
@@ -129,6 +146,7 @@ class HeaderParser {
         json_.fail(sentence("tensor ", shown(tensor.name), ": more than ", kMaxRank, " dimensions"));
       dimensions[rank++] = json_.unsigned_integer();
     });
+    spend(rank * sizeof(std::int64_t));
     tensor.shape.assign(dimensions.begin(), dimensions.begin() + static_cast<std::ptrdiff_t>(rank));
   }
 
@@ -193,6 +211,7 @@ class HeaderParser {
   std::span<const std::byte> data_;
   const std::string& path_;
   JsonCursor json_;
+  std::size_t left_;  // bytes of memory
   SafetensorsHeader header_;
   bool has_metadata_ = false;
 };

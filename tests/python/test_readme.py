@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_python_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    (block,) = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     exec(compile(block, "README.md", "exec"), names)
@@ -24,9 +27,29 @@ def test_python_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert "across" in rest
 
 
+def test_demo_prints_what_is_shown(model: object, tmp_path: Path) -> None:
+    (section,) = re.findall(r"<!-- demo output -->\n(.*?)<!-- /demo output -->", README, re.S)
+    shown = [line.strip() for line in section.splitlines() if line.startswith("    ")]
+    command = [sys.executable, "-m", "routesig", "demo"]
+    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
+    numbers = re.compile(r"\d+\.\d+")
+    assert [numbers.sub("#", line) for line in printed] == [numbers.sub("#", line) for line in shown]
+    for ours, theirs in zip(numbers.findall("".join(printed)), numbers.findall("".join(shown)), strict=True):
+        assert float(ours) == pytest.approx(float(theirs), abs=0.01)  # near ties fall otherwise on other processors
+
+
+def test_paths_that_are_named_exist() -> None:
+    for name in re.findall(r"`((?:scripts|docs|examples|bench)/[\w./-]+)`", README):
+        assert (ROOT / name).exists(), name
+
+
+def test_debian_packages_are_those_that_the_scripts_install() -> None:
+    (line,) = re.findall(r"^    apt-get install (.+)$", README, re.M)
+    assert set(line.split()) <= set((ROOT / "scripts/setup").read_text(encoding="utf-8").split())
+
+
 def test_links_lead_somewhere() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
 

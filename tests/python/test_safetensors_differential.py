@@ -29,6 +29,7 @@ STRICTER = (
     "unknown dtype",  # dtypes of fewer than 8 bits, scales, complex numbers
     "more than 8 dimensions",
     "is too large for any file",  # an overflow behind a dimension of 0
+    "take more memory than twice the file",  # tens of thousands of tensors or metadata entries without data
     "whole number from 0 to 9223372036854775807",  # a dimension of 2^63 and more beside a dimension of 0
 )
 
@@ -164,6 +165,7 @@ def test_every_truncation_is_refused_by_both(tmp_path):
 
 
 TENSOR = '{"dtype":"U8","shape":[1],"data_offsets":[0,1]}'
+MANY = json.dumps({str(i): {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for i in range(40_000)})
 
 
 @pytest.mark.parametrize(
@@ -180,6 +182,7 @@ TENSOR = '{"dtype":"U8","shape":[1],"data_offsets":[0,1]}'
         ('{"a":{"dtype":"U8","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,1]}}', b"x", "more than 8 dimensions"),
         ('{"a":{"dtype":"U8","shape":[0,4294967296,4294967296],"data_offsets":[0,0]}}', b"", "too large for any file"),
         ('{"a":{"dtype":"U8","shape":[0,9223372036854775808],"data_offsets":[0,0]}}', b"", "whole number from 0"),
+        pytest.param(MANY, b"", "take more memory than twice the file", id="many-empty-tensors"),
     ],
 )
 def test_where_ours_is_stricter_it_says_why(header, data, rule, tmp_path):

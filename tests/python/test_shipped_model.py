@@ -1,5 +1,8 @@
 """The shipped model does what its card says: routing follows the task, and no expert is dead."""
 
+import hashlib
+import re
+
 import numpy as np
 import pytest
 
@@ -67,6 +70,16 @@ def test_the_model_card_says_what_the_model_is_not():
     assert "form" in card
     assert "content" in card
     assert "sha256" in card.lower().replace("-", "")
+
+
+def test_the_model_card_is_of_this_file_and_of_the_scripts_defaults(model, repository):
+    card = " ".join((model.path / "README.md").read_text(encoding="utf-8").split())
+    weights = (model.path / "model.safetensors").read_bytes()
+    assert f"{len(weights):,} bytes, SHA-256 `{hashlib.sha256(weights).hexdigest()}`" in card
+    script = (repository / "scripts/train_tiny_olmoe.py").read_text(encoding="utf-8")
+    default = dict(re.findall(r'"--(\w+)", type=int, default=(\d+)', script))
+    steps, seed, threads = (int(default[name]) for name in ("steps", "seed", "threads"))
+    assert f"{steps:,} steps of 4,096 tokens ({4096 * steps:,} in all), seed {seed}, {threads} worker processes" in card
 
 
 def test_the_folder_is_small():

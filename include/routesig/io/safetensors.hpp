@@ -8,8 +8,8 @@
 /// A file is 8 bytes of little-endian header length, a JSON header, and the tensors' bytes. Refused, each in one
 /// sentence: a header above 100,000,000 bytes or beyond the file; anything but strict JSON in valid UTF-8; repeated
 /// names; fields beside dtype, shape and data_offsets; unknown dtypes; more than kMaxRank dimensions; shapes whose
-/// product overflows or disagrees with the extent; gaps, overlaps and bytes that no tensor owns. Pickles are never
-/// read.
+/// product overflows or disagrees with the extent; gaps, overlaps and bytes that no tensor owns; a header that would
+/// take more memory than twice the file and 1 MiB. Pickles are never read.
 #pragma once
 
 #include <cstddef>

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from routesig import plot
+    from routesig import plot, statistics
     from routesig._core import (
         RoutingInfo,
         RoutingTrace,
@@ -56,7 +56,13 @@ __all__ = [
     "set_num_threads",
     "signatures",
     "similarity",
+    "statistics",
 ]
+
+_NAMESPACES = {
+    "plot",
+    "statistics",
+}
 
 _HOME = {
     "Model": "_model",
@@ -77,8 +83,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'routesig' has no attribute {name!r}")
-    if name == "plot":
-        value: Any = importlib.import_module("routesig.plot")
+    if name in _NAMESPACES:
+        value: Any = importlib.import_module(f"routesig.{name}")
     else:
         value = getattr(importlib.import_module(f"routesig.{_HOME.get(name, '_core')}"), name)
     globals()[name] = value

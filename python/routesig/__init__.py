@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from routesig import baselines, controls, plot
+    from routesig import baselines, controls, plot, statistics
     from routesig._core import (
         RoutingInfo,
         RoutingTrace,
@@ -59,10 +59,11 @@ __all__ = [
     "set_num_threads",
     "signatures",
     "similarity",
+    "statistics",
 ]
 
 # Modules that users reach as rs.statistics and so on.
-_NAMESPACES = ("baselines", "controls", "plot")
+_NAMESPACES = ("baselines", "controls", "plot", "statistics")
 
 _HOME = {
     "Model": "_model",

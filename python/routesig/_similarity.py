@@ -69,7 +69,9 @@ def similarity(
     return out[:, 0, 0] if per_layer else float(out[0, 0])
 
 
-def separation(sigs: SignatureSet | NDArray[Any], tasks: Sequence[str | None] | None = None) -> _core.Separation:
+def separation(
+    sigs: SignatureSet | NDArray[Any], tasks: Sequence[str | None] | None = None, *, balanced: bool = False
+) -> _core.Separation:
     """Within-task against across-task similarity, and Cohen's d.
 
     Parameters
@@ -77,6 +79,9 @@ def separation(sigs: SignatureSet | NDArray[Any], tasks: Sequence[str | None] | 
     sigs : SignatureSet, or a similarity matrix [prompts, prompts]
     tasks : sequence of str, optional
         One a prompt, needed for a matrix; None where unlabelled (left out).
+    balanced : bool
+        The means are those over tasks and over pairs of tasks, each weighing the same however many prompts it has; d is
+        their difference over the same pooled sd. Default: every pair of prompts weighs the same.
 
     Returns
     -------
@@ -96,7 +101,8 @@ def separation(sigs: SignatureSet | NDArray[Any], tasks: Sequence[str | None] | 
             raise ValueError("separation: expected tasks beside a similarity matrix, got none")
         labels = list(tasks)
     number = {task: i for i, task in enumerate(sorted({t for t in labels if t is not None}))}
-    return _core.separation(matrix, [-1 if task is None else number[task] for task in labels])
+    core = _core.balanced_separation if balanced else _core.separation
+    return core(matrix, [-1 if task is None else number[task] for task in labels])
 
 
 def _stacked(one: Signature | SignatureSet) -> Floats:

@@ -43,7 +43,8 @@ RANKS = (
     ("trace",),
     ("validation",),
     ("signature",),
-    ("metric",),
+    ("metric", "known_tokens"),
+    ("debiased", "reliability"),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
     ("baselines", "controls"),  # nulls rerun the analysis
     ("routesig",),

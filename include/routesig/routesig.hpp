@@ -2,12 +2,15 @@
 /// Everything of routesig::core.
 #pragma once
 
+#include "routesig/debiased.hpp"
 #include "routesig/error.hpp"
 #include "routesig/inner_products.hpp"
+#include "routesig/known_tokens.hpp"
 #include "routesig/metric.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/random.hpp"
 #include "routesig/recorder.hpp"
+#include "routesig/reliability.hpp"
 #include "routesig/routing.hpp"
 #include "routesig/signature.hpp"
 #include "routesig/similarity.hpp"

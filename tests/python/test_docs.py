@@ -11,7 +11,18 @@ import routesig as rs
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
-MODULES = ["_core", "_model", "_prompts", "_recording", "_signatures", "_similarity", "_traces", "plot._similarity"]
+MODULES = [
+    "_debiased",
+    "_reliability",
+    "_core",
+    "_model",
+    "_prompts",
+    "_recording",
+    "_signatures",
+    "_similarity",
+    "_traces",
+    "plot._similarity",
+]
 
 
 def test_there_are_pages():

@@ -19,6 +19,7 @@ PYBIND11_MODULE(_core, m) {
   bind_statistics(m);
   bind_baselines(m);
   bind_controls(m);
+  bind_debiased(m);
 
   m.def(
       "num_threads", &routesig::num_threads,

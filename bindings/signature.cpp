@@ -4,22 +4,11 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "choice.hpp"
 
 namespace {
 
-using routesig::TokenSet;
 using routesig::Weighting;
-
-template <typename Enum>
-Enum choice(const char* what, const std::string& name, std::initializer_list<std::pair<const char*, Enum>> choices) {
-  std::string names;
-  for (const auto& [text, value] : choices) {
-    if (name == text) return value;
-    names += (names.empty() ? "" : ", ") + std::string(text);
-  }
-  throw routesig::invalid_argument("signatures: expected ", what, " to be one of ", names, ", got ",
-                                   routesig::shown(name));
-}
 
 using Result = py::typing::Tuple<py::array_t<double>, py::typing::Optional<py::array_t<std::uint64_t>>,
                                  py::array_t<std::uint64_t>, std::uint64_t, std::uint64_t>;
@@ -27,11 +16,10 @@ using Result = py::typing::Tuple<py::array_t<double>, py::typing::Optional<py::a
 Result signatures(const routesig::TraceSet& traces, const std::string& tokens, const std::string& weighting,
                   bool drop_invalid) {
   const routesig::SignatureOptions options{
-      .tokens = choice<TokenSet>(
-          "tokens", tokens,
-          {{"all", TokenSet::all}, {"prompt", TokenSet::prompt}, {"generation", TokenSet::generation}}),
-      .weighting = choice<Weighting>(
-          "weighting", weighting, {{"count", Weighting::count}, {"gate", Weighting::gate}, {"top1", Weighting::top1}}),
+      .tokens = token_set("signatures", tokens),
+      .weighting =
+          choice<Weighting>("signatures", "weighting", weighting,
+                            {{"count", Weighting::count}, {"gate", Weighting::gate}, {"top1", Weighting::top1}}),
       .drop_invalid = drop_invalid};
   routesig::SignatureSet<double> set;
   {

@@ -46,6 +46,8 @@ RANKS = (
     ("signature",),
     ("unit_pairs", "bca", "multiplicity"),
     ("metric",),
+    ("metric", "known_tokens"),
+    ("debiased", "reliability"),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
     ("category_matrix", "labelling", "bootstrap"),  # built on statistics
     ("pair_sums", "dispersion"),

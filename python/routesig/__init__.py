@@ -23,9 +23,11 @@ if TYPE_CHECKING:
         num_threads,
         set_num_threads,
     )
+    from routesig._debiased import DebiasedMeans, DebiasedSimilarity, debiased_similarity
     from routesig._model import Model, load_model
     from routesig._prompts import Prompt, load_prompts
     from routesig._recording import record
+    from routesig._reliability import Reliability, reliability
     from routesig._signatures import Signature, SignatureSet, read_signatures, signatures
     from routesig._similarity import separation, similarity
     from routesig._traces import read_traces
@@ -35,9 +37,12 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "DebiasedMeans",
+    "DebiasedSimilarity",
     "FormatError",
     "Model",
     "Prompt",
+    "Reliability",
     "RoutingInfo",
     "RoutingTrace",
     "Separation",
@@ -48,6 +53,7 @@ __all__ = [
     "__version__",
     "baselines",
     "controls",
+    "debiased_similarity",
     "load_model",
     "load_prompts",
     "num_threads",
@@ -55,6 +61,7 @@ __all__ = [
     "read_signatures",
     "read_traces",
     "record",
+    "reliability",
     "separation",
     "set_num_threads",
     "signatures",
@@ -66,15 +73,20 @@ __all__ = [
 _NAMESPACES = ("baselines", "controls", "plot", "statistics")
 
 _HOME = {
+    "DebiasedMeans": "_debiased",
+    "DebiasedSimilarity": "_debiased",
     "Model": "_model",
     "Prompt": "_prompts",
+    "Reliability": "_reliability",
     "Signature": "_signatures",
     "SignatureSet": "_signatures",
+    "debiased_similarity": "_debiased",
     "load_model": "_model",
     "load_prompts": "_prompts",
     "read_signatures": "_signatures",
     "read_traces": "_traces",
     "record": "_recording",
+    "reliability": "_reliability",
     "separation": "_similarity",
     "signatures": "_signatures",
     "similarity": "_similarity",

@@ -7,32 +7,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
-from routesig._signatures import Signature, SignatureSet
+from routesig._debiased import debiased_similarity
+from routesig._signatures import Signature, SignatureSet, signatures
 
 Floats = NDArray[np.float64]
 
 
 def similarity(
-    a: Signature | SignatureSet,
-    b: Signature | SignatureSet | None = None,
+    a: Signature | SignatureSet | _core.TraceSet,
+    b: Signature | SignatureSet | _core.TraceSet | None = None,
     *,
     per_layer: bool = False,
     metric: str = "cosine",
+    debias: bool = False,
     dtype: str = "float64",
 ) -> Any:
     """How alike signatures are: the mean over layers of a metric between their rows.
 
     Parameters
     ----------
-    a, b : Signature or SignatureSet
+    a, b : Signature, SignatureSet or TraceSet
         One set: every pair of its prompts. Two sets: every prompt of one with every prompt of the other. Two
-        signatures: one number.
+        signatures: one number. Traces stand for their signatures (all tokens, by count).
     per_layer : bool
         One value a layer instead of their mean.
     metric : {"cosine", "jensen-shannon", "hellinger", "overlap"}
         Between rows p and q: p.q / (|p| |q|); 1 minus the Jensen-Shannon divergence in bits; sum sqrt(p q), which is
         1 minus the squared Hellinger distance; sum min(p, q), which is 1 minus the total variation. All are 1 for
         equal rows and 0 for rows without an expert in common; a layer in which a prompt has no tokens counts as 0.
+    debias : bool
+        Cosines without the bias of finite texts, from counts or, better, from traces: see `debiased_similarity`, which
+        has more options. The result is a masked array; absent entries, the diagonal among them, are masked.
     dtype : {"float64", "float32"}
         "float32" computes cosine and hellinger in single precision (errors below 1e-6) and returns float32.
 
@@ -58,6 +63,11 @@ def similarity(
     >>> round(similarity(sigs[0], sigs[1], metric="overlap"), 4)
     0.5
     """
+    if debias:
+        if metric != "cosine" or np.dtype(dtype) != np.float64:
+            raise ValueError(f"similarity: expected metric cosine and dtype float64 with debias, got {metric}, {dtype}")
+        found = debiased_similarity(a, b)  # type: ignore[arg-type]  # refuses single signatures
+        return found.layers if per_layer else found.values
     precision = np.dtype(dtype)
     if precision not in (np.float64, np.float32):
         raise ValueError(f"similarity: expected dtype to be float64 or float32, got {dtype!r}")
@@ -105,7 +115,9 @@ def separation(
     return core(matrix, [-1 if task is None else number[task] for task in labels])
 
 
-def _stacked(one: Signature | SignatureSet) -> Floats:
+def _stacked(one: Signature | SignatureSet | _core.TraceSet) -> Floats:
+    if isinstance(one, _core.TraceSet):
+        one = signatures(one)
     if not isinstance(one, (Signature, SignatureSet)):
-        raise TypeError(f"similarity: expected a Signature or a SignatureSet, got {type(one).__name__}")
+        raise TypeError(f"similarity: expected a Signature, a SignatureSet or a TraceSet, got {type(one).__name__}")
     return np.ascontiguousarray(one.values if isinstance(one, SignatureSet) else one.values[np.newaxis])

@@ -1,0 +1,238 @@
+/// \file debiased.hpp
+/// A cosine that does not depend on how many tokens were seen.
+///
+///     const auto rows = routesig::debiased_rows(traces);                        // neighbours within 4 positions left
+///     out const std::vector<double> layers = routesig::debiased_layers(rows);       // [layers, prompts, prompts]
+///     const auto means = routesig::debiased_means(rows, layers, tasks);
+///
+/// The share of tokens that choose an expert is estimated without bias, its square is not: |c/T|^2 is too large by the
+/// sampling noise, and so every cosine too small. The squared norm used here is the mean of |E_s & E_t| over pairs of
+/// different tokens s and t, which has no such noise. Tokens close to each other repeat experts, which is noise too:
+/// pairs within `window` positions are left out where the tokens are known.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "routesig/inner_products.hpp"
+#include "routesig/known_tokens.hpp"
+
+namespace routesig {
+
+/// With fewer tokens than this a squared norm is too noisy to divide by.
+inline constexpr std::uint64_t kDebiasedTokens = 8;
+
+struct DebiasedOptions {
+  SignatureOptions which{};  ///< which tokens; the weighting plays no part
+  int window = 4;            ///< pairs of tokens at most this many positions apart are left out
+};
+
+/// Signatures prepared for the debiased cosine.
+struct DebiasedRows {
+  std::size_t prompts = 0;
+  std::size_t layers = 0;
+  std::size_t experts = 0;
+  std::vector<double> shares{};         ///< [prompts, layers, experts] share of tokens that choose the expert
+  std::vector<double> squared_norms{};  ///< [prompts, layers]; 0 where there is no pair of tokens, may be negative
+  std::vector<std::uint64_t> tokens{};  ///< [prompts, layers] tokens with known routing
+
+  [[nodiscard]] bool known(std::size_t prompt, std::size_t layer) const noexcept {
+    const std::size_t at = prompt * layers + layer;
+    return tokens[at] >= kDebiasedTokens && squared_norms[at] > 0.0;
+  }
+  /// Why a prompt has no debiased similarity, for its first such layer; nothing where every layer has one.
+  [[nodiscard]] std::optional<std::string> absence(std::size_t prompt) const {
+    for (std::size_t l = 0; l < layers; ++l) {
+      if (known(prompt, l)) continue;
+      const std::size_t at = prompt * layers + l;
+      if (tokens[at] < kDebiasedTokens)
+        return sentence("expected at least ", kDebiasedTokens, " tokens, got ", tokens[at], " in layer ", l);
+      return sentence("expected a squared norm above 0, got ", squared_norms[at], " in layer ", l,
+                      " (no two distant tokens share an expert)");
+    }
+    return std::nullopt;
+  }
+};
+
+namespace detail {
+
+[[nodiscard]] inline DebiasedRows empty_debiased_rows(std::size_t prompts, std::size_t layers, std::size_t experts) {
+  DebiasedRows out{.prompts = prompts, .layers = layers, .experts = experts};
+  out.shares.resize(prompts * layers * experts);
+  out.squared_norms.resize(prompts * layers);
+  out.tokens.resize(prompts * layers);
+  return out;
+}
+
+/// One layer of one trace: shares [experts] and the squared norm.
+inline void debias_layer(const RoutingTrace& trace, int layer, const DebiasedOptions& options, std::span<double> shares,
+                         double& squared_norm, std::uint64_t& count) {
+  const std::vector<int> tokens = known_tokens(trace, layer, options.which);
+  const std::size_t n = tokens.size();
+  count = n;
+  double common = 0.0, pairs = static_cast<double>(n) * static_cast<double>(n);  // ordered, each token with itself too
+  for (const int token : tokens)
+    for (const ExpertId e : trace.experts(layer, token)) shares[e] += 1.0;
+  for (const double c : shares) common += c * c;
+  const auto position = [&](std::size_t i) { return trace.columns().positions[static_cast<std::size_t>(tokens[i])]; };
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = i; j < n && position(j) - position(i) <= options.window; ++j) {
+      const double times = i == j ? 1.0 : 2.0;
+      common -= times * common_experts(trace.experts(layer, tokens[i]), trace.experts(layer, tokens[j]));
+      pairs -= times;
+    }
+  if (pairs > 0.0) squared_norm = common / pairs;
+  for (double& c : shares) c /= std::max(1.0, static_cast<double>(n));
+}
+
+}  // namespace detail
+
+/// From the tokens themselves.
+[[nodiscard]] inline DebiasedRows debiased_rows(std::span<const RoutingTrace> traces,
+                                                const DebiasedOptions& options = {}) {
+  if (options.window < 0) throw invalid_argument("debiased: expected a window of 0 or more, got ", options.window);
+  if (traces.empty()) return {};
+  const RoutingInfo& info = traces[0].info();
+  auto out = detail::empty_debiased_rows(traces.size(), static_cast<std::size_t>(info.layers),
+                                         static_cast<std::size_t>(info.experts));
+  parallel_for(traces.size(), 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      if (!traces[i].info().same_shape(info))
+        throw invalid_argument("debiased: trace ", shown(traces[i].sequence().id), " has another routing shape");
+      for (std::size_t l = 0; l < out.layers; ++l) {
+        const std::size_t at = i * out.layers + l;
+        detail::debias_layer(traces[i], static_cast<int>(l), options,
+                             std::span(out.shares).subspan(at * out.experts, out.experts), out.squared_norms[at],
+                             out.tokens[at]);
+      }
+    }
+  });
+  return out;
+}
+
+/// From counts [prompts, layers, experts] alone, window 0: (sum c^2 - T K) / (T (T - 1)) with T = sum c / K.
+[[nodiscard]] inline DebiasedRows debiased_rows(std::span<const std::uint64_t> counts, std::size_t prompts,
+                                                std::size_t layers, std::size_t experts, std::uint64_t top_k) {
+  if (counts.size() != prompts * layers * experts || top_k == 0)
+    throw invalid_argument("debiased: expected ", prompts * layers * experts, " counts and a top_k of 1 or more, got ",
+                           counts.size(), " and ", top_k);
+  auto out = detail::empty_debiased_rows(prompts, layers, experts);
+  for (std::size_t at = 0; at < prompts * layers; ++at) {
+    const auto row = counts.subspan(at * experts, experts);
+    std::uint64_t total = 0;
+    double squares = 0.0;
+    for (const std::uint64_t c : row) {
+      total += c;
+      squares += static_cast<double>(c) * static_cast<double>(c);
+    }
+    if (total % top_k != 0)
+      throw invalid_argument("debiased: expected layer totals that are multiples of top_k ", top_k, ", got ", total,
+                             " in layer ", at % layers, " of prompt ", at / layers);
+    out.tokens[at] = total / top_k;
+    const auto t = static_cast<double>(out.tokens[at]);
+    if (t > 1.0) out.squared_norms[at] = (squares - static_cast<double>(total)) / (t * (t - 1.0));
+    for (std::size_t e = 0; e < experts; ++e)
+      out.shares[at * experts + e] = static_cast<double>(row[e]) / std::max(1.0, t);
+  }
+  return out;
+}
+
+/// Debiased cosines of every prompt of `a` with every prompt of `b` (null: of `a`), [layers, a.prompts, b.prompts];
+/// 0 where either is not known(). It may exceed 1. Of a prompt with itself it says nothing: 0 on the diagonal.
+[[nodiscard]] inline std::vector<double> debiased_layers(const DebiasedRows& a, const DebiasedRows* b = nullptr) {
+  const DebiasedRows& other = b != nullptr ? *b : a;
+  if (a.layers != other.layers || a.experts != other.experts)
+    throw invalid_argument("debiased: expected ", a.layers, " layers x ", a.experts, " experts, got ", other.layers,
+                           " x ", other.experts);
+  const std::size_t size = a.prompts * other.prompts;
+  std::vector<double> out(a.layers * size);
+  for (std::size_t l = 0; l < a.layers; ++l) {
+    const auto packed = [l](const DebiasedRows& rows) {
+      return PackedRows<double>(rows.prompts, rows.experts, [&rows, l](std::size_t p, std::span<double> to) {
+        if (!rows.known(p, l)) return;
+        const double scale = 1.0 / std::sqrt(rows.squared_norms[p * rows.layers + l]);
+        for (std::size_t e = 0; e < rows.experts; ++e)
+          to[e] = scale * rows.shares[(p * rows.layers + l) * rows.experts + e];
+      });
+    };
+    const auto layer = std::span(out).subspan(l * size, size);
+    const PackedRows<double> x = packed(a);
+    if (b != nullptr) {
+      inner_products(x, packed(*b), 1.0, layer);
+    } else {
+      inner_products(x, x, 1.0, layer);
+      for (std::size_t i = 0; i < a.prompts; ++i) layer[i * a.prompts + i] = 0.0;
+    }
+  }
+  return out;
+}
+
+/// Group means of one layer, or of all (the mean over layers, absent where a layer is).
+struct DebiasedMeans {
+  std::size_t within_pairs = 0;
+  std::size_t across_pairs = 0;
+  std::optional<double> within{};
+  std::optional<double> across{};
+
+  [[nodiscard]] std::optional<double> difference() const {
+    return within && across ? std::optional(*within - *across) : std::nullopt;
+  }
+};
+
+struct DebiasedSeparation {
+  DebiasedMeans overall{};
+  std::vector<DebiasedMeans> layers{};  ///< [layers]
+};
+
+/// Ratio of means over pairs: sum of inner products / sum of norm products, for pairs of one task and of two. `layers`
+/// is debiased_layers(rows); `task` is [prompts], negative where unlabelled.
+[[nodiscard]] inline DebiasedSeparation debiased_means(const DebiasedRows& rows, std::span<const double> layers,
+                                                       std::span<const int> task) {
+  const std::size_t n = rows.prompts;
+  if (task.size() != n || layers.size() != rows.layers * n * n)
+    throw invalid_argument("debiased: expected ", n, " tasks and ", rows.layers * n * n, " similarities, got ",
+                           task.size(), " and ", layers.size());
+  DebiasedSeparation out;
+  for (std::size_t l = 0; l < rows.layers; ++l) {
+    struct Sums {
+      std::size_t pairs = 0;
+      double inner = 0.0, norms = 0.0;
+    } sums[2];
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = i + 1; j < n; ++j) {
+        if (task[i] < 0 || task[j] < 0 || !rows.known(i, l) || !rows.known(j, l)) continue;
+        Sums& group = sums[task[i] == task[j] ? 0 : 1];
+        const double norm =
+            std::sqrt(rows.squared_norms[i * rows.layers + l] * rows.squared_norms[j * rows.layers + l]);
+        ++group.pairs;
+        group.norms += norm;
+        group.inner += norm * layers[(l * n + i) * n + j];
+      }
+    DebiasedMeans means{.within_pairs = sums[0].pairs, .across_pairs = sums[1].pairs};
+    if (sums[0].pairs > 0) means.within = sums[0].inner / sums[0].norms;
+    if (sums[1].pairs > 0) means.across = sums[1].inner / sums[1].norms;
+    out.layers.push_back(means);
+  }
+  const auto mean = [&](std::optional<double> DebiasedMeans::* which) -> std::optional<double> {
+    double sum = 0.0;
+    for (const DebiasedMeans& layer : out.layers) {
+      if (!(layer.*which)) return std::nullopt;
+      sum += *(layer.*which) / static_cast<double>(out.layers.size());
+    }
+    return out.layers.empty() ? std::nullopt : std::optional(sum);
+  };
+  out.overall.within = mean(&DebiasedMeans::within);
+  out.overall.across = mean(&DebiasedMeans::across);
+  for (const DebiasedMeans& layer : out.layers) {  // pairs known in some layer
+    out.overall.within_pairs = std::max(out.overall.within_pairs, layer.within_pairs);
+    out.overall.across_pairs = std::max(out.overall.across_pairs, layer.across_pairs);
+  }
+  return out;
+}
+
+}  // namespace routesig

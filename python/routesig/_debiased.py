@@ -1,0 +1,197 @@
+"""Similarity that does not depend on the number of tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routesig import _core
+from routesig._signatures import SignatureSet
+
+Floats = NDArray[np.float64]
+Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
+
+
+@dataclass(frozen=True)
+class DebiasedMeans:
+    """Within-task and across-task means of the debiased similarity; None where there is no pair.
+
+    Attributes
+    ----------
+    within, across, difference : float or None
+        Ratios of means: the sum of inner products over the sum of norm products.
+    within_pairs, across_pairs : int
+        Pairs that were used.
+    """
+
+    within: float | None
+    across: float | None
+    difference: float | None
+    within_pairs: int
+    across_pairs: int
+
+
+@dataclass(frozen=True, eq=False)
+class DebiasedSimilarity:
+    """Debiased cosines and what they rest on.
+
+    Attributes
+    ----------
+    values : masked float64 [prompts of a, prompts of b]
+        Mean over layers; masked where a layer of either prompt is absent, and on the diagonal of one set. The value of
+        equal routing is 1, single ones may exceed it.
+    layers : masked float64 [layers, prompts of a, prompts of b]
+    squared_norms : masked float64 [prompts of a, layers]
+        Mean number of experts that two different tokens have in common.
+    num_tokens : uint64 [prompts of a, layers]
+    window : int
+        Pairs of tokens at most this many positions apart were left out.
+    ids, tasks : list
+        Of the prompts of a.
+    absent : dict
+        Prompt id -> why it has no value.
+    """
+
+    values: Masked
+    layers: Masked
+    squared_norms: Masked
+    num_tokens: NDArray[np.uint64]
+    window: int
+    ids: list[str]
+    tasks: list[str | None]
+    absent: dict[str, str]
+    _rows: Any = field(repr=False)
+
+    def means(self, tasks: Sequence[str | None] | None = None) -> tuple[DebiasedMeans, list[DebiasedMeans]]:
+        """Within-task and across-task means, over all layers and layer by layer.
+
+        Parameters
+        ----------
+        tasks : sequence of str or None, optional
+            One a prompt; default: the prompts' own. None where unlabelled (left out).
+
+        Returns
+        -------
+        DebiasedMeans, list of DebiasedMeans
+            The mean over layers (None where a layer has none), and one a layer.
+        """
+        if self.values.shape != (len(self.ids), len(self.ids)) or self._rows is None:
+            raise ValueError("debiased: expected the similarity of one set with itself, got that of two sets")
+        labels = self.tasks if tasks is None else list(tasks)
+        number = {task: i for i, task in enumerate(sorted({t for t in labels if t is not None}))}
+        task_of = [-1 if task is None else number[task] for task in labels]
+        overall, layers = _core.debiased_means(self._rows, np.ascontiguousarray(self.layers.filled(0.0)), task_of)
+        return DebiasedMeans(*overall), [DebiasedMeans(*layer) for layer in layers]
+
+    def __repr__(self) -> str:
+        a, b = self.values.shape
+        return f"DebiasedSimilarity({a} x {b} prompts, window={self.window}, {len(self.absent)} prompts absent)"
+
+
+def debiased_similarity(
+    a: SignatureSet | _core.TraceSet,
+    b: SignatureSet | _core.TraceSet | None = None,
+    *,
+    tokens: str = "all",
+    window: int | None = None,
+    drop_invalid: bool = False,
+) -> DebiasedSimilarity:
+    """Cosines of signatures without the bias of finite texts.
+
+    The inner product of two prompts' shares is unbiased; their squared norms are not. Here a squared norm is the mean
+    number of experts in common over pairs of *different* tokens, so that two samples of the same routing have
+    similarity 1 on average, however short they are.
+
+    Parameters
+    ----------
+    a, b : TraceSet, or SignatureSet with counts
+        One: every pair of its prompts. Two: every prompt of one with every prompt of the other, which should share no
+        prompt (a text is not a sample independent of itself).
+    tokens : {"all", "prompt", "generation"}
+        Of traces: which tokens count. A SignatureSet has chosen already.
+    window : int, optional
+        Of traces: leave out pairs of tokens at most this many positions apart, which repeat experts (default 4).
+        Counts know no positions: 0, which overstates the norms of real text.
+    drop_invalid : bool
+        Of traces: leave impossible rows out instead of refusing them.
+
+    Returns
+    -------
+    DebiasedSimilarity
+
+    Raises
+    ------
+    ValueError
+        On gate-weighted signatures, and where the experts a token are unknown.
+
+    Notes
+    -----
+    With counts c of T tokens and K experts a token, the squared norm is (sum c^2 - T K) / (T (T - 1)). A layer with
+    fewer than 8 tokens, or whose squared norm is not above 0, has no value.
+
+    Examples
+    --------
+    >>> sigs = SignatureSet.from_counts([[[6, 3, 3]], [[5, 5, 2]]], top_k=1)
+    >>> round(float(debiased_similarity(sigs).values[0, 1]), 4)
+    1.1131
+    """
+    rows, width = _rows(a, tokens, window, drop_invalid)
+    other, other_width = (None, width) if b is None else _rows(b, tokens, window, drop_invalid)
+    if width != other_width:
+        raise ValueError(f"debiased: expected two sets of one kind, got windows {width} and {other_width}")
+    known = np.array(rows.known, dtype=bool).reshape(rows.squared_norms.shape)
+    known_b = known if other is None else np.array(other.known, dtype=bool).reshape(other.squared_norms.shape)
+    mask = ~(known.T[:, :, None] & known_b.T[:, None, :])
+    if b is None:
+        mask |= np.eye(len(known), dtype=bool)
+    layers: Masked = np.ma.MaskedArray(_core.debiased_layers(rows, other), mask)
+    reasons = ((name, rows.absence(i)) for i, name in enumerate(a.ids))
+    return DebiasedSimilarity(
+        values=np.ma.MaskedArray(layers.data.sum(axis=0) / max(len(layers), 1), mask.any(axis=0)),
+        layers=layers,
+        squared_norms=np.ma.MaskedArray(rows.squared_norms, ~known),
+        num_tokens=rows.tokens,
+        window=width,
+        ids=list(a.ids),
+        tasks=list(a.tasks),
+        absent={name: reason for name, reason in reasons if reason is not None},
+        _rows=rows if b is None else None,
+    )
+
+
+def _rows(one: Any, tokens: str, window: int | None, drop_invalid: bool) -> tuple[Any, int]:
+    if isinstance(one, _core.TraceSet):
+        width = 4 if window is None else window
+        return _core.debiased_traces(one, tokens, width, drop_invalid), width
+    if not isinstance(one, SignatureSet):
+        raise TypeError(f"debiased: expected a SignatureSet or a TraceSet, got {type(one).__name__}")
+    if window:
+        raise ValueError(f"debiased: expected window 0 for counts, which know no positions, got {window}")
+    if tokens != "all":
+        raise ValueError(
+            "debiased: expected tokens to be chosen when the signatures were made (signatures(tokens=...))"
+        )
+    if one.counts is None:
+        raise ValueError('debiased: expected counts, got gate-weighted signatures (use weighting="count", or traces)')
+    return _core.debiased_counts(np.ascontiguousarray(one.counts), _experts_a_token(one)), 0
+
+
+def _experts_a_token(sigs: SignatureSet) -> int:
+    """K: 1 for top-1 weighting, else what the set says, else layer totals over tokens."""
+    if sigs.info.get("weighting") == "top1":
+        return 1
+    if sigs.info.get("top_k"):
+        return int(sigs.info["top_k"])
+    if sigs.num_tokens is None or not sigs.num_tokens.any():
+        raise ValueError(
+            "debiased: expected signatures that know top_k or num_tokens, got neither (from_counts takes both)"
+        )
+    totals = sigs.counts.sum(axis=2).max(axis=1, initial=0)  # type: ignore[union-attr]
+    ratios = {int(total) / int(n) for total, n in zip(totals, sigs.num_tokens, strict=True) if n}
+    if len(ratios) != 1 or not float(top_k := ratios.pop()).is_integer():
+        raise ValueError(
+            "debiased: expected the same whole number of experts a token in every prompt, got counts without"
+        )
+    return int(top_k)

@@ -1,0 +1,123 @@
+"""How reliable the similarity of finite texts is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routesig import _core
+from routesig._signatures import signatures
+from routesig._similarity import similarity
+
+Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """How reliable the signature of each prompt is.
+
+    Attributes
+    ----------
+    values : masked float64 [prompts]
+        2 h / (1 + h) with h the similarity of the two halves of the prompt, mean over layers.
+    layers : masked float64 [prompts, layers]
+    num_tokens : uint64 [prompts, layers]
+    ceiling : masked float64 [prompts, prompts]
+        sqrt(rel_a rel_b): the similarity that two samples of the same routing would show.
+    disattenuated : masked float64 [prompts, prompts]
+        Similarity over the ceiling; it may exceed 1.
+    split : str
+    ids : list of str
+    absent : dict
+        Prompt id -> why it has no value.
+    """
+
+    values: Masked
+    layers: Masked
+    num_tokens: NDArray[np.uint64]
+    ceiling: Masked
+    disattenuated: Masked
+    split: str
+    ids: list[str]
+    absent: dict[str, str]
+
+    def tokens_needed(self, reliability: float) -> Masked:
+        """Tokens at which each prompt's routing would reach `reliability`: r rho / (1 - rho).
+
+        Parameters
+        ----------
+        reliability : float
+            rho, between 0 and 1.
+
+        Returns
+        -------
+        masked float64 [prompts]
+            With r = T (1 - rel) / rel from the prompt's own T tokens and reliability.
+        """
+        r = self.num_tokens.mean(axis=1) * np.maximum(1 - self.values, 0) / self.values
+        return r * _core.tokens_for_reliability(reliability, 1.0)
+
+    def __repr__(self) -> str:
+        mean = "none known" if self.values.mask.all() else f"mean {float(self.values.mean()):.3f}"
+        return f"Reliability({len(self.ids)} prompts, split={self.split!r}, {mean})"
+
+
+def reliability(
+    traces: _core.TraceSet, *, split: str = "interleaved", tokens: str = "all", drop_invalid: bool = False
+) -> Reliability:
+    """How alike the two halves of each prompt are, and what that says about similarities.
+
+    Parameters
+    ----------
+    traces : TraceSet
+    split : {"interleaved", "contiguous"}
+        Every other token, or the first half against the second. Neighbouring tokens repeat experts, so interleaved
+        halves are more alike than two separate texts; contiguous ones also differ where a text changes its subject.
+    tokens : {"all", "prompt", "generation"}
+        Which tokens count.
+    drop_invalid : bool
+        Leave impossible rows out instead of refusing them.
+
+    Returns
+    -------
+    Reliability
+
+    References
+    ----------
+    Spearman, British Journal of Psychology 3 (1910); Brown, ibid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ids = np.array([[[0], [0], [0], [1]]])  # halves (0, 0) and (0, 1)
+    >>> trace = RoutingTrace.from_arrays(ids, num_experts=2, id="hand")
+    >>> round(float(reliability(TraceSet([trace])).values[0]), 4)  # h = 1 / sqrt 2
+    0.8284
+    """
+    halves, num_tokens = _core.half_similarities(traces, split, tokens, drop_invalid)
+    known = (num_tokens >= 2) & (halves > 0)
+    whole = known.all(axis=1)
+    values: Masked = np.ma.MaskedArray(_core.spearman_brown(halves.mean(axis=1)), ~whole)
+    ceiling = np.ma.sqrt(np.ma.outer(values, values))
+    matrix = similarity(signatures(traces, tokens=tokens, drop_invalid=drop_invalid))
+    return Reliability(
+        values=values,
+        layers=np.ma.MaskedArray(_core.spearman_brown(halves), ~known),
+        num_tokens=num_tokens,
+        ceiling=ceiling,
+        disattenuated=matrix / ceiling,
+        split=split,
+        ids=traces.ids,
+        absent={
+            name: _why_absent(int(np.argmin(row)), half, count)
+            for name, row, half, count in zip(traces.ids, known, halves, num_tokens, strict=True)
+            if not row.all()
+        },
+    )
+
+
+def _why_absent(layer: int, halves: NDArray[np.float64], num_tokens: NDArray[np.uint64]) -> str:
+    if num_tokens[layer] < 2:
+        return f"expected at least 2 tokens, got {num_tokens[layer]} in layer {layer}"
+    return f"expected halves that share an expert, got none in layer {layer}"

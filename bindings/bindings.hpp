@@ -5,9 +5,11 @@
 
 namespace py = pybind11;
 
+void bind_classifier(py::module_& m);
 void bind_error(py::module_& m);
 void bind_jsonl(py::module_& m);
 void bind_model(py::module_& m);
+void bind_projection(py::module_& m);
 void bind_recorder(py::module_& m);
 void bind_safetensors(py::module_& m);
 void bind_signature(py::module_& m);

@@ -16,6 +16,8 @@ PYBIND11_MODULE(_core, m) {
   bind_safetensors(m);
   bind_signature(m);
   bind_similarity(m);
+  bind_classifier(m);
+  bind_projection(m);
 
   m.def(
       "num_threads", &routesig::num_threads,

@@ -36,6 +36,10 @@ FORBIDDEN = {
 # The core in the order in which the data travels. A header includes headers of earlier ranks only, or the exceptions.
 RANKS = (
     ("version", "error", "random", "parallel"),
+    ("features", "folds", "lbfgs"),
+    ("row_products", "nearest_centroid"),
+    ("logistic_search", "eigenpairs"),
+    ("logistic_regression",),
     ("routing",),
     ("topk",),
     ("recorder",),

@@ -2,8 +2,12 @@
 /// Everything of routesig::core.
 #pragma once
 
+#include "routesig/classifier.hpp"
 #include "routesig/error.hpp"
+#include "routesig/logistic_regression.hpp"
+#include "routesig/nearest_centroid.hpp"
 #include "routesig/parallel.hpp"
+#include "routesig/projection.hpp"
 #include "routesig/random.hpp"
 #include "routesig/recorder.hpp"
 #include "routesig/routing.hpp"

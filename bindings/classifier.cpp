@@ -134,8 +134,13 @@ void bind_scores(py::module_& m) {
       .def("__repr__", [](const Scores& s) {
         return routesig::sentence("ClassificationScores(", s.hits, " of ", s.trials, ", accuracy=", s.accuracy, ")");
       });
-  m.def("classification_scores", &routesig::scores, py::arg("labels"), py::arg("predictions"), py::arg("fold"),
-        "Scores of predictions [rows] against labels [rows]; rows with a negative entry are left out.");
+  m.def(
+      "classification_scores",
+      [](const Labels& labels, const Labels& predictions, const Labels& fold) {
+        return routesig::scores(labels, predictions, fold);
+      },
+      py::arg("labels"), py::arg("predictions"), py::arg("fold"),
+      "Scores of predictions [rows] against labels [rows]; rows with a negative entry are left out.");
   m.def(
       "wilson_interval",
       [](std::size_t hits, std::size_t trials) {

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from routesig import plot
+    from routesig._classification import Classification, classify
+    from routesig._classifier import LogisticRegression, NearestCentroid
     from routesig._core import (
         RoutingInfo,
         RoutingTrace,
@@ -24,30 +26,40 @@ if TYPE_CHECKING:
         set_num_threads,
     )
     from routesig._model import Model, load_model
+    from routesig._projection import Pca, Tsne, pca, tsne
     from routesig._prompts import Prompt, load_prompts
     from routesig._recording import record
     from routesig._signatures import Signature, SignatureSet, read_signatures, separation, signatures, similarity
     from routesig._traces import read_traces
+    from routesig._transformer import SignatureTransformer
 
     class FormatError(ValueError):
         """A file that cannot be read as what it claims to be. The message begins with the place."""
 
 
 __all__ = [
+    "Classification",
     "FormatError",
+    "LogisticRegression",
     "Model",
+    "NearestCentroid",
+    "Pca",
     "Prompt",
     "RoutingInfo",
     "RoutingTrace",
     "Separation",
     "Signature",
     "SignatureSet",
+    "SignatureTransformer",
     "TraceRecorder",
     "TraceSet",
+    "Tsne",
     "__version__",
+    "classify",
     "load_model",
     "load_prompts",
     "num_threads",
+    "pca",
     "plot",
     "read_signatures",
     "read_traces",
@@ -56,21 +68,31 @@ __all__ = [
     "set_num_threads",
     "signatures",
     "similarity",
+    "tsne",
 ]
 
 _HOME = {
+    "Classification": "_classification",
+    "LogisticRegression": "_classifier",
     "Model": "_model",
+    "NearestCentroid": "_classifier",
+    "Pca": "_projection",
     "Prompt": "_prompts",
     "Signature": "_signatures",
     "SignatureSet": "_signatures",
+    "SignatureTransformer": "_transformer",
+    "Tsne": "_projection",
+    "classify": "_classification",
     "load_model": "_model",
     "load_prompts": "_prompts",
+    "pca": "_projection",
     "read_signatures": "_signatures",
     "read_traces": "_traces",
     "record": "_recording",
     "separation": "_signatures",
     "signatures": "_signatures",
     "similarity": "_signatures",
+    "tsne": "_projection",
 }
 
 

@@ -20,6 +20,8 @@ PYBIND11_MODULE(_core, m) {
   bind_baselines(m);
   bind_controls(m);
   bind_debiased(m);
+  bind_classifier(m);
+  bind_projection(m);
 
   m.def(
       "num_threads", &routesig::num_threads,

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from routesig import baselines, controls, plot, statistics
+    from routesig import plot
+    from routesig._classification import Classification, classify
+    from routesig._classifier import LogisticRegression, NearestCentroid
     from routesig._core import (
         RoutingInfo,
         RoutingTrace,
@@ -25,12 +28,14 @@ if TYPE_CHECKING:
     )
     from routesig._debiased import DebiasedMeans, DebiasedSimilarity, debiased_similarity
     from routesig._model import Model, load_model
+    from routesig._projection import Pca, Tsne, pca, tsne
     from routesig._prompts import Prompt, load_prompts
     from routesig._recording import record
     from routesig._reliability import Reliability, reliability
     from routesig._signatures import Signature, SignatureSet, read_signatures, signatures
     from routesig._similarity import separation, similarity
     from routesig._traces import read_traces
+    from routesig._transformer import SignatureTransformer
 
     class FormatError(ValueError):
         """A file that cannot be read as what it claims to be. The message begins with the place."""
@@ -39,8 +44,12 @@ if TYPE_CHECKING:
 __all__ = [
     "DebiasedMeans",
     "DebiasedSimilarity",
+    "Classification",
     "FormatError",
+    "LogisticRegression",
     "Model",
+    "NearestCentroid",
+    "Pca",
     "Prompt",
     "Reliability",
     "RoutingInfo",
@@ -48,15 +57,19 @@ __all__ = [
     "Separation",
     "Signature",
     "SignatureSet",
+    "SignatureTransformer",
     "TraceRecorder",
     "TraceSet",
+    "Tsne",
     "__version__",
     "baselines",
     "controls",
     "debiased_similarity",
+    "classify",
     "load_model",
     "load_prompts",
     "num_threads",
+    "pca",
     "plot",
     "read_signatures",
     "read_traces",
@@ -67,6 +80,7 @@ __all__ = [
     "signatures",
     "similarity",
     "statistics",
+    "tsne",
 ]
 
 # Modules that users reach as rs.statistics and so on.
@@ -75,14 +89,22 @@ _NAMESPACES = ("baselines", "controls", "plot", "statistics")
 _HOME = {
     "DebiasedMeans": "_debiased",
     "DebiasedSimilarity": "_debiased",
+    "Classification": "_classification",
+    "LogisticRegression": "_classifier",
     "Model": "_model",
+    "NearestCentroid": "_classifier",
+    "Pca": "_projection",
     "Prompt": "_prompts",
     "Reliability": "_reliability",
     "Signature": "_signatures",
     "SignatureSet": "_signatures",
     "debiased_similarity": "_debiased",
+    "SignatureTransformer": "_transformer",
+    "Tsne": "_projection",
+    "classify": "_classification",
     "load_model": "_model",
     "load_prompts": "_prompts",
+    "pca": "_projection",
     "read_signatures": "_signatures",
     "read_traces": "_traces",
     "record": "_recording",
@@ -90,6 +112,8 @@ _HOME = {
     "separation": "_similarity",
     "signatures": "_signatures",
     "similarity": "_similarity",
+    "similarity": "_signatures",
+    "tsne": "_projection",
 }
 
 

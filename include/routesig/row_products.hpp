@@ -1,0 +1,106 @@
+/// \file row_products.hpp
+/// Products of a long table with a few vectors, which lie side by side so that one instruction serves several of them:
+/// what iterative solvers spend their time on.
+///
+///     detail::SideBySide weights(x.columns, vectors);             // [columns, vectors, padded]
+///     detail::row_dots(x, first, count, weights, out);            // out[i, k] = x_i . weights_k
+///     detail::add_rows(x, first, count, factors, sums);           // sums_k += sum over i of factors[i, k] x_i
+#pragma once
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <utility>
+
+#include "routesig/features.hpp"
+
+namespace routesig::detail {
+
+#ifdef __AVX512F__
+inline constexpr std::size_t kLanes = 8, kTile = 12;  // a tile of 12 x 2 registers of 8 numbers
+#else
+inline constexpr std::size_t kLanes = 4, kTile = 6;  // 6 x 2 registers of 4
+#endif
+
+/// Numbers [rows, vectors], each row padded with zeros to whole registers of 4.
+struct SideBySide {
+  Table values;             // [rows, width]
+  std::size_t vectors = 0;  // of width that mean something
+
+  SideBySide() = default;
+  SideBySide(std::size_t rows, std::size_t count) : vectors(count) {
+    values.setZero(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>((count + 3) / 4 * 4));
+  }
+  [[nodiscard]] std::size_t width() const noexcept { return static_cast<std::size_t>(values.cols()); }
+  [[nodiscard]] double* row(std::size_t i) noexcept { return values.data() + i * width(); }
+  [[nodiscard]] const double* row(std::size_t i) const noexcept { return values.data() + i * width(); }
+};
+
+template <std::size_t... I, typename Body>
+[[gnu::always_inline]] inline void unrolled(std::index_sequence<I...>, const Body& body) {
+  (body(I), ...);
+}
+template <std::size_t N, typename Body>
+[[gnu::always_inline]] inline void unrolled(const Body& body) {
+  unrolled(std::make_index_sequence<N>(), body);
+}
+
+/// out[t] += sum over s < steps of a[t * across + s * along] * b[s * width], for t < N; every b and out is `Registers`
+/// registers of `Lanes` numbers, `out` rows lie `width` apart.
+template <std::size_t N, std::size_t Lanes, std::size_t Registers>
+void add_tile(const double* a, std::size_t across, std::size_t along, const double* b, std::size_t steps,
+              std::size_t width, double* out) {
+  using Register = Eigen::Array<double, static_cast<int>(Lanes), 1>;
+  std::array<std::array<Register, Registers>, N> sums;
+  unrolled<N>([&](std::size_t t) {
+    unrolled<Registers>([&](std::size_t r) { sums[t][r] = Eigen::Map<const Register>(out + t * width + r * Lanes); });
+  });
+  for (std::size_t s = 0; s < steps; ++s) {
+    std::array<Register, Registers> row;
+    unrolled<Registers>([&](std::size_t r) { row[r] = Eigen::Map<const Register>(b + s * width + r * Lanes); });
+    unrolled<N>([&](std::size_t t) {
+      const double factor = a[t * across + s * along];
+      unrolled<Registers>([&](std::size_t r) { sums[t][r] += factor * row[r]; });
+    });
+  }
+  unrolled<N>([&](std::size_t t) {
+    unrolled<Registers>([&](std::size_t r) { Eigen::Map<Register>(out + t * width + r * Lanes) = sums[t][r]; });
+  });
+}
+
+/// add_tile for any number of out rows and any width.
+template <std::size_t Lanes, std::size_t Registers>
+void add_column_of_tiles(const double* a, std::size_t across, std::size_t along, const double* b, std::size_t steps,
+                         std::size_t width, double* out, std::size_t count) {
+  std::size_t t = 0;
+  for (; t + kTile <= count; t += kTile)
+    add_tile<kTile, Lanes, Registers>(a + t * across, across, along, b, steps, width, out + t * width);
+  for (; t < count; ++t) add_tile<1, Lanes, Registers>(a + t * across, across, along, b, steps, width, out + t * width);
+}
+
+inline void add_tiles(const double* a, std::size_t across, std::size_t along, const double* b, std::size_t steps,
+                      std::size_t width, double* out, std::size_t count) {
+  std::size_t k = 0;
+  for (; k + 2 * kLanes <= width; k += 2 * kLanes)
+    add_column_of_tiles<kLanes, 2>(a, across, along, b + k, steps, width, out + k, count);
+  for (; k + 8 <= width; k += 8) add_column_of_tiles<4, 2>(a, across, along, b + k, steps, width, out + k, count);
+  if (k < width) add_column_of_tiles<4, 1>(a, across, along, b + k, steps, width, out + k, count);
+}
+
+/// out.row(i) = x.row(first + i) times weights [columns, vectors], for i < count.
+inline void row_dots(const Features& x, std::size_t first, std::size_t count, const SideBySide& weights,
+                     SideBySide& out) {
+  out.values.topRows(static_cast<Eigen::Index>(count)).setZero();
+  add_tiles(x.values.data() + first * x.columns, x.columns, 1, weights.row(0), x.columns, weights.width(), out.row(0),
+            count);
+}
+
+/// sums [columns, vectors] += sum over i < count of x.row(first + i) factors.row(i).
+inline void add_rows(const Features& x, std::size_t first, std::size_t count, const SideBySide& factors,
+                     SideBySide& sums) {
+  add_tiles(x.values.data() + first * x.columns, 1, x.columns, factors.row(0), count, factors.width(), sums.row(0),
+            x.columns);
+}
+
+}  // namespace routesig::detail

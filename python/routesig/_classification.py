@@ -1,0 +1,285 @@
+"""Can the task be read from the routing? Cross-validated classification of signatures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routesig import _core
+from routesig._progress import progress_bar
+from routesig._signatures import SignatureSet
+
+Folds = int | Sequence[int] | Sequence[Sequence[int]] | NDArray[Any]
+
+
+class PValue(NamedTuple):
+    """A p-value and the smallest that as many draws could have given."""
+
+    value: float
+    floor: float
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """Held-out predictions of tasks and how good they are. What is undefined is None, its reason in `absent`.
+
+    Attributes
+    ----------
+    accuracy, accuracy_sd : float or None
+        Mean and standard deviation (ddof 0) over folds.
+    wilson : (float, float) or None
+        Wilson's 95 % interval of `hits` of `trials`, predictions pooled over folds.
+    macro_f1, macro_f1_folds : float or None
+        Unweighted mean over tasks of F1: of the pooled predictions, and averaged over folds.
+    confusion : int64 [tasks, tasks] or None
+        Rows: the task; columns: the prediction.
+    chance : float or None
+        Share of the commonest task.
+    p_value : PValue or None
+        How often permuted tasks are predicted as well, the classifier being fitted anew.
+    fold_accuracy, repeated : float64 [folds], float64 [repeats], or None
+        Accuracy of each fold; accuracy of each repetition of the whole cross-validation (the first is `accuracy`).
+    classes : list of str
+        The tasks, sorted: the order of `confusion` and `probabilities`.
+    folds : int64 [prompts]
+        The fold that held the prompt out; -1: none did.
+    predictions : list
+        One task a prompt, None where it was not held out.
+    probabilities : masked float64 [prompts, tasks] or None
+    left_out : int
+        Prompts without a task.
+    absent : dict
+        Field -> why it is None.
+    """
+
+    accuracy: float | None = None
+    accuracy_sd: float | None = None
+    hits: int = 0
+    trials: int = 0
+    wilson: tuple[float, float] | None = None
+    macro_f1: float | None = None
+    macro_f1_folds: float | None = None
+    confusion: NDArray[np.int64] | None = None
+    chance: float | None = None
+    p_value: PValue | None = None
+    fold_accuracy: NDArray[np.float64] | None = None
+    repeated: NDArray[np.float64] | None = None
+    classes: list[str] = field(default_factory=list)
+    folds: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    predictions: list[str | None] = field(default_factory=list)
+    probabilities: Any = None
+    left_out: int = 0
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        if self.accuracy is None or self.wilson is None:
+            return f"Classification(absent: {self.absent['accuracy']})"
+        p = "" if self.p_value is None else f", p={self.p_value.value:.4g} (floor {self.p_value.floor:.4g})"
+        return (
+            f"Classification(accuracy={self.accuracy:.3f} +- {self.accuracy_sd:.3f}, {self.hits} of {self.trials}, "
+            f"95 % {self.wilson[0]:.3f} to {self.wilson[1]:.3f}, chance={self.chance:.3f}{p})"
+        )
+
+
+def classify(
+    sigs: SignatureSet,
+    *,
+    folds: Folds = 5,
+    classifier: str = "logistic_regression",
+    C: float = 1.0,
+    groups: str | Sequence[Any] | None = "auto",
+    repeats: int = 1,
+    refits: int = 0,
+    seed: int = 0,
+    progress: bool = False,
+) -> Classification:
+    """Predict every prompt's task from its signature, held out fold by fold.
+
+    Parameters
+    ----------
+    sigs : SignatureSet
+        Prompts without a task are left out and counted.
+    folds : int, integers [prompts], or lists of held-out indices
+        A number: that many shuffled folds in which tasks keep their shares. Otherwise the folds themselves: one
+        number a prompt, or the prompts of each fold.
+    classifier : {"logistic_regression", "nearest_centroid"}
+        Multinomial, with features standardised on each training fold; or the task whose mean signature has the larger
+        mean layer-wise cosine.
+    C : float
+        Inverse strength of the L2 penalty; the intercept is free.
+    groups : "auto", sequence or None
+        Prompts of one group stay in one fold and are permuted together. "auto": the set's groups, where it has any (a
+        prompt without one stands for itself); None: prompts are independent.
+    repeats : int
+        Cross-validations with folds of their own; the first is reported, all are in `repeated`.
+    refits : int
+        Permutations of the tasks for `p_value`.
+    seed : int
+    progress : bool
+        Show a bar for repetitions and permutations.
+
+    Returns
+    -------
+    Classification
+
+    Raises
+    ------
+    ValueError
+        Where an option does not fit.
+
+    References
+    ----------
+    arXiv 2603.11114, section 5.4; Wilson, JASA 22 (1927); Ojala and Garriga, JMLR 11 (2010), test 1.
+
+    Examples
+    --------
+    >>> counts = [[[20 + i, 9]] if i % 2 else [[9, 20 + i]] for i in range(8)]
+    >>> sigs = SignatureSet.from_counts(counts, tasks=["a", "b"] * 4)
+    >>> classify(sigs, folds=4).accuracy
+    1.0
+    """
+    _check_numbers(C=C, repeats=repeats, refits=refits)
+    known = np.flatnonzero([task is not None for task in sigs.tasks])
+    classes = sorted({str(sigs.tasks[i]) for i in known})
+    labels = [-1 if task is None else classes.index(task) for task in sigs.tasks]
+    number, given = _given_folds(folds, len(sigs))
+    codes = _group_codes(sigs, groups)
+    x = np.ascontiguousarray(sigs.values.reshape(len(sigs), -1))
+    options: dict[str, Any] = {"classifier": classifier, "c": float(C), "layers": sigs.layers}
+    plan = _core.FoldPlan(number, given, codes)
+    reason = _why_absent(labels, classes, number, given, codes)
+    left_out = len(sigs) - len(known)
+    if reason is not None:
+        everything = ("accuracy", "accuracy_sd", "wilson", "macro_f1", "macro_f1_folds", "confusion", "chance")
+        more = ("p_value", "fold_accuracy", "repeated", "probabilities")
+        return Classification(
+            classes=classes,
+            folds=np.full(len(sigs), -1, np.int64),
+            predictions=[None] * len(sigs),
+            left_out=left_out,
+            absent=dict.fromkeys(everything + more, reason),
+        )
+
+    fold = plan.assign(labels, seed, 0)
+    predicted, probabilities = _core.cross_validate(x, labels, fold, **options)
+    scores = _core.classification_scores(labels, predicted, fold)
+    absent: dict[str, str] = {}
+    if probabilities is None:
+        absent["probabilities"] = "the nearest centroid gives no probabilities"
+    else:
+        unseen = np.repeat(np.array(fold)[:, np.newaxis] < 0, len(classes), axis=1)
+        probabilities = np.ma.masked_array(probabilities, unseen)
+    with progress_bar("repeated cross-validation", progress and repeats > 1) as advance:
+        repeated = _core.repeated_accuracy(x, labels, plan, repeats, seed, **options, progress=advance)
+    return Classification(
+        accuracy=scores.accuracy,
+        accuracy_sd=scores.accuracy_sd,
+        hits=scores.hits,
+        trials=scores.trials,
+        wilson=scores.wilson,
+        macro_f1=scores.macro_f1,
+        macro_f1_folds=scores.macro_f1_folds,
+        confusion=np.array(scores.confusion, np.int64).reshape(len(classes), len(classes)),
+        chance=scores.chance,
+        p_value=_p_value(x, labels, plan, codes, scores.accuracy, refits, seed, options, progress, absent),
+        fold_accuracy=np.array(scores.fold_accuracy),
+        repeated=np.array(repeated),
+        classes=classes,
+        folds=np.array(fold, np.int64),
+        predictions=[None if label < 0 else classes[label] for label in predicted],
+        probabilities=probabilities,
+        left_out=left_out,
+        absent=absent,
+    )
+
+
+def _p_value(
+    x: NDArray[np.float64],
+    labels: list[int],
+    plan: _core.FoldPlan,
+    codes: list[int],
+    accuracy: float,
+    refits: int,
+    seed: int,
+    options: dict[str, Any],
+    progress: bool,
+    absent: dict[str, str],
+) -> PValue | None:
+    if refits == 0:
+        absent["p_value"] = "no permutations were asked for (refits=0)"
+        return None
+    if codes and not _core.groups_have_one_label(labels, codes):
+        absent["p_value"] = "a group has prompts of several tasks, so that whole groups cannot be permuted"
+        return None
+    with progress_bar("permuted refits", progress) as advance:
+        draws = _core.permuted_accuracy(x, labels, plan, refits, seed, **options, progress=advance)
+    return PValue(*_core.upper_p_value(accuracy, draws))
+
+
+def _why_absent(labels: list[int], classes: list[str], folds: int, given: list[int], codes: list[int]) -> str | None:
+    """Why nothing can be predicted, if so."""
+    known = [i for i, label in enumerate(labels) if label >= 0]
+    if len(classes) < 2:
+        return f"classification needs prompts of two tasks or more, there {'is 1' if classes else 'is none'}"
+    if given:
+        held = {given[i] for i in known if given[i] >= 0}
+        if not held:
+            return "the given folds hold no prompt with a task out"
+        if len(held) == 1 and all(given[i] >= 0 for i in known):
+            return "the given folds leave no prompt to learn from"
+        return None
+    units = len({codes[i] for i in known}) if codes else len(known)
+    what = "groups" if codes else "prompts with a task"
+    return f"{folds} folds need {folds} {what} or more, there are {units}" if units < folds else None
+
+
+def _given_folds(folds: Folds, prompts: int) -> tuple[int, list[int]]:
+    """The number of folds, and the fold of each prompt where the folds are given."""
+    if isinstance(folds, (int, np.integer)):
+        if folds < 2:
+            raise ValueError(f"classify: expected 2 folds or more, got {folds}")
+        return int(folds), []
+    entries = list(folds)
+    if entries and not isinstance(entries[0], (int, np.integer)):
+        out = np.full(prompts, -1, np.int64)
+        for number, held in enumerate(entries):
+            index = np.asarray(held, dtype=np.int64).ravel()
+            if index.size and not (index.min() >= 0 and index.max() < prompts):
+                raise ValueError(f"classify: expected indices from 0 to {prompts - 1} in fold {number}")
+            if len(np.unique(index)) < index.size or (out[index] >= 0).any():
+                raise ValueError(f"classify: expected every prompt in one fold, fold {number} repeats one")
+            out[index] = number
+        return max(2, len(entries)), [int(f) for f in out]
+    if len(entries) != prompts:
+        raise ValueError(f"classify: expected one fold for each of {prompts} prompts, got {len(entries)}")
+    names = sorted({int(f) for f in entries if f >= 0})
+    return max(2, len(names)), [names.index(int(f)) if f >= 0 else -1 for f in entries]
+
+
+def _group_codes(sigs: SignatureSet, groups: str | Sequence[Any] | None) -> list[int]:
+    """One number a prompt; empty where prompts are independent."""
+    if groups is None:
+        return []
+    if isinstance(groups, str):
+        if groups != "auto":
+            raise ValueError(f"classify: expected groups to be 'auto', a sequence or None, got {groups!r}")
+        column: list[Any] = list(sigs.groups)
+    else:
+        column = list(groups)
+        if len(column) != len(sigs):
+            raise ValueError(f"classify: expected a group for each of {len(sigs)} prompts, got {len(column)}")
+    if all(name is None for name in column):
+        return []
+    names = {name: i for i, name in enumerate(dict.fromkeys(name for name in column if name is not None))}
+    return [len(names) + i if name is None else names[name] for i, name in enumerate(column)]
+
+
+def _check_numbers(*, C: float, repeats: int, refits: int) -> None:
+    if not C > 0:
+        raise ValueError(f"classify: expected C above 0, got {C}")
+    if repeats < 1:
+        raise ValueError(f"classify: expected repeats of 1 or more, got {repeats}")
+    if refits < 0:
+        raise ValueError(f"classify: expected refits of 0 or more, got {refits}")

@@ -36,9 +36,8 @@ FORBIDDEN = {
 # The core in the order in which the data travels. A header includes headers of earlier ranks only, or the exceptions.
 RANKS = (
     ("version", "error", "random", "parallel"),
-    ("expert_sampling",),
-    ("inner_products",),
-    ("features", "folds", "lbfgs"),
+    # Arithmetic that knows nothing of routing.
+    ("expert_sampling", "inner_products", "features", "folds", "lbfgs", "unit_pairs", "bca", "multiplicity"),
     ("row_products", "nearest_centroid"),
     ("logistic_search", "eigenpairs"),
     ("logistic_regression",),
@@ -48,19 +47,18 @@ RANKS = (
     ("trace",),
     ("validation",),
     ("signature",),
-    ("unit_pairs", "bca", "multiplicity"),
-    ("metric",),
     ("metric", "known_tokens"),
     ("debiased", "reliability"),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
-    ("category_matrix", "labelling", "bootstrap"),  # built on statistics
+    # Built on statistics.
+    ("category_matrix", "labelling", "bootstrap"),
     ("pair_sums", "dispersion"),
     ("permutation",),
-    ("token_pool", "expectations"),
-    ("token_table", "trace_filter"),
+    # Nulls rerun the analysis.
+    ("token_pool", "expectations", "token_table", "trace_filter"),
     ("token_shuffle",),
     ("overlap_ladder", "decomposition"),
-    ("baselines", "controls"),  # nulls rerun the analysis
+    ("baselines", "controls"),
     ("routesig",),
 )
 WITHIN_A_RANK = {("parallel", "error"), ("random", "error")}  # (who, whom)

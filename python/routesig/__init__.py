@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from routesig import baselines, controls, plot, statistics
-    from routesig import plot
     from routesig._classification import Classification, classify
     from routesig._classifier import LogisticRegression, NearestCentroid
     from routesig._core import (
@@ -42,9 +41,9 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "Classification",
     "DebiasedMeans",
     "DebiasedSimilarity",
-    "Classification",
     "FormatError",
     "LogisticRegression",
     "Model",
@@ -63,9 +62,9 @@ __all__ = [
     "Tsne",
     "__version__",
     "baselines",
+    "classify",
     "controls",
     "debiased_similarity",
-    "classify",
     "load_model",
     "load_prompts",
     "num_threads",
@@ -112,7 +111,6 @@ _HOME = {
     "separation": "_similarity",
     "signatures": "_signatures",
     "similarity": "_similarity",
-    "similarity": "_signatures",
     "tsne": "_projection",
 }
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._p_value import PValue
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +39,6 @@ class ClosedForm:
     within_sd: float | None = None
     across_sd: float | None = None
     difference_sd: float | None = None
-
-
-@dataclass(frozen=True)
-class PValue:
-    """A one-sided Monte Carlo p-value, and the smallest that this many repetitions could have given."""
-
-    value: float
-    floor: float
 
 
 @dataclass(frozen=True)

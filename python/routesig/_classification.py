@@ -2,23 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet
 
 Folds = int | Sequence[int] | Sequence[Sequence[int]] | NDArray[Any]
-
-
-class PValue(NamedTuple):
-    """A p-value and the smallest that as many draws could have given."""
-
-    value: float
-    floor: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +70,7 @@ class Classification:
     def __repr__(self) -> str:
         if self.accuracy is None or self.wilson is None:
             return f"Classification(absent: {self.absent['accuracy']})"
-        p = "" if self.p_value is None else f", p={self.p_value.value:.4g} (floor {self.p_value.floor:.4g})"
+        p = "" if self.p_value is None else f", p={self.p_value:.4g} (floor {self.p_value.floor:.4g})"
         return (
             f"Classification(accuracy={self.accuracy:.3f} +- {self.accuracy_sd:.3f}, {self.hits} of {self.trials}, "
             f"95 % {self.wilson[0]:.3f} to {self.wilson[1]:.3f}, chance={self.chance:.3f}{p})"

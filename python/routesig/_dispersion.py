@@ -7,7 +7,8 @@ import numpy as np
 
 from routesig import _core
 from routesig._labelled import Groups, LabelledSimilarities, Similarities, Tasks, masked, number
-from routesig._permutation import PValue, p_value
+from routesig._p_value import PValue
+from routesig._permutation import p_value
 from routesig._progress import progress_bar
 
 

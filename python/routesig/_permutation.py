@@ -7,21 +7,8 @@ from typing import Any
 from routesig import _core
 from routesig._labelled import NO_SPREAD, Floats, Groups, LabelledSimilarities, Similarities, Tasks, number
 from routesig._multiplicity import holm
+from routesig._p_value import PValue
 from routesig._progress import progress_bar
-
-
-@dataclass(frozen=True)
-class PValue:
-    """A p-value and the smallest that its test could have given."""
-
-    value: float
-    floor: float
-
-    def __float__(self) -> float:
-        return self.value
-
-    def __repr__(self) -> str:
-        return f"PValue({self.value:.4g}, floor={self.floor:.4g})"
 
 
 @dataclass(frozen=True)

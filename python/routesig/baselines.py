@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
-from routesig._baseline import Baseline, BreakEven, ClosedForm, Distribution, PValue
+from routesig._baseline import Baseline, BreakEven, ClosedForm, Distribution
 from routesig._expectations import (
     RowDraws,
     break_even_tokens,
@@ -23,6 +23,7 @@ from routesig._expectations import (
     permutation_moments,
     with_replacement,
 )
+from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import Signature, SignatureSet, signatures
 

@@ -104,7 +104,7 @@ def test_shuffle_has_the_null_distribution_of_a_numpy_shuffle():
 def test_shuffle_tells_vocabulary_from_context():
     lexical = controls.token_shuffle(world(0.0, seed=1), shuffles=99)
     contextual = controls.token_shuffle(world(0.7, seed=1), shuffles=99)
-    assert contextual.difference.p_value == contextual.difference.p_floor == pytest.approx(0.01)
+    assert contextual.difference.p_value == contextual.difference.p_value.floor == pytest.approx(0.01)
     assert contextual.lexical_share < 0.5 < 0.8 < lexical.lexical_share < 1.2
     assert contextual.lexical_share == pytest.approx(contextual.draws.mean() / contextual.difference.observed)
 
@@ -228,7 +228,7 @@ def test_ladder_equals_the_sum_over_all_pairs_of_tokens():
 
 def test_ladder_finds_context_at_equal_vocabulary():
     ladder = controls.overlap_ladder(world(0.7), shuffles=99)
-    assert ladder.effect.p_value == ladder.effect.p_floor
+    assert ladder.effect.p_value == ladder.effect.p_value.floor
     assert ladder.overlap["same id, same task"] > ladder.overlap["same id, other task"] > 0
     assert "same id, same task: 0." in repr(ladder)
 
@@ -409,7 +409,7 @@ def test_control_models_give_gain_mean_and_range(compare):
         (np.mean(differences[1:]), min(differences[1:]), max(differences[1:])), abs=1e-13
     )
     assert d.gain == pytest.approx(differences[0] - np.mean(differences[1:]), abs=1e-13)
-    assert (d.p_value, d.p_floor) == (0.2, 0.2)
+    assert (d.p_value, d.p_value.floor) == (0.2, 0.2)
     assert result.cohens_d.real == pytest.approx(separations[0].cohens_d, abs=1e-12)
     by_layer = numpy_difference(rs.signatures(real).values, real.tasks)
     assert [layer.real for layer in result.layers] == pytest.approx(by_layer, abs=1e-13)

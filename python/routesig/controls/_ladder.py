@@ -114,14 +114,14 @@ def overlap_ladder(
     return OverlapLadder(
         overlap=rungs,
         chance=chance,
-        effect=None if effect is None else ShuffleTest(*effect),
+        effect=None if effect is None else ShuffleTest.of(*effect),
         token_ids=token_ids,
         layers=[
             LadderLayer(
                 overlap=dict(zip(RUNGS, layer_overlap, strict=True)),
                 pairs=dict(zip(RUNGS, pairs, strict=True)),
                 chance=layer_chance,
-                effect=None if layer_effect is None else ShuffleTest(*layer_effect),
+                effect=None if layer_effect is None else ShuffleTest.of(*layer_effect),
             )
             for layer_overlap, pairs, layer_chance, layer_effect in layers
         ],

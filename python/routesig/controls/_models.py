@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from routesig import _core
+from routesig._p_value import PValue
 from routesig.controls._shuffle import LeftOut, as_traces
 
 
@@ -20,9 +22,9 @@ class ControlValue:
         Of the controls: mean, smallest, largest.
     gain : float
         real - mean.
-    p_value, p_floor : float
-        (1 + controls that reach the real value) / (1 + controls), and the smallest it can be: few seeds cannot give a
-        small p.
+    p_value : PValue
+        (1 + controls that reach the real value) / (1 + controls); its floor is the smallest it can be: few seeds
+        cannot give a small p.
     """
 
     real: float
@@ -31,13 +33,18 @@ class ControlValue:
     low: float
     high: float
     gain: float
-    p_value: float
-    p_floor: float
+    p_value: PValue
+
+    @classmethod
+    def of(cls, *value: Any) -> "ControlValue":
+        """From what the core gives: all fields in order, then the floor of p."""
+        *fields, p, floor = value
+        return cls(*fields, PValue(p, floor))
 
     def __repr__(self) -> str:
         return (
             f"ControlValue(real={self.real:.4f}, controls={self.mean:.4f} [{self.low:.4f}, {self.high:.4f}], "
-            f"gain={self.gain:.4f}, p={self.p_value:.4g}, floor={self.p_floor:.4g})"
+            f"gain={self.gain:.4f}, p={self.p_value:.4g}, floor={self.p_value.floor:.4g})"
         )
 
 
@@ -166,9 +173,9 @@ def _compared(
         absent["cohens_d"] = "d needs pairs of both kinds, with spread, in every model"
     return ControlComparison(
         name=name,
-        difference=None if difference is None else ControlValue(*difference),
-        cohens_d=None if cohens_d is None else ControlValue(*cohens_d),
-        layers=[None if layer is None else ControlValue(*layer) for layer in layers],
+        difference=None if difference is None else ControlValue.of(*difference),
+        cohens_d=None if cohens_d is None else ControlValue.of(*cohens_d),
+        layers=[None if layer is None else ControlValue.of(*layer) for layer in layers],
         left_out=[LeftOut(real[i].id, reasons[i]) for i in sorted(reasons)],
         absent=absent,
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet
 
@@ -30,8 +31,8 @@ class ShuffleTest:
     observed : float
     mean, sd, low, high : float
         Under the shuffle: mean, standard deviation (ddof 1), 2.5 % and 97.5 % quantiles.
-    p_value, p_floor : float
-        One-sided p that the shuffle reaches the observed value, and the smallest this many shuffles can give.
+    p_value : PValue
+        One-sided: the shuffle reaches the observed value. Its floor: the smallest this many shuffles can give.
     share : float or None
         mean / observed; None unless observed > 0. For the difference of similarities: the lexical share.
     """
@@ -41,15 +42,20 @@ class ShuffleTest:
     sd: float
     low: float
     high: float
-    p_value: float
-    p_floor: float
+    p_value: PValue
     share: float | None
+
+    @classmethod
+    def of(cls, *test: Any) -> "ShuffleTest":
+        """From what the core gives: all fields in order, the floor of p after p."""
+        *fields, p, floor, share = test
+        return cls(*fields, PValue(p, floor), share)
 
     def __repr__(self) -> str:
         share = "" if self.share is None else f", share={self.share:.2f}"
         return (
             f"ShuffleTest(observed={self.observed:.4f}, shuffled={self.mean:.4f} +- {self.sd:.4f}{share}, "
-            f"p={self.p_value:.4g}, floor={self.p_floor:.4g})"
+            f"p={self.p_value:.4g}, floor={self.p_value.floor:.4g})"
         )
 
 
@@ -186,7 +192,7 @@ def token_shuffle(
     ... )
     >>> result = rs.controls.token_shuffle(traces, shuffles=99)
     >>> round(result.lexical_share, 6), result.difference.p_value
-    (1.0, 1.0)
+    (1.0, PValue(1, floor=0.01))
     """
     traces = as_traces(traces)
     table = _core.TokenTable(traces, tokens=tokens, drop_invalid=drop_invalid)
@@ -207,10 +213,10 @@ def token_shuffle(
                 traces, shuffles=shuffles, seed=seed, tokens=tokens, drop_invalid=drop_invalid, observed_first=True
             )
         ]
-        own = ShuffleTest(*_core.shuffle_test(observed, drawn))
+        own = ShuffleTest.of(*_core.shuffle_test(observed, drawn))
     return TokenShuffle(
-        difference=None if difference is None else ShuffleTest(*difference),
-        layers=[ShuffleTest(*layer) for layer in layers],
+        difference=None if difference is None else ShuffleTest.of(*difference),
+        layers=[ShuffleTest.of(*layer) for layer in layers],
         draws=draws,
         layer_draws=layer_draws,
         statistic=own,

@@ -28,7 +28,7 @@ constexpr std::string_view kSingle = "model.safetensors";
 constexpr std::string_view kIndex = "model.safetensors.index.json";
 constexpr std::uint64_t kMaxIndex = 64'000'000;  // bytes; some 600,000 tensors
 
-constexpr std::size_t kMaxShards = 10'000;
+constexpr std::size_t kMaxShards = 5'000;
 
 // Shards are named once and tensors refer to them: with short names an index takes about twice its text, else less.
 struct WeightMap {

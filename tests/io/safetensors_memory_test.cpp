@@ -93,7 +93,7 @@ Entry tensor(std::size_t length, const std::string& shape) {
 TEST(SafetensorsMemory, HeadersOfNothingButTensorsStayBelowTwiceTheFile) {
   for (const std::size_t length : {5U, 16U, 45U, 200U})
     for (const char* shape : {"[0]", "[0,0]", "[0,0,0,0,0,0,0,0]"})
-      for (const std::size_t tensors : {1'000U, 12'000U, 100'000U})
+      for (const std::size_t tensors : {1'000U, 12'000U, 40'000U})
         EXPECT_LE(measure(object(tensors, tensor(length, shape))).times, 2.0) << length << shape << tensors;
   EXPECT_TRUE(measure(object(5'000, tensor(45, "[0,0]"))).read);
 }
@@ -108,16 +108,16 @@ TEST(SafetensorsMemory, NamesThatLookLikeTensorsReserveNothing) {
 
 TEST(SafetensorsMemory, MetadataStaysBelowTwiceTheFile) {
   for (const std::size_t length : {5U, 16U, 200U})
-    for (const std::size_t entries : {1'000U, 10'000U, 200'000U}) {
+    for (const std::size_t entries : {1'000U, 10'000U, 100'000U}) {
       const Entry entry = [=](std::size_t i) { return '"' + name(i, length) + R"(":"")"; };
       EXPECT_LE(measure(R"({"__metadata__":)" + object(entries, entry) + '}').times, 2.0) << length << ' ' << entries;
     }
 }
 
 TEST(SafetensorsMemory, OneLongStringIsHeldOnce) {
-  const std::string plain(8'000'000, 'x');
+  const std::string plain(4'000'000, 'x');
   std::string escapes;
-  for (int i = 0; i < 2'000'000; ++i) escapes += R"(\u0001)";
+  for (int i = 0; i < 500'000; ++i) escapes += R"(\u0001)";
   for (const std::string& text : {plain, R"(\")" + plain, R"(\\\")" + plain, escapes}) {
     const Measured metadata = measure(R"({"__metadata__":{"a":")" + text + R"("}})");
     EXPECT_TRUE(metadata.read);
@@ -149,7 +149,7 @@ TEST(SafetensorsMemory, AnIndexStaysBelowTwiceItsText) {
   const auto path = folder / "model.safetensors.index.json";
   const auto expect_small = [&](std::size_t length, const Entry& shard) {
     const Entry entry = [&](std::size_t i) { return '"' + name(i, length) + R"(":")" + shard(i) + ".safetensors\""; };
-    testing::write_bytes(path, R"({"weight_map":)" + object(100'000, entry) + '}');
+    testing::write_bytes(path, R"({"weight_map":)" + object(50'000, entry) + '}');
     const auto size = static_cast<std::size_t>(std::filesystem::file_size(path));
     EXPECT_LE(measure_call(size, [&] { (void)Safetensors::open(path); }).times, 2.0) << length << ' ' << shard(0);
   };

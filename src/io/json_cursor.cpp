@@ -78,8 +78,9 @@ bool JsonCursor::separator(char close) {
 
 std::string JsonCursor::string() {
   if (!accept('"')) fail(sentence("expected a string, found ", next()));
-  std::string out;
-  out.reserve(closing_quote() - position_);  // enough, and exact without escapes: growing would hold the text twice
+  // Room for all of it, to the byte: growing would hold the text twice, and reserve() rounds up.
+  std::string out(closing_quote() - position_, '\0');
+  out.clear();
   while (position_ < text_.size()) {
     const auto byte = static_cast<unsigned char>(text_[position_]);
     if (byte == '"') {

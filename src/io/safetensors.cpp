@@ -28,7 +28,15 @@ constexpr std::string_view kSingle = "model.safetensors";
 constexpr std::string_view kIndex = "model.safetensors.index.json";
 constexpr std::uint64_t kMaxIndex = 64'000'000;  // bytes; some 600,000 tensors
 
-using WeightMap = std::vector<std::pair<std::string, std::string>>;  // tensor, shard; in the order of the tensors
+constexpr std::size_t kMaxShards = 5'000;
+
+// Shards are named once and tensors refer to them: with short names an index takes about twice its text, else less.
+struct WeightMap {
+  using Place = std::pair<std::string, std::uint32_t>;  // tensor, shard
+  std::vector<Place> places;                            // in the order of the tensors
+  std::vector<std::string> shards;                      // in the order in which they are first named
+  std::map<std::string, std::uint32_t> numbers;         // of the shards, in the order of their names
+};
 
 std::string name_of(const fs::path& path) { return path.filename().string(); }
 
@@ -42,7 +50,7 @@ bool is_plain_shard_name(std::string_view name) {
 WeightMap read_weight_map(std::string_view text, const std::string& path) {
   WeightMap map;
   constexpr std::size_t kShortestEntry = 22;  // bytes of "":"a.safetensors", and the like: a bound for one allocation
-  map.reserve(
+  map.places.reserve(
       std::min<std::size_t>(static_cast<std::size_t>(std::ranges::count(text, ':')), text.size() / kShortestEntry + 1));
   bool found = false;
   JsonCursor json(text, path);
@@ -56,15 +64,18 @@ WeightMap read_weight_map(std::string_view text, const std::string& path) {
         json.fail_at(at,
                      sentence("weight_map: expected the plain name of a .safetensors file in the same folder, found ",
                               shown(shard)));
-      map.emplace_back(std::move(tensor), std::move(shard));
+      const auto [known, added] = map.numbers.try_emplace(std::move(shard), map.shards.size());
+      if (added) map.shards.push_back(known->first);
+      if (map.shards.size() > kMaxShards) json.fail_at(at, sentence("weight_map: more than ", kMaxShards, " shards"));
+      map.places.emplace_back(std::move(tensor), known->second);
     });
   });
   json.finish();
-  if (map.empty())
+  if (map.places.empty())
     throw FormatError({.path = path}, "expected a \"weight_map\" that names the shard of each tensor, found none");
-  std::ranges::sort(map);
-  const auto twice = std::ranges::adjacent_find(map, {}, &WeightMap::value_type::first);
-  if (twice != map.end())
+  std::ranges::sort(map.places);
+  const auto twice = std::ranges::adjacent_find(map.places, {}, &WeightMap::Place::first);
+  if (twice != map.places.end())
     throw FormatError({.path = path}, sentence("weight_map: the tensor ", shown(twice->first, 120), " stands twice"));
   return map;
 }
@@ -126,32 +137,27 @@ Safetensors Safetensors::open(const fs::path& folder_or_file) {
     throw FormatError({.path = index_name},
                       sentence("expected an index of at most ", kMaxIndex, " bytes, found ", index.bytes().size()));
   const WeightMap map = read_weight_map(index.text(), index_name);
-  std::vector<std::string_view> shards;
-  for (const auto& [tensor, shard] : map) shards.push_back(shard);
-  std::ranges::sort(shards);
-  shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
-
-  for (const std::string_view shard : shards) {
+  for (const auto& [shard, number] : map.numbers) {
     const fs::path path = data->path.parent_path() / shard;
     for (Tensor& tensor : add_file(path)) {
-      const auto entry = std::ranges::lower_bound(map, tensor.name, {}, &WeightMap::value_type::first);
-      if (entry == map.end() || entry->first != tensor.name)
+      const auto entry = std::ranges::lower_bound(map.places, tensor.name, {}, &WeightMap::Place::first);
+      if (entry == map.places.end() || entry->first != tensor.name)
         throw FormatError(
             {.path = path.string()},
             sentence("tensor ", shown(tensor.name, 120), " is not in the weight_map of ", shown(name_of(data->path))));
-      if (entry->second != shard)
+      if (entry->second != number)
         throw FormatError({.path = path.string()},
                           sentence("tensor ", shown(tensor.name, 120), " is here, and the index places it in ",
-                                   shown(entry->second)));
+                                   shown(map.shards[entry->second])));
       data->tensors.push_back(std::move(tensor));
     }
   }
   std::ranges::sort(data->tensors, {}, &Tensor::name);
   // Every tensor found is in the map, once: where the numbers differ, the first difference is a missing one.
-  for (std::size_t i = 0; i < map.size(); ++i)
-    if (i >= data->tensors.size() || data->tensors[i].name != map[i].first)
-      throw FormatError({.path = index_name}, sentence("expected tensor ", shown(map[i].first, 120), " in ",
-                                                       shown(map[i].second), ", it is not there"));
+  for (std::size_t i = 0; i < map.places.size(); ++i)
+    if (const auto& [tensor, shard] = map.places[i]; i >= data->tensors.size() || data->tensors[i].name != tensor)
+      throw FormatError({.path = index_name}, sentence("expected tensor ", shown(tensor, 120), " in ",
+                                                       shown(map.shards[shard]), ", it is not there"));
   return Safetensors(data);
 }
 

@@ -111,9 +111,9 @@ def comparisons() -> list[Row]:
 def alone() -> list[list[str]]:
     """What has no peer: medians over the rounds."""
     rows = []
-    for program in ("core_bench", "forward_bench"):
+    for program in ("core_bench", "statistics_bench", "forward_bench"):
         if not (PROGRAMS / program).is_file():
-            print(f"skipped: {program} was not built (no LibTorch)", file=sys.stderr)
+            print(f"skipped: {program} was not built", file=sys.stderr)
             continue
         rounds = google_benchmark(program)
         for name in rounds[0]:

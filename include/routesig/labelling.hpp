@@ -32,7 +32,7 @@ struct LabellingOptions {
 class Labellings {
  public:
   /// Labellings that `fill_lanes` makes side by side.
-  static constexpr std::size_t kLanes = 64;
+  static constexpr std::size_t kLanes = 128;
   using Lanes = std::array<std::uint32_t, kLanes>;
 
   /// `labels` [units], each 0 or more.
@@ -46,6 +46,7 @@ class Labellings {
     units_ = labels.size();
     possible_ = count_possible();
     exact_ = possible_ && *possible_ <= options.permutations;
+    deals_ = deals();
   }
 
   [[nodiscard]] std::size_t units() const noexcept { return units_; }
@@ -132,15 +133,45 @@ class Labellings {
     }
   }
 
-  /// Deals one label at a time, each with the probability of its share of the labels left.
+  /// Labels are dealt one at a time, each with the probability of its share of the labels left. One random word serves
+  /// several of them: draw i of a word is the high part of (what is left of it) x (labels left), as in Random::below.
+  struct Deal {
+    std::size_t first = 0, last = 0;  // units
+    std::uint32_t threshold = 0;      // a word whose rest is below it is rejected
+  };
+
+  [[nodiscard]] std::vector<Deal> deals() const {
+    constexpr std::uint64_t limit = std::uint64_t{1} << 18U;  // more per word would reject too many
+    std::vector<Deal> out;
+    for (std::size_t i = 0; i < units_;) {
+      std::uint64_t product = units_ - i;
+      std::size_t last = i + 1;
+      while (last < units_ && product * (units_ - last) <= limit) product *= units_ - last++;
+      out.push_back({i, last, static_cast<std::uint32_t>((std::uint64_t{1} << 32U) % product)});
+      i = last;
+    }
+    return out;
+  }
+
   void fill_random(std::size_t index, std::span<std::uint32_t> out) const {
     Random random(options_.seed, stream(options_.purpose, index));
     std::vector<std::size_t> left = counts_;
-    for (std::size_t i = 0; i < units_; ++i) {
-      std::size_t draw = random.below(static_cast<std::uint32_t>(units_ - i)), task = 0;
-      while (draw >= left[task]) draw -= left[task++];
-      --left[task];
-      out[i] = static_cast<std::uint32_t>(task);
+    for (const auto& [first, last, threshold] : deals_) {
+      std::uint32_t word = 0;
+      do {
+        word = random();
+        for (std::size_t i = first; i < last; ++i) {
+          const std::uint64_t product = std::uint64_t{word} * (units_ - i);
+          out[i] = static_cast<std::uint32_t>(product >> 32U);
+          word = static_cast<std::uint32_t>(product);
+        }
+      } while (word < threshold);
+      for (std::size_t i = first; i < last; ++i) {
+        std::size_t task = 0;
+        for (std::size_t draw = out[i]; draw >= left[task]; ++task) draw -= left[task];
+        --left[task];
+        out[i] = static_cast<std::uint32_t>(task);
+      }
     }
   }
 
@@ -159,25 +190,29 @@ class Labellings {
       up_to[task].fill(before += static_cast<std::int32_t>(counts_[task]));
     std::array<Lanes, 4> words;
     Lanes rejected{};
-    for (std::size_t i = 0; i < units_; ++i) {
-      if (i % 4 == 0) philox_lanes(static_cast<std::uint32_t>(i / 4), first, words);
-      const auto places = static_cast<std::uint32_t>(units_ - i);
-      const std::uint32_t threshold = (0U - places) % places;  // as Random::below rejects
-      const Lanes& word = words[i % 4];
-      std::array<std::int32_t, kLanes> draw;
-      for (std::size_t lane = 0; lane < kLanes; ++lane) {
-        const std::uint64_t product = std::uint64_t{word[lane]} * places;
-        draw[lane] = static_cast<std::int32_t>(product >> 32U);
-        rejected[lane] |= static_cast<std::uint32_t>(static_cast<std::uint32_t>(product) < threshold);
-      }
-      Lanes label{};
-      for (auto& left : up_to)
+    std::uint32_t next = 0;
+    for (const auto& [begin, end, threshold] : deals_) {
+      if (next % 4 == 0) philox_lanes(next / 4, first, words);
+      Lanes& word = words[next++ % 4];
+      for (std::size_t i = begin; i < end; ++i) {
+        const auto places = static_cast<std::uint32_t>(units_ - i);
+        std::array<std::int32_t, kLanes> draw;
         for (std::size_t lane = 0; lane < kLanes; ++lane) {
-          const std::int32_t beyond = draw[lane] >= left[lane] ? 1 : 0;
-          label[lane] += static_cast<std::uint32_t>(beyond);
-          left[lane] += beyond - 1;
+          const std::uint64_t product = std::uint64_t{word[lane]} * places;
+          draw[lane] = static_cast<std::int32_t>(product >> 32U);
+          word[lane] = static_cast<std::uint32_t>(product);
         }
-      out[i] = label;
+        Lanes& label = out[i];
+        label.fill(0);
+        for (auto& left : up_to)
+          for (std::size_t lane = 0; lane < kLanes; ++lane) {
+            const std::int32_t beyond = draw[lane] >= left[lane] ? 1 : 0;
+            label[lane] += static_cast<std::uint32_t>(beyond);
+            left[lane] += beyond - 1;
+          }
+      }
+      for (std::size_t lane = 0; lane < kLanes; ++lane)
+        rejected[lane] |= static_cast<std::uint32_t>(word[lane] < threshold);
     }
     for (std::size_t lane = 0; lane < kLanes; ++lane)
       if (rejected[lane] != 0) fill_lane(first + lane, lane, out);
@@ -210,6 +245,7 @@ class Labellings {
   LabellingOptions options_;
   std::size_t units_ = 0;
   std::vector<std::size_t> counts_;  // [tasks]
+  std::vector<Deal> deals_;          // one a random word
   std::optional<std::uint64_t> possible_;
   bool exact_ = false;
 };

@@ -4,9 +4,10 @@
 ///     const routesig::LowerPairs pairs(similarity, n);                       // [n, n], symmetric
 ///     const std::vector<double> sums = routesig::same_label_sums(pairs, labellings);   // [labellings.size()]
 ///
-/// 64 labellings lie side by side. For four columns at a time, a nibble of each labelling says which of them share the
-/// row's label, and picks the sum from a table of 16. The table is two AVX-512 registers and the choice one
-/// instruction; elsewhere the compiler adds the four columns under a mask. Sums are in double, always in one order.
+/// 128 labellings lie side by side. For four columns at a time, a nibble of each labelling says which of them have
+/// another label than the row, and picks the sum of the others from a table of 16. The table is two AVX-512 registers
+/// and the choice one instruction; without them, columns are added one by one under a mask. Sums are in double, always
+/// in one order.
 #pragma once
 
 #ifdef __AVX512F__
@@ -16,6 +17,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <vector>
@@ -54,96 +56,105 @@ class LowerPairs {
 
 namespace detail {
 
-#if defined(__AVX512F__)
-inline constexpr std::size_t kVectorBytes = 64;
-#elif defined(__AVX__)
-inline constexpr std::size_t kVectorBytes = 32;
-#else
-inline constexpr std::size_t kVectorBytes = 16;
-#endif
-using Doubles [[gnu::vector_size(kVectorBytes)]] = double;
-using Bits [[gnu::vector_size(kVectorBytes)]] = long long;
-
-inline constexpr std::size_t kWidth = kVectorBytes / sizeof(double);
-inline constexpr std::size_t kVectors = Labellings::kLanes / kWidth;
 using DoubleLanes = std::array<double, Labellings::kLanes>;
-
-template <typename Vector, typename T>
-[[nodiscard]] inline Vector load_lanes(const T* from) noexcept {
-  Vector out;
-  std::memcpy(&out, from, sizeof out);
-  return out;
-}
 
 #ifdef __AVX512F__
 
-/// 64 labellings, bit by bit. `Planes` bits hold a label.
+/// 128 labellings, bit by bit. A row is 16 words; nibble k of word w belongs to labelling 16 k + w. `Planes` bits hold
+/// a label.
 template <std::size_t Planes>
 class LabelLanes {
  public:
   explicit LabelLanes(std::size_t units) : rows_(units * Planes), blocks_((units + 3) / 4 * Planes) {}
 
   void assign(std::span<const Labellings::Lanes> labels) {
-    std::ranges::fill(blocks_, BitLanes{});
+    std::ranges::fill(blocks_, Words{});
     for (std::size_t i = 0; i < labels.size(); ++i)
-      for (std::size_t plane = 0; plane < Planes; ++plane) {
-        auto& row = rows_[i * Planes + plane];
-        auto& block = blocks_[i / 4 * Planes + plane];
-        const long long nibble = 1LL << (i % 4);
-        for (std::size_t lane = 0; lane < Labellings::kLanes; ++lane) {
-          row[lane] = -static_cast<long long>(labels[i][lane] >> plane & 1U);
-          block[lane] |= row[lane] & nibble;
-        }
+      for (std::size_t plane = 0; plane < Planes; plane += 4) {
+        Words nibbles{};  // four bits of each label
+        for (std::size_t k = 0; k < 8; ++k)
+          for (std::size_t w = 0; w < 16; ++w) nibbles.at[w] |= (labels[i][16 * k + w] >> plane & 15U) << (4 * k);
+        for (std::size_t bit = 0; bit < std::min<std::size_t>(4, Planes - plane); ++bit)
+          for (std::size_t w = 0; w < 16; ++w) {
+            const std::uint32_t set = nibbles.at[w] >> bit & 0x1111'1111U;
+            rows_[i * Planes + plane + bit].at[w] = set * 15;
+            blocks_[i / 4 * Planes + plane + bit].at[w] |= set << (i % 4);
+          }
       }
+  }
+
+  /// Where the sum of a labelling lies.
+  [[nodiscard]] static constexpr std::size_t place(std::size_t lane) noexcept {
+    const std::size_t k = lane / 16, w = lane % 16;  // of 8 double words, word w / 2; its nibble k, or 8 + k for odd w
+    return 8 * (k + 8 * (w % 2)) + w / 2;
   }
 
   /// Adds the pairs of rows [first, last) to `sums`.
   void add(const LowerPairs& pairs, std::size_t first, std::size_t last, DoubleLanes& sums) const {
-    Doubles local[kVectors];
-    for (std::size_t v = 0; v < kVectors; ++v) local[v] = load_lanes<Doubles>(&sums[v * kWidth]);
+    __m512d local[kNibbles];
+    for (std::size_t k = 0; k < kNibbles; ++k) local[k] = _mm512_loadu_pd(&sums[8 * k]);
     for (std::size_t block = 0; block * LowerPairs::kBlock < last; ++block) {
-      Bits other[Planes][kVectors];
+      __m512i other[Planes];
       for (std::size_t plane = 0; plane < Planes; ++plane)
-        for (std::size_t v = 0; v < kVectors; ++v)
-          other[plane][v] = load_lanes<Bits>(&blocks_[block * Planes + plane][v * kWidth]);
+        other[plane] = _mm512_load_si512(&blocks_[block * Planes + plane]);
       for (std::size_t i = std::max(first, block * LowerPairs::kBlock + 1); i < last; ++i) {
         const Choices choices(pairs.at(i, block));
-        const auto* const own = &rows_[i * Planes];
-        for (std::size_t v = 0; v < kVectors; ++v) {
-          Bits differ = load_lanes<Bits>(&own[0][v * kWidth]) ^ other[0][v];
-          for (std::size_t plane = 1; plane < Planes; ++plane)
-            differ |= load_lanes<Bits>(&own[plane][v * kWidth]) ^ other[plane][v];
-          local[v] += choices(~differ);
+        const Words* const own = &rows_[i * Planes];
+        __m512i differ = _mm512_xor_si512(_mm512_load_si512(own), other[0]);
+        for (std::size_t plane = 1; plane < Planes; ++plane)
+          differ = _mm512_or_si512(differ, _mm512_xor_si512(_mm512_load_si512(own + plane), other[plane]));
+        for (std::size_t k = 0; k < kNibbles; ++k) {
+          local[k] = _mm512_add_pd(local[k], choices.without(differ));
+          differ = _mm512_srli_epi64(differ, 4);
         }
       }
     }
-    for (std::size_t v = 0; v < kVectors; ++v) std::memcpy(&sums[v * kWidth], &local[v], sizeof local[v]);
+    for (std::size_t k = 0; k < kNibbles; ++k) _mm512_storeu_pd(&sums[8 * k], local[k]);
   }
 
  private:
-  /// What four columns add for each of the 16 choices among them.
+  static constexpr std::size_t kNibbles = Labellings::kLanes / 8;
+  struct alignas(64) Words {
+    std::array<std::uint32_t, 16> at{};
+  };
+
+  /// What four columns add, for each of the 16 choices of those to leave out.
   struct Choices {
     __m512d low, high;
 
     explicit Choices(const double* x) {
-      const __m512d pair = _mm512_add_pd(_mm512_maskz_mov_pd(0xAA, _mm512_set1_pd(x[0])),
-                                         _mm512_maskz_mov_pd(0xCC, _mm512_set1_pd(x[1])));
-      low = _mm512_add_pd(pair, _mm512_maskz_mov_pd(0xF0, _mm512_set1_pd(x[2])));
-      high = _mm512_add_pd(low, _mm512_set1_pd(x[3]));
+      const __m512d pair = _mm512_add_pd(_mm512_maskz_mov_pd(0x55, _mm512_set1_pd(x[0])),
+                                         _mm512_maskz_mov_pd(0x33, _mm512_set1_pd(x[1])));
+      high = _mm512_add_pd(pair, _mm512_maskz_mov_pd(0x0F, _mm512_set1_pd(x[2])));
+      low = _mm512_add_pd(high, _mm512_set1_pd(x[3]));
     }
-    Doubles operator()(const Bits& choice) const {
-      return reinterpret_cast<Doubles>(_mm512_permutex2var_pd(low, reinterpret_cast<__m512i>(choice), high));
-    }
+    /// The lowest four bits of each word say what is left out; the others are not looked at.
+    [[nodiscard]] __m512d without(__m512i columns) const { return _mm512_permutex2var_pd(low, columns, high); }
   };
 
-  using BitLanes = std::array<long long, Labellings::kLanes>;
-  std::vector<BitLanes> rows_;    // [units, planes]: all ones where the bit of the unit's label is set
-  std::vector<BitLanes> blocks_;  // [blocks, planes]: bit k for unit 4 block + k
+  std::vector<Words> rows_;    // [units, planes]: nibbles of ones where the bit of the unit's label is set
+  std::vector<Words> blocks_;  // [blocks, planes]: bit k of a nibble is that of unit 4 block + k
 };
 
 #else
 
-/// 64 labellings as numbers.
+#ifdef __AVX__
+inline constexpr std::size_t kVectorBytes = 32;
+#else
+inline constexpr std::size_t kVectorBytes = 16;
+#endif
+using Doubles [[gnu::vector_size(kVectorBytes)]] = double;
+using Bits [[gnu::vector_size(kVectorBytes)]] = long long;
+inline constexpr std::size_t kWidth = kVectorBytes / sizeof(double);
+
+template <typename Vector>
+[[nodiscard]] inline Vector load_lanes(const double* from) noexcept {
+  Vector out;
+  std::memcpy(&out, from, sizeof out);
+  return out;
+}
+
+/// 128 labellings as numbers.
 template <std::size_t Planes>
 class LabelLanes {
  public:
@@ -153,10 +164,12 @@ class LabelLanes {
     for (std::size_t i = 0; i < labels.size(); ++i) std::ranges::copy(labels[i], rows_[i].begin());
   }
 
+  [[nodiscard]] static constexpr std::size_t place(std::size_t lane) noexcept { return lane; }
+
   /// Adds the pairs of rows [first, last) to `sums`.
   void add(const LowerPairs& pairs, std::size_t first, std::size_t last, DoubleLanes& sums) const {
     constexpr std::size_t kAtOnce = 4;
-    for (std::size_t from = 0; from < kVectors; from += kAtOnce) {
+    for (std::size_t from = 0; from < Labellings::kLanes / kWidth; from += kAtOnce) {
       Doubles local[kAtOnce];
       for (std::size_t v = 0; v < kAtOnce; ++v) local[v] = load_lanes<Doubles>(&sums[(from + v) * kWidth]);
       for (std::size_t i = first; i < last; ++i) {
@@ -193,8 +206,8 @@ void same_label_sums(const LowerPairs& pairs, const Labellings& labellings, std:
     DoubleLanes sums{};
     for (std::size_t row = 0; row < pairs.size(); row += kRows)
       lanes.add(pairs, row, std::min(pairs.size(), row + kRows), sums);
-    std::copy_n(sums.begin(), std::min(Labellings::kLanes, out.size() - done),
-                out.begin() + static_cast<std::ptrdiff_t>(done));
+    for (std::size_t lane = 0; lane < std::min(Labellings::kLanes, out.size() - done); ++lane)
+      out[done + lane] = sums[LabelLanes<Planes>::place(lane)];
   }
 }
 
@@ -215,7 +228,7 @@ void same_label_sums(const LowerPairs& pairs, const Labellings& labellings, std:
     if (tasks <= 16) return detail::same_label_sums<4>(pairs, labellings, begin, out);
     return detail::same_label_sums<32>(pairs, labellings, begin, out);
   };
-  parallel_for(sums.size(), 8 * Labellings::kLanes, work, progress);
+  parallel_for(sums.size(), 4 * Labellings::kLanes, work, progress);
   return sums;
 }
 

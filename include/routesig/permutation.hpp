@@ -66,7 +66,9 @@ class NullSeparations {
 
   [[nodiscard]] bool defined() const noexcept { return within_ > 0.0 && pairs_ > within_; }
 
-  [[nodiscard]] NullDistribution operator()(std::span<const double> similarity, const Progress& progress) const {
+  /// `with_d`: also d of each labelling, which is of use among several matrices, or where units differ in size.
+  [[nodiscard]] NullDistribution operator()(std::span<const double> similarity, bool with_d,
+                                            const Progress& progress) const {
     const CentredPairs pairs = centred_pairs(units_, similarity);
     const double sst = upper_sum(pairs.squares, units_.size()), own = inside(pairs.sums);
     NullDistribution out;
@@ -75,11 +77,11 @@ class NullSeparations {
     out.spread = pairs_ > 2.0 && sd > kNoSpread && sd > pooled_sd(HUGE_VAL, within_, sst);
     out.cohens_d = out.spread ? out.difference / sd : 0.0;
     out.differences = same_label_sums(LowerPairs(pairs.sums, units_.size()), labellings_, progress);
-    out.cohens_ds.resize(out.differences.size());
+    if (with_d) out.cohens_ds.resize(out.differences.size());
     for (std::size_t i = 0; i < out.differences.size(); ++i) {
       const double n_w = within_of_.empty() ? within_ : within_of_[i];
       out.differences[i] = difference(out.differences[i] + own, n_w);
-      if (out.spread) out.cohens_ds[i] = out.differences[i] / pooled_sd(out.differences[i], n_w, sst);
+      if (out.spread && with_d) out.cohens_ds[i] = out.differences[i] / pooled_sd(out.differences[i], n_w, sst);
     }
     return out;
   }
@@ -134,10 +136,11 @@ class NullSeparations {
   const detail::NullSeparations null(units, labellings);
   if (!null.defined()) return out;
 
+  const bool with_d = matrices > 1 || !units.equal_sizes();
   std::vector<double> largest(draws, -std::numeric_limits<double>::infinity());  // max over matrices of d
   for (std::size_t m = 0; m < matrices; ++m) {
     const Progress part = [&](std::size_t done, std::size_t) { progress(m * draws + done, matrices * draws); };
-    const detail::NullDistribution found = null(similarity.subspan(m * size, size), progress ? part : Progress{});
+    const auto found = null(similarity.subspan(m * size, size), with_d, progress ? part : Progress{});
     out.null.insert(out.null.end(), found.differences.begin(), found.differences.end());
     auto& test = out.tests.emplace_back();
     test.difference = found.difference;
@@ -145,10 +148,11 @@ class NullSeparations {
     if (!found.spread) continue;
     test.cohens_d = found.cohens_d;
     test.cohens_d_p = units.equal_sizes() ? test.p : labellings.p_value(found.cohens_d, found.cohens_ds);
+    if (!with_d) continue;
     for (std::size_t i = 0; i < draws; ++i) largest[i] = std::max(largest[i], found.cohens_ds[i]);
   }
   for (auto& test : out.tests)
-    if (test.cohens_d) test.adjusted = labellings.p_value(*test.cohens_d, largest);
+    if (test.cohens_d) test.adjusted = with_d ? labellings.p_value(*test.cohens_d, largest) : test.p;
   return out;
 }
 

@@ -111,7 +111,7 @@ def comparisons() -> list[Row]:
 def alone() -> list[list[str]]:
     """What has no peer: medians over the rounds."""
     rows = []
-    for program in ("core_bench", "statistics_bench", "forward_bench"):
+    for program in ("core_bench", "statistics_bench", "baselines_bench", "forward_bench"):
         if not (PROGRAMS / program).is_file():
             print(f"skipped: {program} was not built", file=sys.stderr)
             continue
@@ -155,7 +155,8 @@ peer's time over ours, in the same round; {ROUNDS} rounds in turns; the median d
 
 {compared}
 
-What has no peer (medians over {ROUNDS} rounds; an item is a token, a row of a step, or a multiply-add of a matrix):
+What has no peer (medians over {ROUNDS} rounds; an item is a token, a row of a step, a repetition, a
+drawn expert, or a multiply-add of a matrix):
 
 {single}
 """

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
@@ -20,16 +21,14 @@
 
 namespace routesig {
 
-__extension__ using Wide = unsigned __int128;
-
-/// Independent numbers below sizes[0], sizes[1], ..., without bias, several from one 64-bit word x: the mixed-radix
-/// digits of floor(x P / 2^64), P the product of a batch of sizes; words whose x P mod 2^64 is below 2^64 mod P would
-/// make some digits too likely and are drawn again (Brackett-Rozinsky and Lemire, arXiv 2408.06213).
+/// Rows of independent numbers below sizes[0], sizes[1], ..., without bias, several from one 32-bit word x: the
+/// mixed-radix digits of floor(x P / 2^32), P the product of a batch of sizes; words whose x P mod 2^32 is below 2^32
+/// mod P would make some digits too likely and are drawn again (Brackett-Rozinsky and Lemire, arXiv 2408.06213).
 class Digits {
  public:
   explicit Digits(std::vector<std::uint32_t> sizes) : sizes_(std::move(sizes)) {
     for (std::size_t i = 0; i < sizes_.size(); ++i) {
-      if (batches_.empty() || Wide{batches_.back().product} * sizes_[i] > kLargestProduct)
+      if (batches_.empty() || batches_.back().product * std::uint64_t{sizes_[i]} > kLargestProduct)
         batches_.push_back({.begin = i, .end = i, .product = 1, .threshold = 0});
       Batch& batch = batches_.back();
       batch.end = i + 1;
@@ -38,36 +37,48 @@ class Digits {
     }
   }
 
-  /// Calls visit(i, number below sizes[i]) for every i, in order.
-  template <typename Visit>
-  void draw(Random& random, const Visit& visit) const {
+  /// Numbers [sizes, rows]: those of one size lie together, so that the loops over rows are vector instructions.
+  [[nodiscard]] std::vector<std::uint32_t> draw(Random& random, std::size_t rows) const {
+    std::vector<std::uint32_t> out(sizes_.size() * rows), left(rows);
     for (const Batch& batch : batches_) {
-      std::uint64_t x = word(random);
-      while (x * batch.product < batch.threshold) x = word(random);
+      for (std::uint32_t& x : left) x = word(random, batch);
       for (std::size_t i = batch.begin; i < batch.end; ++i) {
-        const Wide scaled = Wide{x} * sizes_[i];
-        visit(i, static_cast<std::uint32_t>(scaled >> 64U));
-        x = static_cast<std::uint64_t>(scaled);
+        const std::uint64_t size = sizes_[i];
+        for (std::size_t row = 0; row < rows; ++row) {
+          const std::uint64_t scaled = left[row] * size;
+          out[i * rows + row] = static_cast<std::uint32_t>(scaled >> 32U);
+          left[row] = static_cast<std::uint32_t>(scaled);
+        }
       }
     }
+    return out;
   }
 
  private:
-  static constexpr std::uint64_t kLargestProduct = std::uint64_t{1} << 56U;  // fewer than 1 word in 256 drawn again
+  static constexpr std::uint64_t kLargestProduct = std::uint64_t{1} << 24U;  // fewer than 1 word in 256 drawn again
 
   struct Batch {
     std::size_t begin, end;
-    std::uint64_t product, threshold;
+    std::uint32_t product, threshold;
   };
 
-  static std::uint64_t word(Random& random) noexcept {
-    const std::uint64_t high = random();
-    return (high << 32U) | random();
+  static std::uint32_t word(Random& random, const Batch& batch) noexcept {
+    while (true)
+      if (const std::uint32_t x = random(); x * batch.product >= batch.threshold) return x;
   }
 
   std::vector<std::uint32_t> sizes_;
   std::vector<Batch> batches_;
 };
+
+/// Numbers for so many rows stay in the first-level cache.
+inline constexpr std::size_t kRowsAtOnce = 64;
+
+/// Calls add(some) until the parts sum to `rows`.
+template <typename Add>
+void in_parts(std::size_t rows, const Add& add) {
+  for (; rows > 0; rows -= std::min(rows, kRowsAtOnce)) add(std::min(rows, kRowsAtOnce));
+}
 
 /// Whether the experts of a row differ from each other, or are drawn one by one whatever came before.
 enum class RowDraws : std::uint8_t { distinct, with_replacement };
@@ -81,31 +92,18 @@ class UniformRows {
 
   /// Adds the experts of `rows` rows to counts [experts].
   void add(Random& random, std::size_t rows, std::span<std::uint32_t> counts) const {
-    if (draws_ == RowDraws::with_replacement)
-      for (std::size_t row = 0; row < rows; ++row)
-        digits_.draw(random, [&](std::size_t, std::uint32_t expert) { ++counts[expert]; });
-    else if (experts_ <= 64)
-      add_distinct(random, rows, counts, FewExperts{});
-    else
-      add_distinct(random, rows, counts, ManyExperts(experts_));
+    in_parts(rows, [&](std::size_t part) {
+      const std::vector<std::uint32_t> numbers = digits_.draw(random, part);
+      if (draws_ == RowDraws::with_replacement)
+        for (const std::uint32_t expert : numbers) ++counts[expert];
+      else if (experts_ <= 64)
+        add_few(numbers, part, counts);
+      else
+        add_many(numbers, part, counts);
+    });
   }
 
  private:
-  // The experts of one row. Two types, because a single word stays in a register.
-  struct FewExperts {
-    std::uint64_t bits = 0;
-    [[nodiscard]] bool contains(std::uint32_t e) const { return ((bits >> e) & 1U) != 0; }
-    void insert(std::uint32_t e) { bits |= std::uint64_t{1} << e; }
-    void clear() { bits = 0; }
-  };
-  struct ManyExperts {
-    std::vector<std::uint64_t> words;
-    explicit ManyExperts(std::size_t experts) : words(experts / 64 + 1) {}
-    [[nodiscard]] bool contains(std::uint32_t e) const { return ((words[e / 64] >> (e % 64)) & 1U) != 0; }
-    void insert(std::uint32_t e) { words[e / 64] |= std::uint64_t{1} << (e % 64); }
-    void clear() { std::ranges::fill(words, 0); }
-  };
-
   static std::vector<std::uint32_t> sizes(std::size_t experts, std::size_t top_k, RowDraws draws) {
     if (top_k < 1 || top_k > experts)
       throw invalid_argument("sampling: expected top_k from 1 to ", experts, " (the number of experts), got ", top_k);
@@ -114,18 +112,44 @@ class UniformRows {
     return out;
   }
 
-  // Floyd: for j = E - K, ..., E - 1 draw t from 0 ... j and take t, or j where t is already taken.
-  template <typename Taken>
-  void add_distinct(Random& random, std::size_t rows, std::span<std::uint32_t> counts, Taken taken) const {
-    const auto first = static_cast<std::uint32_t>(first_);
-    for (std::size_t row = 0; row < rows; ++row) {
-      taken.clear();
-      digits_.draw(random, [&](std::size_t i, std::uint32_t t) {
-        const std::uint32_t expert = taken.contains(t) ? first + static_cast<std::uint32_t>(i) : t;
-        taken.insert(expert);
-        ++counts[expert];
-      });
+  // Floyd: for j = E - K, ..., E - 1 draw t from 0 ... j and take t, or j where t is taken already. Here t is j less
+  // the number drawn, the experts of a row are the bits of a word, and all rows take a step at once: vector
+  // instructions.
+  void add_few(std::span<const std::uint32_t> numbers, std::size_t rows, std::span<std::uint32_t> counts) const {
+    std::vector<std::uint64_t> taken(rows);
+    for (std::size_t step = 0; step < numbers.size() / rows; ++step) {
+      const std::uint64_t j = std::uint64_t{1} << (first_ + step);
+      for (std::size_t row = 0; row < rows; ++row) {
+        const std::uint64_t t = j >> numbers[step * rows + row];
+        taken[row] |= t | ((taken[row] & t) != 0 ? j : 0);
+      }
     }
+    count_bits(taken, counts);
+  }
+
+  // Adds to counts[e] how many words have bit e: 64 counters side by side, bit b of all of them in planes[b].
+  static void count_bits(std::span<const std::uint64_t> words, std::span<std::uint32_t> counts) {
+    static_assert(kRowsAtOnce < 128);
+    std::array<std::uint64_t, 7> planes{};
+    for (std::uint64_t carry : words)
+      for (std::uint64_t& plane : planes) carry &= std::exchange(plane, plane ^ carry);
+    for (std::size_t e = 0; e < counts.size(); ++e) {
+      std::uint64_t sum = 0;
+      for (std::size_t b = 0; b < planes.size(); ++b) sum |= ((planes[b] >> e) & 1U) << b;
+      counts[e] += static_cast<std::uint32_t>(sum);
+    }
+  }
+
+  // The same row by row, with a mark an expert.
+  void add_many(std::span<const std::uint32_t> numbers, std::size_t rows, std::span<std::uint32_t> counts) const {
+    std::vector<std::uint32_t> taken_by(experts_);  // 1 + the last row that took it
+    for (std::uint32_t row = 0; row < rows; ++row)
+      for (std::size_t j = first_; j < experts_; ++j) {
+        const std::size_t t = j - numbers[(j - first_) * rows + row];
+        const std::size_t expert = taken_by[t] == row + 1 ? j : t;
+        taken_by[expert] = row + 1;
+        ++counts[expert];
+      }
   }
 
   std::size_t experts_, first_;
@@ -146,19 +170,25 @@ class SystematicRows {
   /// Adds the experts of `rows` rows to counts [experts].
   void add(Random& random, std::size_t rows, std::span<std::uint32_t> counts) const {
     std::vector<Share> line = shares_;
-    for (std::size_t row = 0; row < rows; ++row) {
-      order_.draw(random, [&](std::size_t i, std::uint32_t r) { std::swap(line[line.size() - 1 - i], line[r]); });
-      std::uint64_t end = random() % kOne;  // v: so far from the last whole number; whole numbers are multiples of kOne
-      for (const Share& share : line) {
-        const std::uint64_t begin = end;
-        end += share.length;
-        counts[share.expert] += static_cast<std::uint32_t>(end / kOne - begin / kOne);
+    in_parts(rows, [&](std::size_t part) {
+      const std::vector<std::uint32_t> numbers = order_.draw(random, part);
+      for (std::size_t row = 0; row < part; ++row) {
+        for (std::size_t i = 0; i + 1 < line.size(); ++i)
+          std::swap(line[line.size() - 1 - i], line[numbers[i * part + row]]);
+        std::uint64_t end = random() % kOne;  // v: so far from the last whole number, a multiple of kOne
+        for (const Share& share : line) {
+          const std::uint64_t begin = end;
+          end += share.length;
+          counts[share.expert] += static_cast<std::uint32_t>(end / kOne - begin / kOne);
+        }
       }
-    }
+    });
   }
 
  private:
   static constexpr std::uint64_t kOne = std::uint64_t{1} << 31U;  // pi = 1 in fixed point: sums are exact
+
+  __extension__ using Wide = unsigned __int128;
 
   struct Share {
     std::uint32_t length;  // pi

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import routesig as rs
+from routesig import _core
 from support import random_experts, random_traces
 
 EXPERTS, TOP_K, LAYERS = 16, 4, 3
@@ -365,6 +366,17 @@ def test_progress_is_told_and_shown(capsys):
     rs.set_num_threads(0)
     assert "load balance baseline: 100%" in capsys.readouterr().err
     assert base.repetitions == 30
+
+
+def test_long_work_can_be_interrupted():
+    def interrupted(done, total):
+        raise KeyboardInterrupt
+
+    sigs = preferring([9, 14, 20, 11])
+    rs.set_num_threads(1)
+    with pytest.raises(KeyboardInterrupt):
+        _core.marginal_baseline(sigs.counts, TOP_K, [0, 1, 0, 1], repetitions=10**6, seed=0, progress=interrupted)
+    rs.set_num_threads(0)
 
 
 def test_a_baseline_says_what_it_is():

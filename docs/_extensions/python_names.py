@@ -122,9 +122,33 @@ def _without_type(parameter: str) -> str:
     return name + ("=" + rest.rpartition(" = ")[2] if " = " in rest else "")
 
 
+def _plain_docstring(app, what, name, obj, options, lines):
+    """Docstrings are text with code between backticks: `|x|`, `a * b` and `coef_` are no markup in them."""
+    del app, what, name, obj, options
+    example = False
+    for number, line in enumerate(lines):
+        example = line.lstrip().startswith(">>>") or (example and line.strip() != "")
+        if not example:
+            pieces = re.split(r"(`[^`]*`)", line)
+            lines[number] = "".join(p if p.startswith("`") else _escaped(p) for p in pieces)
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([|*]|(?<=\w)_(?!\w))", r"\\\1", text)
+
+
+def _foreign(app, what, name, obj, skip, options):
+    """Leave out what a base class of another package hangs on ours."""
+    del app, name, options
+    home = getattr(obj, "__module__", None) or "routesig"
+    return True if what == "class" and not home.startswith("routesig") else skip
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register both directives."""
     app.add_directive("public-names", PublicNames)
     app.add_directive("public-modules", PublicModules)
     app.connect("autodoc-process-signature", _short_signature)
+    app.connect("autodoc-process-docstring", _plain_docstring, priority=400)  # before napoleon
+    app.connect("autodoc-skip-member", _foreign)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -72,7 +72,7 @@ class Model:
 
     @property
     def device(self) -> str:
-        """Where it runs: "cpu", "cuda:0", ..."""
+        """Where it runs, such as "cpu" or "cuda:0"."""
         return str(self._native.device)
 
     def forward(
@@ -161,7 +161,7 @@ def load_model(
     Parameters
     ----------
     path : path, optional
-        A folder with config.json, *.safetensors and tokenizer.json. Default: the shipped model (no network).
+        A folder with `config.json`, `*.safetensors` and `tokenizer.json`. Default: the shipped model (no network).
     device : str
         "auto", "cpu", "cuda" or "cuda:N".
     dtype : {"auto", "float32", "bfloat16"}

@@ -17,6 +17,7 @@ PYBIND11_MODULE(_core, m) {
   bind_signature(m);
   bind_similarity(m);
   bind_debiased(m);
+  bind_metrics(m);
 
   m.def(
       "num_threads", &routesig::num_threads,

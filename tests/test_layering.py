@@ -45,6 +45,7 @@ RANKS = (
     ("signature",),
     ("metric", "known_tokens"),
     ("debiased", "reliability"),
+    ("coactivation", "load", "specialization", "uncertainty"),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
     ("baselines", "controls"),  # nulls rerun the analysis
     ("routesig",),

@@ -7,6 +7,7 @@
 #include "routesig/inner_products.hpp"
 #include "routesig/known_tokens.hpp"
 #include "routesig/metric.hpp"
+#include "routesig/metrics.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/random.hpp"
 #include "routesig/recorder.hpp"

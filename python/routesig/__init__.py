@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from routesig import plot
+    from routesig import metrics, plot
     from routesig._core import (
         RoutingInfo,
         RoutingTrace,
@@ -54,6 +54,7 @@ __all__ = [
     "debiased_similarity",
     "load_model",
     "load_prompts",
+    "metrics",
     "num_threads",
     "plot",
     "read_signatures",
@@ -90,8 +91,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'routesig' has no attribute {name!r}")
-    if name == "plot":
-        value: Any = importlib.import_module("routesig.plot")
+    if name in ("metrics", "plot"):
+        value: Any = importlib.import_module(f"routesig.{name}")
     else:
         value = getattr(importlib.import_module(f"routesig.{_HOME.get(name, '_core')}"), name)
     globals()[name] = value

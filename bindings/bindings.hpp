@@ -11,6 +11,7 @@ void bind_debiased(py::module_& m);
 void bind_classifier(py::module_& m);
 void bind_error(py::module_& m);
 void bind_jsonl(py::module_& m);
+void bind_metrics(py::module_& m);
 void bind_model(py::module_& m);
 void bind_projection(py::module_& m);
 void bind_recorder(py::module_& m);

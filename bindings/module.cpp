@@ -22,6 +22,7 @@ PYBIND11_MODULE(_core, m) {
   bind_debiased(m);
   bind_classifier(m);
   bind_projection(m);
+  bind_metrics(m);
 
   m.def(
       "num_threads", &routesig::num_threads,

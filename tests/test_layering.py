@@ -49,6 +49,7 @@ RANKS = (
     ("signature",),
     ("metric", "known_tokens"),
     ("debiased", "reliability"),
+    ("coactivation", "load", "specialization", "uncertainty"),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
     # Built on statistics.
     ("category_matrix", "labelling", "bootstrap"),

@@ -19,6 +19,7 @@
 #include "routesig/labelling.hpp"
 #include "routesig/logistic_regression.hpp"
 #include "routesig/metric.hpp"
+#include "routesig/metrics.hpp"
 #include "routesig/multiplicity.hpp"
 #include "routesig/nearest_centroid.hpp"
 #include "routesig/overlap_ladder.hpp"

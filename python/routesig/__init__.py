@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from routesig import baselines, controls, plot, statistics
+    from routesig import baselines, controls, metrics, plot, statistics
     from routesig._classification import Classification, classify
     from routesig._classifier import LogisticRegression, NearestCentroid
     from routesig._core import (
@@ -67,6 +67,7 @@ __all__ = [
     "debiased_similarity",
     "load_model",
     "load_prompts",
+    "metrics",
     "num_threads",
     "pca",
     "plot",
@@ -83,7 +84,7 @@ __all__ = [
 ]
 
 # Modules that users reach as rs.statistics and so on.
-_NAMESPACES = ("baselines", "controls", "plot", "statistics")
+_NAMESPACES = ("baselines", "controls", "metrics", "plot", "statistics")
 
 _HOME = {
     "DebiasedMeans": "_debiased",

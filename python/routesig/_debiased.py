@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
-from routesig._signatures import SignatureSet
+from routesig._signatures import SignatureSet, experts_a_token
 
 Floats = NDArray[np.float64]
 Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
@@ -175,23 +175,4 @@ def _rows(one: Any, tokens: str, window: int | None, drop_invalid: bool) -> tupl
         )
     if one.counts is None:
         raise ValueError('debiased: expected counts, got gate-weighted signatures (use weighting="count", or traces)')
-    return _core.debiased_counts(np.ascontiguousarray(one.counts), _experts_a_token(one)), 0
-
-
-def _experts_a_token(sigs: SignatureSet) -> int:
-    """K: 1 for top-1 weighting, else what the set says, else layer totals over tokens."""
-    if sigs.info.get("weighting") == "top1":
-        return 1
-    if sigs.info.get("top_k"):
-        return int(sigs.info["top_k"])
-    if sigs.num_tokens is None or not sigs.num_tokens.any():
-        raise ValueError(
-            "debiased: expected signatures that know top_k or num_tokens, got neither (from_counts takes both)"
-        )
-    totals = sigs.counts.sum(axis=2).max(axis=1, initial=0)  # type: ignore[union-attr]
-    ratios = {int(total) / int(n) for total, n in zip(totals, sigs.num_tokens, strict=True) if n}
-    if len(ratios) != 1 or not float(top_k := ratios.pop()).is_integer():
-        raise ValueError(
-            "debiased: expected the same whole number of experts a token in every prompt, got counts without"
-        )
-    return int(top_k)
+    return _core.debiased_counts(np.ascontiguousarray(one.counts), experts_a_token(one)), 0

@@ -290,6 +290,27 @@ def read_signatures(path: str | os.PathLike[str]) -> SignatureSet:
     )
 
 
+def experts_a_token(sigs: SignatureSet) -> int:
+    """K, as far as a set tells: 1 for top-1 weighting, else its `top_k`, else layer totals over tokens."""
+    if sigs.info.get("weighting") == "top1":
+        return 1
+    if sigs.info.get("top_k"):
+        return int(sigs.info["top_k"])
+    if sigs.num_tokens is None or not sigs.num_tokens.any():
+        raise ValueError(
+            "signatures: expected signatures that know top_k or num_tokens, got neither (from_counts takes both)"
+        )
+    if sigs.counts is None:
+        raise ValueError("signatures: expected counts, got gate weights")
+    totals = sigs.counts.sum(axis=2).max(axis=1, initial=0)
+    ratios = {int(total) / int(n) for total, n in zip(totals, sigs.num_tokens, strict=True) if n}
+    if len(ratios) != 1 or not float(top_k := ratios.pop()).is_integer():
+        raise ValueError(
+            "signatures: expected the same whole number of experts a token in every prompt, got counts without"
+        )
+    return int(top_k)
+
+
 def _whole_numbers(values: ArrayLike, what: str, axes: int) -> Counts:
     array = np.asarray(values)
     if array.ndim != axes:

@@ -276,7 +276,8 @@ class _Part:
         if self.sigs.counts is None or top_k is None:
             return self.sigs.num_tokens
         totals: NDArray[np.uint64] = self.sigs.counts.sum(axis=2, dtype=np.uint64).max(axis=1, initial=0)
-        return (totals + np.uint64(top_k - 1)) // np.uint64(top_k)
+        tokens: NDArray[np.uint64] = (totals + np.uint64(top_k - 1)) // np.uint64(top_k)
+        return tokens
 
 
 def _as_set(sigs: Any) -> SignatureSet:

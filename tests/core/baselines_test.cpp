@@ -44,6 +44,7 @@ std::vector<int> in_turn(std::size_t prompts) {
 
 std::vector<RoutingTrace> some_traces(int prompts) {
   std::vector<RoutingTrace> traces;
+  traces.reserve(static_cast<std::size_t>(prompts));
   for (int i = 0; i < prompts; ++i)
     traces.push_back(
         testing::random_trace(testing::shape(kLayers, kExperts, kTopK), 10 + i, 5, static_cast<std::uint64_t>(i)));

@@ -22,8 +22,8 @@ TEST(PermutationMoments, EqualTheAverageOverAllPermutations) {
   std::vector<std::size_t> order{0, 1, 2, 3, 4};
   double mean = 0.0, squares = 0.0;
   do {
-    std::vector<double> moved;
-    for (const std::size_t i : order) moved.push_back(b[i]);
+    std::vector<double> moved(5);
+    std::ranges::transform(order, moved.begin(), [&](std::size_t i) { return b[i]; });
     const double cosine = Cosine()(a, moved);
     mean += cosine / 120.0;
     squares += cosine * cosine / 120.0;

@@ -66,6 +66,18 @@ TEST(UniformRows, HaveDistinctExperts) {
     }
 }
 
+TEST(UniformRows, AddAsManyAsAsked) {
+  Random random(11);
+  for (const std::size_t experts : {std::size_t{64}, std::size_t{128}})
+    for (const std::size_t rows : {std::size_t{0}, std::size_t{64}, std::size_t{1000}}) {
+      Counts counts(experts, 5);
+      UniformRows(experts, 8).add(random, rows, counts);
+      EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0U), experts * 5 + rows * 8);
+      const double expected = 5.0 + 8.0 * static_cast<double>(rows) / static_cast<double>(experts);
+      for (const std::uint32_t n : counts) EXPECT_NEAR(n, expected, 5.0 * std::sqrt(expected));
+    }
+}
+
 TEST(UniformRows, EverySetIsEquallyLikely) {
   for (const std::size_t experts : {std::size_t{5}, std::size_t{70}}) {  // one word of bits, and several
     std::array<std::array<int, 70>, 70> seen{};
@@ -74,11 +86,11 @@ TEST(UniformRows, EverySetIsEquallyLikely) {
       const auto high = std::find(low + 1, row.end(), 1U);
       ++seen.at(static_cast<std::size_t>(low - row.begin())).at(static_cast<std::size_t>(high - row.begin()));
     }
-    const double expected = 50'000.0 / static_cast<double>(experts * (experts - 1) / 2);
+    const double pairs = static_cast<double>(experts * (experts - 1)) / 2.0, expected = 50'000.0 / pairs;
     double chi2 = 0.0;
     for (std::size_t i = 0; i < experts; ++i)
       for (std::size_t j = i + 1; j < experts; ++j) chi2 += std::pow(seen.at(i).at(j) - expected, 2) / expected;
-    const double degrees = static_cast<double>(experts * (experts - 1) / 2 - 1);
+    const double degrees = pairs - 1.0;
     EXPECT_LT(std::abs(chi2 - degrees), 4.0 * std::sqrt(2.0 * degrees)) << experts;
   }
 }

@@ -185,7 +185,8 @@ void parallel_for(std::size_t count, std::size_t grain, const Body& body) {
   }
 }
 
-/// Called on the thread that asked for the work, after pieces of it are done; it may throw to stop the rest.
+/// Called on the thread that asked for the work, after pieces of it are done and when all are; it may throw to stop the
+/// rest.
 using Progress = std::function<void(std::size_t done, std::size_t total)>;
 
 /// The same, telling `progress` (which may be empty) how many items are done.
@@ -194,11 +195,13 @@ void parallel_for(std::size_t count, std::size_t grain, const Body& body, const 
   if (!progress) return parallel_for(count, grain, body);
   const std::thread::id caller = std::this_thread::get_id();
   std::atomic<std::size_t> done = 0;
+  std::size_t told = 0;
   parallel_for(count, grain, [&](std::size_t begin, std::size_t end) {
     body(begin, end);
     const std::size_t now = done += end - begin;
-    if (std::this_thread::get_id() == caller) progress(now, count);
+    if (std::this_thread::get_id() == caller) progress(told = now, count);
   });
+  if (told < count) progress(count, count);
 }
 
 }  // namespace routesig

@@ -7,6 +7,7 @@ namespace py = pybind11;
 
 void bind_debiased(py::module_& m);
 void bind_error(py::module_& m);
+void bind_information(py::module_& m);
 void bind_jsonl(py::module_& m);
 void bind_metrics(py::module_& m);
 void bind_model(py::module_& m);

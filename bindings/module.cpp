@@ -18,6 +18,7 @@ PYBIND11_MODULE(_core, m) {
   bind_similarity(m);
   bind_debiased(m);
   bind_metrics(m);
+  bind_information(m);
 
   m.def(
       "num_threads", &routesig::num_threads,

@@ -4,6 +4,8 @@
 
 #include "routesig/debiased.hpp"
 #include "routesig/error.hpp"
+#include "routesig/evidence.hpp"
+#include "routesig/information.hpp"
 #include "routesig/inner_products.hpp"
 #include "routesig/known_tokens.hpp"
 #include "routesig/metric.hpp"

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from routesig import metrics, plot
+    from routesig import information, metrics, plot
     from routesig._core import (
         RoutingInfo,
         RoutingTrace,
@@ -52,6 +52,7 @@ __all__ = [
     "TraceSet",
     "__version__",
     "debiased_similarity",
+    "information",
     "load_model",
     "load_prompts",
     "metrics",
@@ -91,7 +92,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'routesig' has no attribute {name!r}")
-    if name in ("metrics", "plot"):
+    if name in ("information", "metrics", "plot"):
         value: Any = importlib.import_module(f"routesig.{name}")
     else:
         value = getattr(importlib.import_module(f"routesig.{_HOME.get(name, '_core')}"), name)

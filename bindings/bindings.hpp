@@ -10,6 +10,7 @@ void bind_controls(py::module_& m);
 void bind_debiased(py::module_& m);
 void bind_classifier(py::module_& m);
 void bind_error(py::module_& m);
+void bind_information(py::module_& m);
 void bind_jsonl(py::module_& m);
 void bind_metrics(py::module_& m);
 void bind_model(py::module_& m);

@@ -23,6 +23,7 @@ PYBIND11_MODULE(_core, m) {
   bind_classifier(m);
   bind_projection(m);
   bind_metrics(m);
+  bind_information(m);
 
   m.def(
       "num_threads", &routesig::num_threads,

@@ -48,7 +48,7 @@ RANKS = (
     ("validation",),
     ("signature",),
     ("metric", "known_tokens"),
-    ("debiased", "reliability"),
+    ("debiased", "reliability", "evidence"),
     ("coactivation", "load", "specialization", "uncertainty"),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
     # Built on statistics.

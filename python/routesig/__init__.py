@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from routesig import baselines, controls, metrics, plot, statistics
+    from routesig import baselines, controls, information, metrics, plot, statistics
     from routesig._classification import Classification, classify
     from routesig._classifier import LogisticRegression, NearestCentroid
     from routesig._core import (
@@ -65,6 +65,7 @@ __all__ = [
     "classify",
     "controls",
     "debiased_similarity",
+    "information",
     "load_model",
     "load_prompts",
     "metrics",
@@ -84,7 +85,7 @@ __all__ = [
 ]
 
 # Modules that users reach as rs.statistics and so on.
-_NAMESPACES = ("baselines", "controls", "metrics", "plot", "statistics")
+_NAMESPACES = ("baselines", "controls", "information", "metrics", "plot", "statistics")
 
 _HOME = {
     "DebiasedMeans": "_debiased",

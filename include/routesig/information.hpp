@@ -1,0 +1,253 @@
+/// \file information.hpp
+/// How many bits routing tells about the task: bounds from a classifier's predictions, and an estimate layer by layer.
+///
+///     const auto bound = routesig::log_loss_bound(out_of_fold, labels, /*classes=*/4);    // I(S; T) >= bound.bits
+///     const auto fano = routesig::fano_bound(/*errors=*/6, /*n=*/80, /*classes=*/4);      // valid at 95 %
+///     const auto layers = routesig::layer_information(set.values, 80, 16, 64, labels);
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "routesig/error.hpp"
+#include "routesig/parallel.hpp"
+#include "routesig/random.hpp"
+
+namespace routesig {
+
+/// H = -sum p log2 p; entries that are not above 0 count nothing.
+[[nodiscard]] inline double entropy_bits(std::span<const double> p) noexcept {
+  double sum = 0.0;
+  for (const double x : p)
+    if (x > 0.0) sum -= x * std::log2(x);
+  return sum;
+}
+
+/// I(S; T) >= H(T) - cross-entropy, in bits, of predictions that were made without the predicted prompt.
+struct LogLossBound {
+  double bits = 0.0;            ///< at least 0
+  double unclipped_bits = 0.0;  ///< H(T) - loss; below 0 where predictions are worse than guessing
+  double entropy_bits = 0.0;    ///< H(T), from the shares of the labels
+  double loss_bits = 0.0;       ///< mean of -log2 q(label)
+  double standard_error = 0.0;  ///< of the loss over prompts (ddof 1); 0 for one
+};
+
+/// `probabilities` [n, classes], out of fold; `label` [n] in 0 ... classes - 1. Every probability q is taken as
+/// (1 - floor) q + floor / classes, so that one sure mistake does not cost everything.
+[[nodiscard]] inline LogLossBound log_loss_bound(std::span<const double> probabilities, std::span<const int> label,
+                                                 std::size_t classes, double floor = 0.01) {
+  const std::size_t n = label.size();
+  if (n == 0 || classes < 1 || probabilities.size() != n * classes)
+    throw invalid_argument("information: expected probabilities of ", n, " prompts x ", classes,
+                           " classes and at least one prompt, got ", probabilities.size());
+  if (!(floor >= 0.0 && floor < 1.0)) throw invalid_argument("information: expected a floor in [0, 1), got ", floor);
+  std::vector<double> shares(classes), losses(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (label[i] < 0 || static_cast<std::size_t>(label[i]) >= classes)
+      throw invalid_argument("information: expected labels from 0 to ", classes - 1, ", got ", label[i]);
+    double total = 0.0;
+    for (const double q : probabilities.subspan(i * classes, classes)) {
+      if (!(q >= 0.0)) throw invalid_argument("information: expected probabilities of 0 or more, got ", q);
+      total += q;
+    }
+    if (!(std::abs(total - 1.0) <= 1e-6))
+      throw invalid_argument("information: expected probabilities that sum to 1, got ", total, " for prompt ", i);
+    const auto of = static_cast<std::size_t>(label[i]);
+    shares[of] += 1.0;
+    losses[i] = -std::log2((1.0 - floor) * probabilities[i * classes + of] + floor / static_cast<double>(classes));
+    if (!std::isfinite(losses[i]))
+      throw invalid_argument("information: expected a floor above 0 where a label has probability 0 (prompt ", i, ")");
+  }
+  for (double& share : shares) share /= static_cast<double>(n);
+  LogLossBound out{.entropy_bits = entropy_bits(shares)};
+  for (const double loss : losses) out.loss_bits += loss / static_cast<double>(n);
+  double squares = 0.0;
+  for (const double loss : losses) squares += (loss - out.loss_bits) * (loss - out.loss_bits);
+  if (n > 1) out.standard_error = std::sqrt(squares / static_cast<double>(n - 1) / static_cast<double>(n));
+  out.unclipped_bits = out.entropy_bits - out.loss_bits;
+  out.bits = std::max(0.0, out.unclipped_bits);
+  return out;
+}
+
+/// The largest error rate that `errors` of `n` leave possible: one-sided upper limit (Clopper and Pearson 1934).
+[[nodiscard]] inline double upper_error(std::uint64_t errors, std::uint64_t n, double confidence = 0.95) {
+  if (n == 0 || errors > n || !(confidence > 0.0 && confidence < 1.0))
+    throw invalid_argument("information: expected errors of at least one prompt and a confidence in (0, 1), got ",
+                           errors, " of ", n, " and ", confidence);
+  if (errors == n) return 1.0;
+  const auto trials = static_cast<double>(n);
+  const auto at_most = [&](double p) {  // P(X <= errors)
+    double sum = 0.0;
+    for (std::uint64_t x = 0; x <= errors; ++x) {
+      const auto k = static_cast<double>(x);
+      sum += std::exp(std::lgamma(trials + 1) - std::lgamma(k + 1) - std::lgamma(trials - k + 1) + k * std::log(p) +
+                      (trials - k) * std::log1p(-p));
+    }
+    return sum;
+  };
+  double low = 0.0, high = 1.0;
+  for (int halving = 0; halving < 60; ++halving) {
+    const double middle = 0.5 * (low + high);
+    (at_most(middle) > 1.0 - confidence ? low : high) = middle;
+  }
+  return high;
+}
+
+/// Fano: I(S; T) >= H(T) - h(P) - P log2(C - 1) with P the error rate.
+struct FanoBound {
+  double point_bits = 0.0;   ///< at the observed error rate: no bound, an estimate of one
+  double valid_bits = 0.0;   ///< at the upper limit of the error rate: holds with the given confidence
+  double upper_error = 0.0;  ///< that limit
+};
+
+/// For `errors` of `n` prompts out of `classes` tasks; `entropy` is H(T), by default log2(classes).
+[[nodiscard]] inline FanoBound fano_bound(std::uint64_t errors, std::uint64_t n, int classes, double confidence = 0.95,
+                                          std::optional<double> entropy = {}) {
+  if (classes < 2) throw invalid_argument("information: expected at least 2 classes, got ", classes);
+  const double h = entropy.value_or(std::log2(classes));
+  const auto bound = [&](double error) {
+    // Beyond 1 - 1/C, where guessing stands, a larger error would "tell" more again: the bound is that of guessing.
+    const double p = std::min(error, 1.0 - 1.0 / classes);
+    const double pair[] = {p, 1.0 - p};
+    return std::max(0.0, h - entropy_bits(pair) - p * std::log2(classes - 1.0));
+  };
+  const double limit = upper_error(errors, n, confidence);
+  return {.point_bits = bound(static_cast<double>(errors) / static_cast<double>(n)),
+          .valid_bits = bound(limit),
+          .upper_error = limit};
+}
+
+struct LayerInformationOptions {
+  std::size_t permutations = 1'000;
+  std::uint64_t seed = 0;
+  Progress progress{};
+};
+
+/// What the expert of a layer tells about the task, in bits. Absent where fewer than two tasks have prompts with
+/// routing there, or no more prompts than tasks.
+struct LayerInformation {
+  std::size_t prompts = 0;                 ///< labelled, with routing in this layer
+  std::optional<double> plug_in{};         ///< biased upwards
+  std::optional<double> null_mean{};       ///< mean of plug_in under permuted labels
+  std::optional<double> corrected{};       ///< (plug_in - null_mean)(N - 1) / (N - C)
+  std::optional<double> standard_error{};  ///< of corrected: jackknife over prompts
+  std::vector<double> draws{};             ///< [permutations] plug_in under permuted labels
+};
+
+namespace detail {
+
+/// One layer's rows of the prompts that count, and the plug-in estimate under any labels.
+struct LayerRows {
+  std::vector<std::size_t> prompts{};         ///< index among the labelled prompts
+  std::vector<std::span<const double>> rows;  ///< [prompts] of [experts], each summing to 1
+  std::vector<double> total{};                ///< [experts] their sum
+
+  /// H(mean) - sum_c (n_c / N) H(mean of c) without the prompt at `left_out` (none: past the end).
+  [[nodiscard]] double information(std::span<const int> label, std::size_t classes, std::size_t left_out) const {
+    const std::size_t experts = total.size();
+    std::vector<double> sums(classes * experts), mean(total);
+    std::vector<double> members(classes);
+    double n = 0.0;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (i == left_out) {
+        for (std::size_t e = 0; e < experts; ++e) mean[e] -= rows[i][e];
+        continue;
+      }
+      const auto c = static_cast<std::size_t>(label[prompts[i]]);
+      for (std::size_t e = 0; e < experts; ++e) sums[c * experts + e] += rows[i][e];
+      members[c] += 1.0;
+      n += 1.0;
+    }
+    for (double& x : mean) x /= n;
+    double out = entropy_bits(mean);
+    for (std::size_t c = 0; c < classes; ++c) {
+      if (members[c] == 0.0) continue;
+      const auto row = std::span(sums).subspan(c * experts, experts);
+      for (double& x : row) x /= members[c];
+      out -= members[c] / n * entropy_bits(row);
+    }
+    return out;
+  }
+};
+
+}  // namespace detail
+
+/// Layer by layer: I = H(sum_c pi_c s_c) - sum_c pi_c H(s_c) with s_c the mean signature of a task, every prompt
+/// weighing the same, corrected by the same estimate under permuted labels. `values` [prompts, layers, experts]; `task`
+/// [prompts], negative where unlabelled (left out). All layers share their permutations.
+[[nodiscard]] inline std::vector<LayerInformation> layer_information(std::span<const double> values,
+                                                                     std::size_t prompts, std::size_t layers,
+                                                                     std::size_t experts, std::span<const int> task,
+                                                                     const LayerInformationOptions& options = {}) {
+  if (values.size() != prompts * layers * experts || task.size() != prompts)
+    throw invalid_argument("information: expected ", prompts * layers * experts, " values and ", prompts,
+                           " tasks, got ", values.size(), " and ", task.size());
+  std::vector<int> label;
+  std::vector<detail::LayerRows> rows(layers);
+  for (auto& one : rows) one.total.resize(experts);
+  for (std::size_t p = 0; p < prompts; ++p) {
+    if (task[p] < 0) continue;
+    for (std::size_t l = 0; l < layers; ++l) {
+      const auto row = values.subspan((p * layers + l) * experts, experts);
+      double sum = 0.0;
+      for (const double x : row) sum += x;
+      if (!(sum > 0.0)) continue;
+      rows[l].prompts.push_back(label.size());
+      rows[l].rows.push_back(row);
+      for (std::size_t e = 0; e < experts; ++e) rows[l].total[e] += row[e];
+    }
+    label.push_back(task[p]);
+  }
+  const auto classes = static_cast<std::size_t>(label.empty() ? 0 : std::ranges::max(label) + 1);
+
+  std::vector<LayerInformation> out(layers);
+  std::vector<double> scale(layers);  // (N - 1) / (N - C), 0 where absent
+  for (std::size_t l = 0; l < layers; ++l) {
+    std::vector<bool> present(classes);
+    for (const std::size_t p : rows[l].prompts) present[static_cast<std::size_t>(label[p])] = true;
+    const auto n = static_cast<double>(rows[l].rows.size());
+    const auto tasks = static_cast<double>(std::ranges::count(present, true));
+    out[l].prompts = rows[l].rows.size();
+    if (tasks >= 2.0 && n > tasks) scale[l] = (n - 1.0) / (n - tasks);
+    if (scale[l] > 0.0) out[l].draws.resize(options.permutations);
+  }
+  parallel_for(
+      options.permutations, 16,
+      [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i) {
+          std::vector<int> permuted = label;
+          Random(options.seed, stream(Draws::information, i)).shuffle(std::span(permuted));
+          for (std::size_t l = 0; l < layers; ++l)
+            if (scale[l] > 0.0) out[l].draws[i] = rows[l].information(permuted, classes, rows[l].rows.size());
+        }
+      },
+      options.progress);
+  parallel_for(layers, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t l = begin; l < end; ++l) {
+      if (!(scale[l] > 0.0)) continue;
+      const std::size_t n = rows[l].rows.size();
+      out[l].plug_in = rows[l].information(label, classes, n);
+      std::vector<double> without(n);
+      double mean = 0.0, squares = 0.0;
+      for (std::size_t i = 0; i < n; ++i) {
+        without[i] = rows[l].information(label, classes, i);
+        mean += without[i] / static_cast<double>(n);
+      }
+      for (const double x : without) squares += (x - mean) * (x - mean);
+      out[l].standard_error = scale[l] * std::sqrt(squares * static_cast<double>(n - 1) / static_cast<double>(n));
+      if (options.permutations == 0) continue;
+      double null = 0.0;
+      for (const double draw : out[l].draws) null += draw / static_cast<double>(options.permutations);
+      out[l].null_mean = null;
+      out[l].corrected = scale[l] * (*out[l].plug_in - null);
+    }
+  });
+  return out;
+}
+
+}  // namespace routesig

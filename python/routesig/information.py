@@ -1,0 +1,239 @@
+"""How many bits routing tells about the task.
+
+`log_loss_bound` and `fano_bound`: lower bounds from a classifier's out-of-fold predictions. `layer_information`: an
+estimate layer by layer. `evidence_over_tokens`: how it grows with the first tokens of a text.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from routesig import _core
+from routesig._evidence import Evidence, evidence_over_tokens
+from routesig._progress import progress_bar
+from routesig._signatures import SignatureSet
+
+__all__ = [
+    "Evidence",
+    "FanoBound",
+    "LayerInformation",
+    "LogLossBound",
+    "evidence_over_tokens",
+    "fano_bound",
+    "layer_information",
+    "log_loss_bound",
+]
+
+
+@dataclass(frozen=True)
+class LogLossBound:
+    """I(S; T) >= H(T) - log-loss, in bits.
+
+    Attributes
+    ----------
+    bits : float
+        The bound, at least 0.
+    unclipped_bits : float
+        H(T) - loss: below 0 where predictions are worse than guessing.
+    entropy_bits : float
+        H(T), from the shares of the labels.
+    loss_bits : float
+        Mean of -log2 q(label).
+    standard_error : float
+        Of the loss over prompts.
+    """
+
+    bits: float
+    unclipped_bits: float
+    entropy_bits: float
+    loss_bits: float
+    standard_error: float
+
+
+def log_loss_bound(
+    probabilities: ArrayLike, labels: Sequence[object], classes: Sequence[object] | None = None, *, floor: float = 0.01
+) -> LogLossBound:
+    """A lower bound on the information from class probabilities.
+
+    Parameters
+    ----------
+    probabilities : float array [prompts, classes]
+        Predicted without the predicted prompt (out of fold); rows sum to 1.
+    labels : sequence
+        The true class of each prompt.
+    classes : sequence, optional
+        The class of each column; default: the labels that occur, sorted.
+    floor : float
+        Every q is taken as (1 - floor) q + floor / classes.
+
+    Returns
+    -------
+    LogLossBound
+        An estimate of the bound: its sampling error is `standard_error`.
+
+    Raises
+    ------
+    ValueError
+        On what are no probabilities, and on labels that are no class.
+
+    References
+    ----------
+    Barber and Agakov, The IM algorithm, NIPS 2003.
+
+    Examples
+    --------
+    >>> found = log_loss_bound([[0.9, 0.1], [0.1, 0.9]], ["code", "math"], floor=0.0)
+    >>> round(found.bits, 4)  # 1 + log2 .9
+    0.848
+    """
+    columns = sorted(set(labels)) if classes is None else list(classes)  # type: ignore[type-var]
+    place = {name: i for i, name in enumerate(columns)}
+    for label in labels:
+        if label not in place:
+            raise ValueError(f"information: expected labels among the classes {columns}, got {label!r}")
+    values = np.ascontiguousarray(probabilities, dtype=np.float64)
+    return LogLossBound(*_core.log_loss_bound(values, [place[label] for label in labels], floor))
+
+
+@dataclass(frozen=True)
+class FanoBound:
+    """I(S; T) from an error rate, in bits.
+
+    Attributes
+    ----------
+    point_bits : float
+        At the observed error rate: an estimate, not a bound.
+    valid_bits : float
+        At the upper limit of the error rate: a bound with the given confidence.
+    upper_error : float
+        That limit, one-sided (Clopper and Pearson).
+    """
+
+    point_bits: float
+    valid_bits: float
+    upper_error: float
+
+
+def fano_bound(
+    errors: int, n: int, classes: int, *, confidence: float = 0.95, entropy: float | None = None
+) -> FanoBound:
+    """A lower bound on the information from counted errors: H(T) - h(P) - P log2(C - 1).
+
+    Parameters
+    ----------
+    errors, n : int
+        Wrong out-of-fold predictions, and all of them.
+    classes : int
+        Number of tasks.
+    confidence : float
+        Of the upper limit of the error rate.
+    entropy : float, optional
+        H(T) in bits; default log2(classes), equally frequent tasks.
+
+    Returns
+    -------
+    FanoBound
+
+    References
+    ----------
+    Fano (1961); Clopper and Pearson, Biometrika 26 (1934).
+
+    Examples
+    --------
+    >>> found = fano_bound(6, 80, 4)
+    >>> round(found.point_bits, 3), round(found.valid_bits, 3)
+    (1.497, 1.183)
+    """
+    return FanoBound(*_core.fano_bound(errors, n, classes, confidence, entropy))
+
+
+@dataclass(frozen=True)
+class LayerInformation:
+    """What the expert of one layer tells about the task, in bits; None where undefined, see `absent`.
+
+    Attributes
+    ----------
+    prompts : int
+        Labelled, with routing in this layer.
+    plug_in : float or None
+        H(mean) - mean of H: too large.
+    null_mean : float or None
+        Mean of the same under permuted labels.
+    corrected : float or None
+        (plug_in - null_mean)(N - 1) / (N - C); chance 0.
+    standard_error : float or None
+        Of `corrected`: jackknife over prompts.
+    p_value, p_floor : float or None
+        Share of permutations that reach `plug_in`, and the smallest that could have come out.
+    absent : dict
+        Field -> why it is None.
+    """
+
+    prompts: int
+    plug_in: float | None
+    null_mean: float | None
+    corrected: float | None
+    standard_error: float | None
+    p_value: float | None
+    p_floor: float | None
+    absent: dict[str, str]
+
+
+def layer_information(
+    sigs: SignatureSet,
+    *,
+    tasks: Sequence[str | None] | None = None,
+    permutations: int = 1000,
+    seed: int = 0,
+    progress: bool = False,
+) -> list[LayerInformation]:
+    """Mutual information between the task and the expert of a random selection, layer by layer.
+
+    Parameters
+    ----------
+    sigs : SignatureSet
+    tasks : sequence of str or None, optional
+        One a prompt; default: the set's. None where unlabelled (left out).
+    permutations : int
+        Of the labels, the same for all layers; 0: no correction.
+    seed : int
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    list of LayerInformation
+        One a layer. p-values are per layer, not corrected for the number of layers.
+
+    Notes
+    -----
+    I = H(sum_c pi_c s_c) - sum_c pi_c H(s_c) with s_c the mean signature of task c, every prompt weighing the same and
+    pi_c the task's share of prompts.
+
+    Examples
+    --------
+    >>> sigs = SignatureSet.from_counts([[[4, 0]], [[4, 0]], [[0, 4]], [[0, 4]]], tasks=["a", "a", "b", "b"])
+    >>> layer_information(sigs, permutations=100)[0].plug_in
+    1.0
+    """
+    labels = list(sigs.tasks if tasks is None else tasks)
+    if len(labels) != len(sigs):
+        raise ValueError(f"information: expected tasks for {len(sigs)} prompts, got {len(labels)}")
+    if permutations < 0:
+        raise ValueError(f"information: expected permutations of 0 or more, got {permutations}")
+    number = {task: i for i, task in enumerate(sorted({t for t in labels if t is not None}))}
+    task_of = [-1 if task is None else number[task] for task in labels]
+    with progress_bar("layer information", progress) as callback:
+        rows = _core.layer_information(np.ascontiguousarray(sigs.values), task_of, permutations, seed, callback)
+    return [LayerInformation(*row, absent=_why_absent(row)) for row in rows]
+
+
+def _why_absent(row: tuple[object, ...]) -> dict[str, str]:
+    prompts, plug_in, _, corrected, *_ = row
+    permuted = ("null_mean", "corrected", "p_value", "p_floor")
+    if plug_in is None:
+        reason = f"expected prompts of two tasks or more, and more prompts than tasks, got {prompts} prompts"
+        return dict.fromkeys(("plug_in", "standard_error", *permuted), reason)
+    return {} if corrected is not None else dict.fromkeys(permuted, "permutations=0")

@@ -57,7 +57,7 @@ class Evidence:
 
 def evidence_over_tokens(
     traces: _core.TraceSet,
-    classifier: Any,
+    classifier: Any = None,
     *,
     prefixes: Sequence[int] | None = None,
     features: Sequence[str] = ("signature", "bag", "length"),
@@ -75,7 +75,7 @@ def evidence_over_tokens(
     ----------
     traces : TraceSet
         Unlabelled traces are left out.
-    classifier : estimator, or callable
+    classifier : estimator, or callable; default LogisticRegression()
         What has `fit(x, y)`, `predict_proba(x)` and then `classes_`, in scikit-learn's manner (it is copied, never
         fitted itself), or a function that makes one.
     prefixes : sequence of int, optional
@@ -107,6 +107,10 @@ def evidence_over_tokens(
     ValueError
         Where fewer than two tasks have prompts, or an option does not exist.
     """
+    if classifier is None:
+        from routesig._classifier import LogisticRegression
+
+        classifier = LogisticRegression()
     labelled = traces.take([i for i, task in enumerate(traces.tasks) if task is not None])
     tasks = sorted({str(task) for task in labelled.tasks})
     if len(tasks) < 2:

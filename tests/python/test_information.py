@@ -180,6 +180,13 @@ def test_texts_that_end_tell_their_task_by_length():
     assert set(found.bits) == {"signature", "length"}
 
 
+def test_evidence_takes_our_logistic_regression_where_none_is_given():
+    options = {"prefixes": [6, 24], "features": ["signature"], "folds": 4}
+    ours = rs.information.evidence_over_tokens(planted_traces(20), rs.LogisticRegression(), **options)
+    default = rs.information.evidence_over_tokens(planted_traces(20), **options)
+    np.testing.assert_array_equal(default.bits["signature"], ours.bits["signature"])
+
+
 def test_evidence_keeps_groups_together_and_leaves_unlabelled_traces_out():
     seen = []
 

@@ -15,3 +15,4 @@ void bind_safetensors(py::module_& m);
 void bind_signature(py::module_& m);
 void bind_similarity(py::module_& m);
 void bind_trace(py::module_& m);
+void bind_tuning(py::module_& m);

@@ -18,6 +18,7 @@ PYBIND11_MODULE(_core, m) {
   bind_similarity(m);
   bind_classifier(m);
   bind_projection(m);
+  bind_tuning(m);
 
   m.def(
       "num_threads", &routesig::num_threads,

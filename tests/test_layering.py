@@ -37,7 +37,7 @@ FORBIDDEN = {
 RANKS = (
     ("version", "error", "random", "parallel"),
     ("features", "folds", "lbfgs"),
-    ("row_products", "nearest_centroid"),
+    ("row_products", "nearest_centroid", "naive_bayes"),
     ("logistic_search", "eigenpairs"),
     ("logistic_regression",),
     ("routing",),
@@ -47,6 +47,7 @@ RANKS = (
     ("validation",),
     ("signature",),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
+    ("tuning",),
     ("baselines", "controls"),  # nulls rerun the analysis
     ("routesig",),
 )

@@ -16,4 +16,5 @@
 #include "routesig/statistics.hpp"
 #include "routesig/topk.hpp"
 #include "routesig/trace.hpp"
+#include "routesig/tuning.hpp"
 #include "routesig/version.hpp"

@@ -21,3 +21,4 @@ void bind_signature(py::module_& m);
 void bind_similarity(py::module_& m);
 void bind_statistics(py::module_& m);
 void bind_trace(py::module_& m);
+void bind_tuning(py::module_& m);

@@ -24,6 +24,7 @@ PYBIND11_MODULE(_core, m) {
   bind_projection(m);
   bind_metrics(m);
   bind_information(m);
+  bind_tuning(m);
 
   m.def(
       "num_threads", &routesig::num_threads,

@@ -39,6 +39,8 @@ RANKS = (
     # Arithmetic that knows nothing of routing.
     ("expert_sampling", "inner_products", "features", "folds", "lbfgs", "unit_pairs", "bca", "multiplicity"),
     ("row_products", "nearest_centroid"),
+    ("features", "folds", "lbfgs"),
+    ("row_products", "nearest_centroid", "naive_bayes"),
     ("logistic_search", "eigenpairs"),
     ("logistic_regression",),
     ("routing",),
@@ -60,6 +62,8 @@ RANKS = (
     ("token_shuffle",),
     ("overlap_ladder", "decomposition"),
     ("baselines", "controls"),
+    ("tuning",),
+    ("baselines", "controls"),  # nulls rerun the analysis
     ("routesig",),
 )
 WITHIN_A_RANK = {("parallel", "error"), ("random", "error")}  # (who, whom)

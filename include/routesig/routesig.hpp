@@ -43,4 +43,5 @@
 #include "routesig/trace.hpp"
 #include "routesig/trace_filter.hpp"
 #include "routesig/unit_pairs.hpp"
+#include "routesig/tuning.hpp"
 #include "routesig/version.hpp"

@@ -1,0 +1,70 @@
+#include "routesig/tuning.hpp"
+
+#include <pybind11/stl.h>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "progress.hpp"
+
+namespace {
+
+using routesig::Preparation;
+using Values = py::array_t<double, py::array::c_style>;
+using Labels = std::vector<int>;
+
+Preparation preparation_of(const std::string& name) {
+  for (const auto& [text, value] : {std::pair{"standardized", Preparation::standardized},
+                                    {"log1p", Preparation::log1p},
+                                    {"l2", Preparation::l2},
+                                    {"tf-idf", Preparation::tf_idf},
+                                    {"naive Bayes", Preparation::naive_bayes}})
+    if (name == text) return value;
+  throw routesig::invalid_argument("tuning: expected a preparation, got ", routesig::shown(name));
+}
+
+}  // namespace
+
+void bind_tuning(py::module_& m) {
+  m.def(
+      "tuned_cross_validation",
+      [](const std::vector<std::pair<Values, std::string>>& candidates, const Labels& labels, const Labels& fold,
+         const routesig::FoldPlan& inner, const std::vector<double>& c, std::uint64_t seed,
+         const py::object& progress) {
+        std::vector<routesig::Candidate> all;
+        for (const auto& [values, name] : candidates) {
+          if (values.ndim() != 2)
+            throw routesig::invalid_argument("tuning: expected tables [rows, columns], got ", values.ndim(), " axes");
+          all.push_back({.x = {items(values), static_cast<std::size_t>(values.shape(0)),
+                               static_cast<std::size_t>(values.shape(1))},
+                         .preparation = preparation_of(name)});
+        }
+        const routesig::Progress tell = python_progress(progress);
+        routesig::TunedPredictions out;
+        {
+          const py::gil_scoped_release nogil;
+          out = routesig::tuned_cross_validation(all, labels, fold, inner, {.c = c, .seed = seed}, tell);
+        }
+        std::vector<std::pair<std::size_t, double>> choices;
+        for (const routesig::Choice& choice : out.choices) choices.emplace_back(choice.candidate, choice.c);
+        return py::make_tuple(out.predictions, choices);
+      },
+      py::arg("candidates"), py::arg("labels"), py::arg("fold"), py::arg("inner"), py::kw_only(),
+      py::arg("c") = routesig::TuningOptions{}.c, py::arg("seed") = 0, py::arg("progress") = py::none(),
+      "(predictions [rows], (candidate, c) of each outer fold): preparation and penalty chosen by inner folds.");
+  m.def(
+      "mcnemar",
+      [](const std::vector<std::uint8_t>& first, const std::vector<std::uint8_t>& second) {
+        const auto test = routesig::mcnemar(first, second);
+        return py::make_tuple(test.only_first, test.only_second, test.p, test.floor);
+      },
+      py::arg("first"), py::arg("second"), "(right in the first alone, in the second alone, exact p, smallest p).");
+  m.def(
+      "accuracy_difference_interval",
+      [](const std::vector<std::uint8_t>& first, const std::vector<std::uint8_t>& second, const Labels& unit,
+         std::size_t draws, std::uint64_t seed) {
+        const py::gil_scoped_release nogil;
+        return routesig::accuracy_difference_interval(first, second, unit, draws, seed);
+      },
+      py::arg("first"), py::arg("second"), py::arg("unit"), py::arg("draws") = 2000, py::arg("seed") = 0,
+      "95 % bootstrap interval of the difference of two accuracies on the same rows.");
+}

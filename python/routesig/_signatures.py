@@ -1,8 +1,6 @@
 """Routing signatures: what share of a prompt's routing each expert receives, layer by layer."""
 
-import json
 import os
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, overload
@@ -11,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from routesig import _core
-from routesig._files import atomic_write, is_parquet
+from routesig._files import is_parquet
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.uint64]
@@ -199,16 +197,9 @@ class SignatureSet:
             return
         if not os.fspath(path).endswith(".npz"):
             raise ValueError(f"signatures: expected a file name that ends in .npz or .parquet, got {os.fspath(path)!r}")
-        arrays: dict[str, NDArray[Any]] = {"values": self.values}
-        if self.counts is not None:
-            arrays["counts"] = self.counts
-        if self.num_tokens is not None:
-            arrays["num_tokens"] = self.num_tokens
-        for name, column in (("tasks", self.tasks), ("ids", self.ids), ("groups", self.groups)):
-            arrays[name] = np.array(["" if entry is None else entry for entry in column], dtype=np.str_)
-        arrays["info"] = np.array(json.dumps(self.info, sort_keys=True))
-        with atomic_write(path) as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        from routesig._signature_npz import write_npz
+
+        write_npz(self, path)
 
     def to_pandas(self) -> Any:
         """One row for each prompt, layer and expert, as a pandas DataFrame.
@@ -334,43 +325,13 @@ def read_signatures(path: str | os.PathLike[str]) -> SignatureSet:
     FormatError
         Where it is not one.
     """
-    name = os.fspath(path)
     if is_parquet(path):
         from routesig import _signature_parquet
 
         return _signature_parquet.read_signatures(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
-        raise _core.FormatError(f"{name}: expected a .npz file of signatures, found something else ({error})") from None
-    missing = {"values", "tasks", "ids", "groups", "info"} - set(arrays)
-    if missing:
-        raise _core.FormatError(
-            f"{name}: expected an array {min(missing)!r}, found {', '.join(sorted(arrays)) or 'none'}"
-        )
-    values = arrays["values"]
-    if values.ndim != 3 or values.dtype != np.float64:
-        raise _core.FormatError(
-            f"{name}: expected values float64 [prompts, layers, experts], found {values.dtype} {list(values.shape)}"
-        )
-    for key, shape in {"tasks": 1, "ids": 1, "groups": 1, "num_tokens": 1, "counts": 3}.items():
-        if key in arrays and arrays[key].shape != values.shape[:shape]:
-            raise _core.FormatError(
-                f"{name}: expected {key} of shape {list(values.shape[:shape])}, found {list(arrays[key].shape)}"
-            )
-    for key in ("counts", "num_tokens"):
-        if key in arrays and arrays[key].dtype != np.uint64:
-            raise _core.FormatError(f"{name}: expected {key} as uint64, found {arrays[key].dtype}")
-    return SignatureSet(
-        values=np.ascontiguousarray(values),
-        counts=arrays.get("counts"),
-        ids=[str(entry) for entry in arrays["ids"]],
-        tasks=[str(entry) or None for entry in arrays["tasks"]],
-        groups=[str(entry) or None for entry in arrays["groups"]],
-        num_tokens=arrays.get("num_tokens"),
-        info=json.loads(str(arrays["info"])),
-    )
+    from routesig._signature_npz import read_npz
+
+    return read_npz(path)
 
 
 def similarity(

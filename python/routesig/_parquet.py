@@ -158,12 +158,18 @@ class ParquetReader:
         """Refuse rows whose label is not that of their prompt, `prompts[row]`, in the schema's metadata."""
         codes, names = self.codes(column)
         names.append(None)  # of code -1
-        for prompt, code in np.unique(np.stack([prompts, codes], axis=1), axis=0):
-            if names[code] != expected[prompt]:
-                self.fail(
-                    f"expected {what} {expected[prompt]!r} of prompt {ids[prompt]!r}, as the schema's metadata has it, "
-                    f"found {names[code]!r}"
-                )
+        number: dict[str | None, int] = {}
+        for text in (*names, *expected):
+            number.setdefault(text, len(number))
+        found = np.array([number[name] for name in names])[codes]
+        wrong = found != np.array([number[label] for label in expected], np.int64)[prompts]
+        if wrong.any():
+            row = np.argmax(wrong)
+            prompt = prompts[row]
+            self.fail(
+                f"expected {what} {expected[prompt]!r} of prompt {ids[prompt]!r}, as the schema's metadata has it, "
+                f"found {names[codes[row]]!r}"
+            )
 
     def known(self, column: Any) -> NDArray[np.bool_]:
         """Where a column is not null."""

@@ -49,6 +49,15 @@ void bind_jsonl(py::module_& m) {
   m.def("read_jsonl", &read_warning, py::arg("path"), py::kw_only(), py::arg("recover") = false,
         py::arg("experts") = 0);
   m.def(
+      "jsonl_head", [](const routesig::TraceSet& traces) { return py::bytes(routesig::jsonl_head(traces)); },
+      py::arg("traces"), "The header and prompt lines of a trace file.");
+  m.def(
+      "parse_jsonl_head",
+      [](const py::bytes& lines, const std::string& name) {
+        return routesig::parse_jsonl(std::string_view(lines), name, {.recover = true});
+      },
+      py::arg("lines"), py::arg("name"), "The prompts of such lines, without tokens; `name` stands in messages.");
+  m.def(
       "looks_like_jsonl_trace",
       [](const py::bytes& first) { return routesig::looks_like_jsonl_trace(std::string_view(first)); },
       py::arg("first_bytes"));

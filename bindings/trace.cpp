@@ -205,9 +205,21 @@ TraceSet slice_of(const TraceSet& set, const py::slice& slice) {
   return set.take(chosen);
 }
 
+// A method that is written in Python, where its optional packages are: `function` of a private module.
+auto in_python(const char* module, const char* function) {
+  return [module, function](const TraceSet& self) -> py::object {
+    return py::module_::import(module).attr(function)(py::cast(self, py::return_value_policy::reference));
+  };
+}
+
 void save(const TraceSet& traces, const std::filesystem::path& path) {
+  if (path.extension() == ".parquet") {
+    py::module_::import("routesig._trace_parquet")
+        .attr("save_traces")(py::cast(traces, py::return_value_policy::reference), path);
+    return;
+  }
   if (path.extension() != ".jsonl")
-    throw routesig::invalid_argument("traces: expected a file name that ends in .jsonl, got ",
+    throw routesig::invalid_argument("traces: expected a file name that ends in .jsonl or .parquet, got ",
                                      routesig::shown(path.filename().string()));
   const auto warn = [](const std::string& note) {
     const py::gil_scoped_acquire gil;
@@ -311,7 +323,31 @@ void bind_trace_set(py::module_& m) {
             return py::dict(py::module_::import("json").attr("loads")(s.run().settings));
           },
           "Settings of the run as a dict, or None.")
-      .def("save", &save, py::arg("path"), "Write a trace file (.jsonl); it appears whole or not at all.")
+      .def("save", &save, py::arg("path"),
+           R"(Write a trace file; it appears whole or not at all.
+
+Parameters
+----------
+path : path
+    Its end decides on the format: `.jsonl`, or `.parquet` (needs pyarrow). docs/formats.md describes both. Router
+    logits and traces of rotated routers are part of neither.
+
+Raises
+------
+ValueError
+    On another end, on an empty set, on prompt ids that repeat, on traces of several models.
+)")
+      .def("to_pandas", in_python("routesig._frames", "traces_to_pandas"),
+           R"(One row a token, as a pandas DataFrame.
+
+Returns
+-------
+pandas.DataFrame
+    `prompt`, `task`, `group` (categorical), `position`, `type` ("prompt" or "generation"), `token` and `token_text`
+    (missing where not recorded), `experts` (each a uint16 array [layers, top_k], a view; 65535 where not known), and,
+    where they were recorded, `weights` (float32 [layers, top_k]).
+)")
+      .def("_repr_html_", in_python("routesig._html", "traces_html"), "What notebooks show.")
       .def("__repr__",
            [](const TraceSet& s) {
              if (s.empty()) return std::string("TraceSet(0 traces)");

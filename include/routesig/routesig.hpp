@@ -42,6 +42,6 @@
 #include "routesig/topk.hpp"
 #include "routesig/trace.hpp"
 #include "routesig/trace_filter.hpp"
-#include "routesig/unit_pairs.hpp"
 #include "routesig/tuning.hpp"
+#include "routesig/unit_pairs.hpp"
 #include "routesig/version.hpp"

@@ -42,7 +42,7 @@ class DispersionTest:
     absent: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"DispersionTest(f={number(self.f)}, p_value={self.p_value}, {self.units} {self.unit})"
+        return f"DispersionTest(f={number(self.f)}, p_value={self.p_value!r}, {self.units} {self.unit})"
 
 
 def dispersion_test(

@@ -1,10 +1,16 @@
-"""Files that appear whole or not at all."""
+"""Files: what they are, and writing them whole or not at all."""
 
 import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
 from typing import IO
+
+
+def is_parquet(path: str | os.PathLike[str]) -> bool:
+    """Whether the file begins like a Parquet file."""
+    with open(path, "rb") as file:
+        return file.read(4) == b"PAR1"
 
 
 @contextlib.contextmanager

@@ -79,7 +79,7 @@ class PermutationTest:
     def __repr__(self) -> str:
         how = "all" if self.exact else "random"
         return (
-            f"PermutationTest(difference={number(self.difference)}, p_value={self.p_value}, "
+            f"PermutationTest(difference={number(self.difference)}, p_value={self.p_value!r}, "
             f"cohens_d={number(self.cohens_d)}, {self.permutations} {how} labellings of {self.units} {self.unit})"
         )
 

@@ -1,8 +1,6 @@
 """Routing signatures: what share of a prompt's routing each expert receives, layer by layer."""
 
-import json
 import os
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, overload
@@ -11,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from routesig import _core
-from routesig._files import atomic_write
+from routesig._files import is_parquet
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.uint64]
@@ -179,19 +177,90 @@ class SignatureSet:
         return self[keep]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a `.npz` file (arrays and text, never pickled); it appears whole or not at all."""
+        """Write a file; it appears whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            Its end decides on the format: `.npz` (arrays and text, never pickled), or `.parquet` (the table of
+            `to_arrow`; needs pyarrow). docs/formats.md describes both.
+
+        Raises
+        ------
+        ValueError
+            On another end; for `.parquet` also on ids that repeat.
+        """
+        if os.fspath(path).endswith(".parquet"):
+            from routesig._parquet import write_parquet
+
+            write_parquet(self.to_arrow(), path)
+            return
         if not os.fspath(path).endswith(".npz"):
-            raise ValueError(f"signatures: expected a file name that ends in .npz, got {os.fspath(path)!r}")
-        arrays: dict[str, NDArray[Any]] = {"values": self.values}
-        if self.counts is not None:
-            arrays["counts"] = self.counts
-        if self.num_tokens is not None:
-            arrays["num_tokens"] = self.num_tokens
-        for name, column in (("tasks", self.tasks), ("ids", self.ids), ("groups", self.groups)):
-            arrays[name] = np.array(["" if entry is None else entry for entry in column], dtype=np.str_)
-        arrays["info"] = np.array(json.dumps(self.info, sort_keys=True))
-        with atomic_write(path) as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            raise ValueError(f"signatures: expected a file name that ends in .npz or .parquet, got {os.fspath(path)!r}")
+        from routesig._signature_npz import write_npz
+
+        write_npz(self, path)
+
+    def to_pandas(self) -> Any:
+        """One row for each prompt, layer and expert, as a pandas DataFrame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `prompt`, `task`, `group` (categorical; missing where unknown), `layer`, `expert` (0-based), `count` (where
+            there are counts) and `value`, the expert's share of the layer. Prompts come in their order, layers within
+            a prompt, experts within a layer.
+
+        Examples
+        --------
+        >>> sigs = SignatureSet.from_counts([[[3, 1]], [[0, 4]]], tasks=["code", "math"])
+        >>> sigs.to_pandas().groupby("task", observed=True)["count"].sum().to_dict()
+        {'code': 4, 'math': 4}
+        """
+        from routesig._frames import signatures_to_pandas
+
+        return signatures_to_pandas(self)
+
+    def to_xarray(self) -> Any:
+        """Return `values` as an xarray DataArray.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dimensions `prompt`, `layer`, `expert`; coordinates `id`, `task`, `group` and, where known, `num_tokens`
+            along `prompt`, and the numbers of `layer` and `expert`; `info` as attributes. Counts take the same labels
+            with `sigs.to_xarray().copy(data=sigs.counts)`.
+
+        Examples
+        --------
+        >>> sigs = SignatureSet.from_counts([[[3, 1]], [[0, 4]]], tasks=["code", "math"])
+        >>> sigs.to_xarray().groupby("task").mean().sel(task="math", layer=0).values.tolist()
+        [0.0, 1.0]
+        """
+        from routesig._frames import signatures_to_xarray
+
+        return signatures_to_xarray(self)
+
+    def to_arrow(self) -> Any:
+        """Return the table of `to_pandas` as a pyarrow Table; the schema's metadata carries everything else.
+
+        Returns
+        -------
+        pyarrow.Table
+
+        Raises
+        ------
+        ValueError
+            On ids that repeat: a row could not tell whose it is.
+        """
+        from routesig._signature_parquet import signature_table
+
+        return signature_table(self)
+
+    def _repr_html_(self) -> str:
+        from routesig._html import signatures_html
+
+        return signatures_html(self)
 
     def __repr__(self) -> str:
         return (
@@ -240,11 +309,12 @@ def signatures(
 
 
 def read_signatures(path: str | os.PathLike[str]) -> SignatureSet:
-    """Read a `.npz` file that `SignatureSet.save` wrote.
+    """Read a file that `SignatureSet.save` wrote; its format is found from its content.
 
     Parameters
     ----------
     path : path
+        A `.npz` or Parquet file.
 
     Returns
     -------
@@ -255,39 +325,13 @@ def read_signatures(path: str | os.PathLike[str]) -> SignatureSet:
     FormatError
         Where it is not one.
     """
-    name = os.fspath(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
-        raise _core.FormatError(f"{name}: expected a .npz file of signatures, found something else ({error})") from None
-    missing = {"values", "tasks", "ids", "groups", "info"} - set(arrays)
-    if missing:
-        raise _core.FormatError(
-            f"{name}: expected an array {min(missing)!r}, found {', '.join(sorted(arrays)) or 'none'}"
-        )
-    values = arrays["values"]
-    if values.ndim != 3 or values.dtype != np.float64:
-        raise _core.FormatError(
-            f"{name}: expected values float64 [prompts, layers, experts], found {values.dtype} {list(values.shape)}"
-        )
-    for key, shape in {"tasks": 1, "ids": 1, "groups": 1, "num_tokens": 1, "counts": 3}.items():
-        if key in arrays and arrays[key].shape != values.shape[:shape]:
-            raise _core.FormatError(
-                f"{name}: expected {key} of shape {list(values.shape[:shape])}, found {list(arrays[key].shape)}"
-            )
-    for key in ("counts", "num_tokens"):
-        if key in arrays and arrays[key].dtype != np.uint64:
-            raise _core.FormatError(f"{name}: expected {key} as uint64, found {arrays[key].dtype}")
-    return SignatureSet(
-        values=np.ascontiguousarray(values),
-        counts=arrays.get("counts"),
-        ids=[str(entry) for entry in arrays["ids"]],
-        tasks=[str(entry) or None for entry in arrays["tasks"]],
-        groups=[str(entry) or None for entry in arrays["groups"]],
-        num_tokens=arrays.get("num_tokens"),
-        info=json.loads(str(arrays["info"])),
-    )
+    if is_parquet(path):
+        from routesig import _signature_parquet
+
+        return _signature_parquet.read_signatures(path)
+    from routesig._signature_npz import read_npz
+
+    return read_npz(path)
 
 
 def experts_a_token(sigs: SignatureSet) -> int:

@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 from routesig import _core
+from routesig._files import is_parquet
 
-_FORMATS = ("jsonl",)
+_FORMATS = ("jsonl", "parquet")
 
 
 def read_traces(
@@ -17,8 +18,8 @@ def read_traces(
     ----------
     path : path
         A finished trace file, or an unfinished `.jsonl.partial` with `recover=True`.
-    format : str, optional
-        "jsonl" to insist on that format.
+    format : {"jsonl", "parquet"}, optional
+        To insist on that format.
     recover : bool
         Read the whole lines of a file that was cut off; a warning gives the counts, and `complete` is then False.
     experts : int, optional
@@ -37,10 +38,14 @@ def read_traces(
 
     References
     ----------
-    The event form holds the fields of arXiv 2603.11114, section 4.3; docs/formats.md describes both.
+    The event form holds the fields of arXiv 2603.11114, section 4.3; docs/formats.md describes every format.
     """
     if format is not None and format not in _FORMATS:
         raise ValueError(f"read_traces: expected format to be one of {', '.join(_FORMATS)}, got {format!r}")
+    if format == "parquet" or (format is None and is_parquet(path)):
+        from routesig import _trace_parquet
+
+        return _trace_parquet.read_traces(path)
     if format is None:
         with open(path, "rb") as file:
             first = file.read(4096)

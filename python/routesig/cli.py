@@ -1,7 +1,6 @@
-"""The command line: `routesig demo | record | info`. Results on stdout, progress on stderr; 2 on bad input."""
+"""The command line (`routesig --help`): results on stdout, progress on stderr, exit code 2 on bad input."""
 
 import json
-import os
 import sys
 import time
 from collections import Counter
@@ -133,6 +132,23 @@ def record(
 
 
 @app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A trace file of any readable format, finished or .partial.")],
+    out: Annotated[Path, typer.Argument(help="The file to write: .jsonl or .parquet.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Write traces in another format."""
+    traces = _read_traces(source)
+    traces.save(out)
+    summary = _trace_summary(traces) | {"traces": str(out)}
+    if as_json:
+        _print_json(summary)
+    else:
+        _print_trace_summary(summary)
+        print(f"file      {out}, {out.stat().st_size} bytes")
+
+
+@app.command()
 def info(
     path: Annotated[
         Path, typer.Argument(help="A trace file (finished or .partial), a signature file, a model folder, prompts.")
@@ -143,8 +159,7 @@ def info(
     if path.is_dir():
         _info_model(path, as_json)
         return
-    name = os.fspath(path)
-    if name.endswith(".npz"):
+    if _is_signatures(path):
         sigs = rs.read_signatures(path)
         summary: dict[str, Any] = {
             "kind": "signatures",
@@ -160,12 +175,24 @@ def info(
         summary = {"kind": "prompts", "prompts": len(prompts), "tasks": _count([p.task for p in prompts])}
         _print_json(summary) if as_json else _print_table(summary)
         return
-    traces = rs.read_traces(path, recover=name.endswith(".partial"))
-    summary = _trace_summary(traces)
+    summary = _trace_summary(_read_traces(path))
     if as_json:
         _print_json(summary)
     else:
         _print_trace_summary(summary)
+
+
+def _read_traces(path: Path) -> rs.TraceSet:
+    return rs.read_traces(path, recover=path.suffix == ".partial")
+
+
+def _is_signatures(path: Path) -> bool:
+    if path.suffix == ".npz":
+        return True
+    from routesig._files import is_parquet
+    from routesig._parquet import holds_signatures
+
+    return is_parquet(path) and holds_signatures(path)
 
 
 def _is_prompts(path: Path) -> bool:

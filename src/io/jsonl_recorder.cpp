@@ -377,4 +377,11 @@ void save_jsonl(const TraceSet& traces, const std::filesystem::path& path, const
   }
 }
 
+std::string jsonl_head(const TraceSet& traces) {
+  check_savable(traces);
+  std::string lines = io::header_line(traces[0].info(), traces.run());
+  for (const RoutingTrace& trace : traces) io::append_prompt_line(lines, trace.sequence());
+  return lines;
+}
+
 }  // namespace routesig

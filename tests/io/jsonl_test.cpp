@@ -259,6 +259,21 @@ TEST(Jsonl, ImpossibleRowsCanBeHeldAndAreMarkedSo) {
   EXPECT_EQ(set[0].state(1, 1), RowState::known);
 }
 
+TEST(Jsonl, TheHeadReadsAsTheSamePromptsWithoutTokens) {
+  const ScratchFolder folder;
+  write_bytes(folder / "t.jsonl", kByHand);
+  const TraceSet traces = read_jsonl(folder / "t.jsonl", {.recover = true});
+  const std::string head = jsonl_head(traces);
+  EXPECT_EQ(head, kByHand.substr(0, head.size()));
+  const TraceSet again = parse_jsonl(head, "head", {.recover = true});
+  ASSERT_THAT(again, SizeIs(1));
+  EXPECT_EQ(again[0].sequence(), traces[0].sequence());
+  EXPECT_EQ(again[0].info(), traces[0].info());
+  EXPECT_EQ(again.run(), traces.run());
+  EXPECT_EQ(again[0].tokens(), 0);
+  EXPECT_THROW((void)jsonl_head(TraceSet()), std::invalid_argument);
+}
+
 TEST(Jsonl, SniffingTellsTracesFromOtherFiles) {
   EXPECT_TRUE(looks_like_jsonl_trace(std::string_view(kByHand).substr(0, 100)));
   EXPECT_TRUE(looks_like_jsonl_trace(R"({"prompt":"a","layer":0,"expert":12,"position":3,"type":"prompt"})"));

@@ -1,4 +1,4 @@
-"""Small traces for tests."""
+"""Small traces for tests, and Parquet files that were changed."""
 
 import numpy as np
 
@@ -40,3 +40,22 @@ def random_traces(
             )
         )
     return rs.TraceSet(out)
+
+
+def changed(path, change):
+    """The table of a file, changed, written again beside it."""
+    import pyarrow.parquet as pq
+
+    table = change(pq.read_table(path))
+    pq.write_table(table, path.with_name("changed.parquet"))
+    return path.with_name("changed.parquet")
+
+
+def with_metadata(table, **values):
+    """The table with other values in its schema's metadata; None removes one."""
+    metadata = {**table.schema.metadata, **{f"routesig.{key}".encode(): value for key, value in values.items()}}
+    return table.replace_schema_metadata({key: value for key, value in metadata.items() if value is not None})
+
+
+def with_column(table, name, values):
+    return table.set_column(table.column_names.index(name), name, values)

@@ -65,9 +65,46 @@ def test_record_and_info(model, tmp_path, prompts):
     assert json.loads(routesig("info", model.path, "--json").stdout)["experts"] == 64
 
 
-def test_info_on_signatures(tmp_path):
-    rs.signatures(random_traces()).save(tmp_path / "s.npz")
-    assert json.loads(routesig("info", tmp_path / "s.npz", "--json").stdout)["prompts"] == 6
+@pytest.mark.parametrize("name", ["s.npz", "s.parquet"])
+def test_info_on_signatures(tmp_path, name):
+    if name.endswith(".parquet"):
+        pytest.importorskip("pyarrow", reason="Parquet files need pyarrow")
+    rs.signatures(random_traces()).save(tmp_path / name)
+    summary = json.loads(routesig("info", tmp_path / name, "--json").stdout)
+    assert summary["kind"] == "signatures"
+    assert (summary["prompts"], summary["layers"], summary["experts"]) == (6, 3, 16)
+    assert summary["tasks"] == {"code": 3, "math": 3}
+
+
+def test_convert_to_parquet_and_back_and_info_on_it(tmp_path):
+    pytest.importorskip("pyarrow", reason="Parquet files need pyarrow")
+    before, between, after = (tmp_path / name for name in ("a.jsonl", "a.parquet", "b.jsonl"))
+    random_traces().save(before)
+    text = routesig("convert", before, between).stdout
+    assert "3 layers x 16 experts x top-4" in text
+    assert f"{between}, {between.stat().st_size} bytes" in text
+    summary = json.loads(routesig("info", between, "--json").stdout)
+    assert (summary["kind"], summary["prompts"], summary["tokens"]) == ("traces", 6, 75)
+    assert json.loads(routesig("convert", between, after, "--json").stdout) == summary | {"traces": str(after)}
+    assert after.read_bytes() == before.read_bytes()
+
+
+def test_convert_reads_a_recording_that_was_cut_off(tmp_path):
+    random_traces().save(tmp_path / "a.jsonl")
+    lines = (tmp_path / "a.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "a.jsonl.partial").write_bytes(b"".join(lines[:-2]))
+    routesig("convert", tmp_path / "a.jsonl.partial", tmp_path / "b.jsonl")
+    assert rs.read_traces(tmp_path / "b.jsonl") == random_traces()
+
+
+def test_convert_refuses_in_one_line_what_it_cannot_read_or_write(tmp_path):
+    random_traces().save(tmp_path / "a.jsonl")
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 and no more")
+    for source, out in (("a.jsonl", "a.csv"), ("bad.parquet", "b.jsonl"), ("absent.parquet", "b.jsonl")):
+        done = routesig("convert", tmp_path / source, tmp_path / out, code=2)
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert len(routesig("info", tmp_path / "bad.parquet", code=2).stderr.strip().splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "bad.parquet"]
 
 
 def test_bad_input_is_one_line_and_exit_code_2(model, tmp_path, prompts):

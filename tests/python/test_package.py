@@ -20,7 +20,7 @@ def run(code: str, **environment: str) -> str:
 
 
 def test_import_loads_neither_torch_nor_numpy():
-    heavy = "{'torch', 'numpy', 'pandas', 'matplotlib', 'typer', 'tqdm', 'tokenizers'}"
+    heavy = "{'torch', 'numpy', 'pandas', 'pyarrow', 'xarray', 'matplotlib', 'typer', 'tqdm', 'tokenizers'}"
     assert run(f"import sys, routesig; print(sorted({heavy} & set(sys.modules)))") == "[]"
 
 

@@ -132,7 +132,9 @@ def test_broken_npz_files_are_one_sentence(tmp_path):
     sigs.save(tmp_path / "good.npz")
     whole = (tmp_path / "good.npz").read_bytes()
     bad = tmp_path / "bad.npz"
-    for content in (b"", b"text", whole[: len(whole) // 2], zip_of(values=np.zeros(3)), zip_of(other=np.zeros(3))):
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    npy = (tmp_path / "array.npy").read_bytes()
+    for content in (b"", b"text", whole[: len(whole) // 2], zip_of(values=np.zeros(3)), zip_of(other=np.zeros(3)), npy):
         bad.write_bytes(content)
         with pytest.raises(rs.FormatError, match=r"bad\.npz: expected"):
             rs.read_signatures(bad)
@@ -140,6 +142,21 @@ def test_broken_npz_files_are_one_sentence(tmp_path):
         rs.read_signatures(tmp_path / "absent.npz")
     with pytest.raises(ValueError, match=r"ends in \.npz"):
         sigs.save(tmp_path / "a.txt")
+
+
+def test_any_damage_of_an_npz_file_is_a_format_error_or_changes_values_alone(tmp_path):
+    rs.signatures(random_traces(2, layers=1, experts=4, top_k=2)).save(tmp_path / "good.npz")
+    whole = (tmp_path / "good.npz").read_bytes()
+    random = np.random.default_rng(0)
+    refused = 0
+    for place in random.integers(0, len(whole), 1000):
+        bad = tmp_path / "bad.npz"
+        bad.write_bytes(whole[:place] + bytes([random.integers(256)]) + whole[place + 1 :])
+        try:
+            rs.read_signatures(bad)
+        except rs.FormatError:
+            refused += 1
+    assert refused > 500
 
 
 def zip_of(**arrays):

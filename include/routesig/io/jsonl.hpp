@@ -95,6 +95,10 @@ using Warn = std::function<void(const std::string&)>;
 /// routing. `warn` hears of router logits, which are left out, before anything is written.
 void save_jsonl(const TraceSet& traces, const std::filesystem::path& path, const Warn& warn = {});
 
+/// The header and the prompt lines of that file, for formats that keep tokens in columns of their own. `parse_jsonl`
+/// with `recover` reads them as prompts without tokens.
+[[nodiscard]] std::string jsonl_head(const TraceSet& traces);
+
 /// Whether a file that begins with `first_bytes` (some hundred are enough) is a trace file or the event form.
 [[nodiscard]] bool looks_like_jsonl_trace(std::string_view first_bytes) noexcept;
 

@@ -1,0 +1,111 @@
+"""What notebooks show of trace sets and signature sets: escaped, without colours of its own or anything to fetch."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from routesig import _core
+
+if TYPE_CHECKING:
+    from routesig._signatures import SignatureSet
+
+_ROWS = 5  # prompts shown
+_LENGTH = 60  # characters of a text shown
+_STYLE = "text-align:left;padding:0.1em 1.2em 0.1em 0"  # notebooks set tables to the right otherwise
+
+
+def traces_html(traces: _core.TraceSet) -> str:
+    """See TraceSet._repr_html_."""
+    info = traces.info
+    if info is None:
+        return _page("TraceSet", [("prompts", "0")], [], [], 0)
+    lengths = [len(trace) for trace in traces]
+    facts = [
+        ("model", _short(info.model_name) or "unknown"),
+        ("routing", f"{info.layers} layers x {info.experts} experts x top-{info.top_k}"),
+        ("prompts", _tasks(traces.tasks)),
+        ("tokens", f"{sum(lengths):,}{'' if traces.complete else ' (the file was cut off)'}"),
+    ]
+    rows = [(t.id, _or_dash(t.task), str(t.prompt_tokens), str(len(t)), t.text) for t in traces[:_ROWS]]
+    return _page("TraceSet", facts, ("id", "task", "prompt tokens", "tokens", "text"), rows, len(traces))
+
+
+def signatures_html(sigs: "SignatureSet") -> str:
+    """See SignatureSet._repr_html_."""
+    info = sigs.info
+    facts = [
+        ("model", _short(str(info.get("model") or "unknown"))),
+        ("shape", f"{len(sigs)} prompts x {sigs.layers} layers x {sigs.experts} experts"),
+        ("prompts", _tasks(sigs.tasks)),
+        ("counted", _short(f"tokens={info.get('tokens', 'all')!r}, weighting={info.get('weighting', 'count')!r}")),
+    ]
+    tokens = ["-"] * len(sigs) if sigs.num_tokens is None else [str(n) for n in sigs.num_tokens]
+    rows = [
+        (sigs.ids[i], _or_dash(sigs.tasks[i]), _or_dash(sigs.groups[i]), tokens[i])
+        for i in range(min(_ROWS, len(sigs)))
+    ]
+    return _page("SignatureSet", facts, ("id", "task", "group", "tokens"), rows, len(sigs), _load(sigs))
+
+
+def _page(
+    name: str,
+    facts: Iterable[tuple[str, str]],
+    names: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    total: int,
+    picture: str = "",
+) -> str:
+    """A heading, a list of facts, and the first rows. The notebook's own colours and tables are used."""
+    heading = f'<div style="font-weight:bold">{escape(name)}</div>'
+    cell = f'<td style="{_STYLE}">'
+    listed = "".join(f"<tr>{cell}{escape(key)}</td>{cell}{escape(value)}</td></tr>" for key, value in facts)
+    first = ""
+    if rows:
+        head = "".join(f'<th style="{_STYLE}">{escape(column)}</th>' for column in names)
+        body = "".join("<tr>" + "".join(_cell(text) for text in row) + "</tr>" for row in rows)
+        more = f'<div style="opacity:0.7">{total - len(rows):,} more</div>' if total > len(rows) else ""
+        first = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+    # Notebooks would read a dollar in a prompt as mathematics.
+    return (
+        f'<div class="tex2jax_ignore mathjax_ignore">{heading}<table><tbody>{listed}</tbody></table>'
+        f"{picture}{first}</div>"
+    )
+
+
+def _cell(text: str) -> str:
+    return f'<td style="{_STYLE}">{escape(_short(text))}</td>'
+
+
+def _short(text: str) -> str:
+    line = " ".join(text[: 2 * _LENGTH].split())
+    return line if len(line) <= _LENGTH else line[: _LENGTH - 1] + "…"
+
+
+def _or_dash(text: str | None) -> str:
+    return "-" if text is None else text
+
+
+def _tasks(tasks: Sequence[str | None]) -> str:
+    counts = Counter("unlabelled" if task is None else task for task in tasks)
+    listed = ", ".join(f"{count} {_short(task)}" for task, count in counts.most_common(8))
+    more = "" if len(counts) <= 8 else f", {len(counts) - 8} more tasks"
+    return f"{len(tasks):,} ({listed}{more})" if counts else "0"
+
+
+def _load(sigs: "SignatureSet") -> str:
+    """A bar a layer: the share of the layer's busiest expert, over all prompts."""
+    if sigs.values.size == 0:
+        return ""
+    peaks = sigs.values.mean(axis=0).max(axis=1)
+    width, height, bar = 6 * len(peaks), 30, 5
+    top = float(peaks.max()) or 1.0
+    bars = "".join(
+        f'<rect x="{6 * layer}" y="{height * (1 - peak / top):.1f}" width="{bar}" height="{height * peak / top:.1f}">'
+        f"<title>layer {layer}: {peak:.3f}</title></rect>"
+        for layer, peak in enumerate(peaks)
+    )
+    return (
+        f"<div>busiest expert of each layer, largest share {top:.3f} (uniform: {1 / sigs.experts:.3f})</div>"
+        f'<svg width="{width}" height="{height}" fill="currentColor" opacity="0.7" role="img">{bars}</svg>'
+    )

@@ -101,6 +101,7 @@ void bind_debiased(py::module_& m) {
       [](const DebiasedRows& rows, const Values& layers, const std::vector<int>& task) {
         const auto means = routesig::debiased_means(rows, items(layers), task);
         std::vector<Means> by_layer;
+        by_layer.reserve(means.layers.size());
         for (const auto& layer : means.layers) by_layer.push_back(as_tuple(layer));
         return std::pair(as_tuple(means.overall), by_layer);
       },

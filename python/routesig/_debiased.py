@@ -146,7 +146,8 @@ def debiased_similarity(
     mask = ~(known.T[:, :, None] & known_b.T[:, None, :])
     if b is None:
         mask |= np.eye(len(known), dtype=bool)
-    layers: Masked = np.ma.MaskedArray(_core.debiased_layers(rows, other), mask)
+    found = _core.debiased_layers(rows) if other is None else _core.debiased_layers(rows, other)
+    layers: Masked = np.ma.MaskedArray(found, mask)
     reasons = ((name, rows.absence(i)) for i, name in enumerate(a.ids))
     return DebiasedSimilarity(
         values=np.ma.MaskedArray(layers.data.sum(axis=0) / max(len(layers), 1), mask.any(axis=0)),

@@ -238,4 +238,5 @@ def _out_of_fold(classifier: Any, x: Floats, label: NDArray[np.intp], fold: NDAr
         fitted.fit((x[~test] - mean) / scale, label[~test])
         columns = np.asarray(fitted.classes_, dtype=int)
         out[np.ix_(test, columns)] = fitted.predict_proba((x[test] - mean) / scale)
-    return out / out.sum(axis=1, keepdims=True)
+    out /= out.sum(axis=1, keepdims=True)
+    return out

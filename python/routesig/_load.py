@@ -87,7 +87,8 @@ class Load(LoadMeasures):
         if self.unused_p_value is None:
             raise ValueError(f"load: expected a known number of tokens, got none ({self.absent['unused_p_value']})")
         rare = (self.unused_p_value * self.shares.shape[2]).filled(np.inf) <= alpha
-        return (self.shares == 0) & rare[:, :, None]
+        dead: NDArray[np.bool_] = (self.shares == 0) & rare[:, :, None]
+        return dead
 
     def __repr__(self) -> str:
         groups, layers, experts = self.shares.shape

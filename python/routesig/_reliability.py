@@ -99,7 +99,7 @@ def reliability(
     known = (num_tokens >= 2) & (halves > 0)
     whole = known.all(axis=1)
     values: Masked = np.ma.MaskedArray(_core.spearman_brown(halves.mean(axis=1)), ~whole)
-    ceiling = np.ma.sqrt(np.ma.outer(values, values))
+    ceiling = np.ma.sqrt(values[:, None] * values[None, :])
     matrix = similarity(signatures(traces, tokens=tokens, drop_invalid=drop_invalid))
     return Reliability(
         values=values,

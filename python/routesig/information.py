@@ -227,7 +227,7 @@ def layer_information(
     task_of = [-1 if task is None else number[task] for task in labels]
     with progress_bar("layer information", progress) as callback:
         rows = _core.layer_information(np.ascontiguousarray(sigs.values), task_of, permutations, seed, callback)
-    return [LayerInformation(*row, absent=_why_absent(row)) for row in rows]
+    return [LayerInformation(*(*row, _why_absent(row))) for row in rows]
 
 
 def _why_absent(row: tuple[object, ...]) -> dict[str, str]:

@@ -80,9 +80,9 @@ namespace detail {
 using PairMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 /// Differences within - across under weights of prompts: a pair counts w_i w_j, a prompt with itself never.
-class WeightedPairs {
+class TablePairs {
  public:
-  WeightedPairs(const TokenTable& table, std::span<const double> weights) : weights_(weights) {
+  TablePairs(const TokenTable& table, std::span<const double> weights) : weights_(weights) {
     std::size_t begin = 0;
     double total = 0.0, squares = 0.0, of_task = 0.0;
     for (std::size_t i = 0; i < weights.size(); ++i) {
@@ -133,7 +133,7 @@ class WeightedPairs {
       const auto n = static_cast<std::uint32_t>(end - begin);
       for (std::uint32_t draw = 1; draw < n; ++draw) weights[begin + random.below(n)] += 1.0;
     }
-  } while (!WeightedPairs(table, weights).has_both());
+  } while (!TablePairs(table, weights).has_both());
   return weights;
 }
 
@@ -197,7 +197,7 @@ inline void add_similarities(const TokenTable& table, std::span<const std::uint3
       [&](std::size_t begin, std::size_t end) {
         for (std::size_t b = begin; b < end; ++b) {
           const std::vector<double> weights = bootstrap_weights(table, options.seed, b);
-          const WeightedPairs pairs(table, weights);
+          const TablePairs pairs(table, weights);
           for (std::size_t l = 0; l < table.layers; ++l) {
             double* const cell = out.data() + (b * table.layers + l) * 3;
             cell[0] = pairs.difference(observed[l]);
@@ -240,7 +240,7 @@ inline void set_bands(Parts& parts, const std::vector<std::array<double, 4>>& re
 [[nodiscard]] inline std::vector<double> load_balance_differences(const TokenTable& table) {
   const std::vector<double> factors = load_balance_factors(table);
   const std::vector<double> once(table.prompts(), 1.0);
-  const WeightedPairs pairs(table, once);
+  const TablePairs pairs(table, once);
   std::vector<double> out;
   for (std::size_t l = 0; l < table.layers; ++l) {
     const Eigen::Map<const Eigen::VectorXd> f(factors.data() + l * table.prompts(),
@@ -271,7 +271,7 @@ inline void set_bands(Parts& parts, const std::vector<std::array<double, 4>>& re
   const std::vector<double> closed = detail::load_balance_differences(table);
   const std::vector<double>& length = options.length.empty() ? closed : options.length;
   out.overall = detail::as_parts(
-      detail::parts_of(shuffle.difference->observed, shuffle.difference->null.mean, detail::mean(length)));
+      detail::parts_of(shuffle.difference->observed, shuffle.difference->null.mean, detail::layer_mean(length)));
   for (std::size_t l = 0; l < table.layers; ++l)
     out.layers.push_back(
         detail::as_parts(detail::parts_of(shuffle.layers[l].observed, shuffle.layers[l].null.mean, length[l])));

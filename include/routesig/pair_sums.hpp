@@ -139,13 +139,13 @@ class LabelLanes {
 #else
 
 #ifdef __AVX__
-inline constexpr std::size_t kVectorBytes = 32;
+inline constexpr std::size_t kRegisterBytes = 32;
 #else
-inline constexpr std::size_t kVectorBytes = 16;
+inline constexpr std::size_t kRegisterBytes = 16;
 #endif
-using Doubles [[gnu::vector_size(kVectorBytes)]] = double;
-using Bits [[gnu::vector_size(kVectorBytes)]] = long long;
-inline constexpr std::size_t kWidth = kVectorBytes / sizeof(double);
+using Doubles [[gnu::vector_size(kRegisterBytes)]] = double;
+using Bits [[gnu::vector_size(kRegisterBytes)]] = long long;
+inline constexpr std::size_t kWidth = kRegisterBytes / sizeof(double);
 
 template <typename Vector>
 [[nodiscard]] inline Vector load_lanes(const double* from) noexcept {

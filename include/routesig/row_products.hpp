@@ -18,9 +18,9 @@
 namespace routesig::detail {
 
 #ifdef __AVX512F__
-inline constexpr std::size_t kLanes = 8, kTile = 12;  // a tile of 12 x 2 registers of 8 numbers
+inline constexpr std::size_t kDotLanes = 8, kDotTile = 12;  // a tile of 12 x 2 registers of 8 numbers
 #else
-inline constexpr std::size_t kLanes = 4, kTile = 6;  // 6 x 2 registers of 4
+inline constexpr std::size_t kDotLanes = 4, kDotTile = 6;  // 6 x 2 registers of 4
 #endif
 
 /// Numbers [rows, vectors], each row padded with zeros to whole registers of 4.
@@ -74,16 +74,16 @@ template <std::size_t Lanes, std::size_t Registers>
 void add_column_of_tiles(const double* a, std::size_t across, std::size_t along, const double* b, std::size_t steps,
                          std::size_t width, double* out, std::size_t count) {
   std::size_t t = 0;
-  for (; t + kTile <= count; t += kTile)
-    add_tile<kTile, Lanes, Registers>(a + t * across, across, along, b, steps, width, out + t * width);
+  for (; t + kDotTile <= count; t += kDotTile)
+    add_tile<kDotTile, Lanes, Registers>(a + t * across, across, along, b, steps, width, out + t * width);
   for (; t < count; ++t) add_tile<1, Lanes, Registers>(a + t * across, across, along, b, steps, width, out + t * width);
 }
 
 inline void add_tiles(const double* a, std::size_t across, std::size_t along, const double* b, std::size_t steps,
                       std::size_t width, double* out, std::size_t count) {
   std::size_t k = 0;
-  for (; k + 2 * kLanes <= width; k += 2 * kLanes)
-    add_column_of_tiles<kLanes, 2>(a, across, along, b + k, steps, width, out + k, count);
+  for (; k + 2 * kDotLanes <= width; k += 2 * kDotLanes)
+    add_column_of_tiles<kDotLanes, 2>(a, across, along, b + k, steps, width, out + k, count);
   for (; k + 8 <= width; k += 8) add_column_of_tiles<4, 2>(a, across, along, b + k, steps, width, out + k, count);
   if (k < width) add_column_of_tiles<4, 1>(a, across, along, b + k, steps, width, out + k, count);
 }

@@ -107,7 +107,7 @@ template <typename Count>
 
 namespace detail {
 
-[[nodiscard]] inline double mean(std::span<const double> values) {
+[[nodiscard]] inline double layer_mean(std::span<const double> values) {
   double sum = 0.0;
   for (const double x : values) sum += x;
   return sum / static_cast<double>(values.size());
@@ -148,13 +148,13 @@ inline void check_shuffles(const ShuffleOptions& options) {
         for (std::size_t r = begin; r < end; ++r) {
           const std::vector<double> layers = differences(table.shuffled(options.seed, r));
           std::ranges::copy(layers, out.layer_draws.begin() + static_cast<std::ptrdiff_t>(r * table.layers));
-          out.draws[r] = detail::mean(layers);
+          out.draws[r] = detail::layer_mean(layers);
         }
       },
       progress);
 
   const std::vector<double> observed = differences(table.unshuffled());
-  out.difference = shuffle_test(detail::mean(observed), out.draws);
+  out.difference = shuffle_test(detail::layer_mean(observed), out.draws);
   for (std::size_t l = 0; l < table.layers; ++l)
     out.layers.push_back(shuffle_test(observed[l], detail::column(out.layer_draws, table.layers, l)));
   return out;

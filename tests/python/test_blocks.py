@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TOP_FOLDERS = "|".join(sorted(entry.name for entry in ROOT.iterdir() if entry.is_dir() and entry.name[0] != "."))
 NOT_SHELL = ("prompt -> tokens -> ", "from transformers import ")  # a diagram; Python that has a test below
-COMMANDS = ("scripts/", "bench/run", ".venv/bin/", "build/", "pip ", "cmake ", "routesig ", "cp ")
+COMMANDS = ("scripts/", "apt-get ", "bench/run", ".venv/bin/", "build/", "pip ", "cmake ", "routesig ", "cp ")
 
 
 def fenced(page: Path, language: str) -> list[str]:

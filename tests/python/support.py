@@ -59,3 +59,13 @@ def with_metadata(table, **values):
 
 def with_column(table, name, values):
     return table.set_column(table.column_names.index(name), name, values)
+
+
+def tasks_apart(sizes=(7, 5, 4), layers=3, experts=8, effect=1.0, seed=0, **options) -> rs.SignatureSet:
+    """Signatures of Poisson counts; each task prefers an expert of its own."""
+    random = np.random.default_rng(seed)
+    tasks = [name for name, size in zip("abcdefgh", sizes, strict=False) for _ in range(size)]
+    rates = np.full((len(tasks), layers, experts), 4.0)
+    for i, task in enumerate(tasks):
+        rates[i, :, ord(task) - ord("a")] += 4.0 * effect
+    return rs.SignatureSet.from_counts(random.poisson(rates), tasks=tasks, **options)

@@ -10,19 +10,10 @@ from scipy import stats
 
 import routesig as rs
 from routesig import statistics as rst
+from support import tasks_apart
 
 BY_HAND = np.array([[1, 0.9, 0.5, 0.4], [0.9, 1, 0.6, 0.3], [0.5, 0.6, 1, 0.8], [0.4, 0.3, 0.8, 1]])
 AABB = ["a", "a", "b", "b"]
-
-
-def random_set(sizes=(7, 5, 4), layers=3, experts=8, effect=1.0, seed=0, **options) -> rs.SignatureSet:
-    """Poisson counts; each task prefers an expert of its own."""
-    random = np.random.default_rng(seed)
-    tasks = [name for name, size in zip("abcdefgh", sizes, strict=False) for _ in range(size)]
-    rates = np.full((len(tasks), layers, experts), 4.0)
-    for i, task in enumerate(tasks):
-        rates[i, :, ord(task) - ord("a")] += 4.0 * effect
-    return rs.SignatureSet.from_counts(random.poisson(rates), tasks=tasks, **options)
 
 
 def difference(matrix, tasks):
@@ -43,7 +34,7 @@ def test_permutation_test_by_hand():
 
 
 def test_enumeration_equals_scipy():
-    sigs = random_set((3, 2, 2), effect=0.3)
+    sigs = tasks_apart((3, 2, 2), effect=0.3)
     matrix = rs.similarity(sigs)
     tasks = np.array(sigs.tasks)
     found = rst.permutation_test(sigs)
@@ -63,7 +54,7 @@ def test_enumeration_equals_scipy():
 
 
 def test_random_permutations_agree_with_scipy():
-    sigs = random_set((9, 7, 6), effect=0.12, seed=5)
+    sigs = tasks_apart((9, 7, 6), effect=0.12, seed=5)
     matrix = rs.similarity(sigs)
     codes = np.unique(sigs.tasks, return_inverse=True)[1]
     found = rst.permutation_test(sigs, permutations=9_999, layers=False, pairs=False)
@@ -87,7 +78,7 @@ def test_random_permutations_agree_with_scipy():
 
 
 def test_layers_are_adjusted_by_the_maximum_over_layers():
-    sigs = random_set((6, 5), layers=4, effect=0.2, seed=3)
+    sigs = tasks_apart((6, 5), layers=4, effect=0.2, seed=3)
     found = rst.permutation_test(sigs, permutations=2_000)
     assert found.exact  # 462 labellings
     layers = rs.similarity(sigs, per_layer=True)
@@ -110,7 +101,7 @@ def test_layers_are_adjusted_by_the_maximum_over_layers():
 
 
 def test_pairs_of_tasks_are_tested_alone_and_adjusted_by_holm():
-    sigs = random_set((5, 4, 4), effect=0.5, seed=2)
+    sigs = tasks_apart((5, 4, 4), effect=0.5, seed=2)
     found = rst.permutation_test(sigs)
     assert [pair.tasks for pair in found.pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
     for pair in found.pairs:
@@ -124,7 +115,7 @@ def test_pairs_of_tasks_are_tested_alone_and_adjusted_by_holm():
 
 def test_groups_move_together_and_are_found_in_the_signatures():
     groups = [f"g{i // 2}" for i in range(12)]
-    sigs = random_set((6, 6), groups=groups, seed=4)
+    sigs = tasks_apart((6, 6), groups=groups, seed=4)
     found = rst.permutation_test(sigs)
     assert (found.unit, found.units, found.labellings) == ("groups", 6, 20)
     assert found.p_value.floor == 0.1
@@ -135,7 +126,7 @@ def test_groups_move_together_and_are_found_in_the_signatures():
     assert np.sort(found.null) == pytest.approx(np.sort(expected), abs=1e-13)
     assert rst.permutation_test(sigs, groups=False).units == 12
     assert rst.permutation_test(matrix, sigs.tasks, groups=groups).p_value == found.p_value
-    assert rst.permutation_test(random_set((6, 6), groups=[str(i) for i in range(12)])).unit == "prompts"
+    assert rst.permutation_test(tasks_apart((6, 6), groups=[str(i) for i in range(12)])).unit == "prompts"
     with pytest.raises(ValueError, match="expected every group within one task, got group 'x' in 'a' and 'b'"):
         rst.permutation_test(BY_HAND, AABB, groups=["x", "y", "x", "z"])
     with pytest.raises(ValueError, match="expected groups for 4 prompts, got 1"):
@@ -163,7 +154,7 @@ def test_plain_permutation_fails_where_group_permutation_holds():
 @settings(max_examples=30, deadline=None)
 @given(st.permutations(range(9)), st.permutations(range(6)), st.permutations(range(3)), st.integers(0, 99))
 def test_orders_of_prompts_experts_and_layers_do_not_matter(prompts, experts, layers, seed):
-    sigs = random_set((4, 3, 2), layers=3, experts=6, seed=seed)
+    sigs = tasks_apart((4, 3, 2), layers=3, experts=6, seed=seed)
     counts = sigs.counts[prompts][:, layers][:, :, experts]
     other = rs.SignatureSet.from_counts(counts, tasks=[sigs.tasks[i] for i in prompts])
     a, b = (rst.permutation_test(s, pairs=False) for s in (sigs, other))
@@ -179,7 +170,7 @@ def test_orders_of_prompts_experts_and_layers_do_not_matter(prompts, experts, la
 
 
 def test_threads_do_not_change_a_byte_and_seeds_do():
-    sigs = random_set((9, 8, 8), effect=0.1)
+    sigs = tasks_apart((9, 8, 8), effect=0.1)
     results = []
     for threads in (1, 2, 3):
         rs.set_num_threads(threads)
@@ -194,7 +185,7 @@ def test_threads_do_not_change_a_byte_and_seeds_do():
 
 
 def test_unlabelled_prompts_are_left_out_and_counted():
-    sigs = random_set((5, 5, 5))
+    sigs = tasks_apart((5, 5, 5))
     mixed = rs.SignatureSet.from_counts(sigs.counts, tasks=[None if task == "c" else task for task in sigs.tasks])
     found, alone = rst.permutation_test(mixed), rst.permutation_test(sigs.select(tasks=["a", "b"]))
     assert (found.unlabelled, alone.unlabelled) == (5, 0)
@@ -258,93 +249,8 @@ def test_what_does_not_fit_is_one_sentence():
         rst.layer_separation(BY_HAND, AABB)
 
 
-def weighted(matrix, tasks, weights):
-    """Within, across, D and d with pair weights m_i m_j, written out."""
-    i, j = np.triu_indices(len(tasks), 1)
-    w, x, same = weights[i] * weights[j], matrix[i, j], np.asarray(tasks)[i] == np.asarray(tasks)[j]
-    within, across = (np.average(x[part], weights=w[part]) for part in (same, ~same))
-    squares = (w * (x - np.where(same, within, across)) ** 2).sum()
-    return within, across, within - across, (within - across) / np.sqrt(squares / (w.sum() - 2))
-
-
-def test_bootstrap_agrees_with_draws_and_bca_written_in_numpy():
-    sigs = random_set((9, 8, 7), effect=0.4, seed=11)
-    matrix, tasks = rs.similarity(sigs), np.array(sigs.tasks)
-    found = rst.bootstrap(sigs, draws=4_000, layers=False)
-    random = np.random.default_rng(0)
-    draws = []
-    for _ in range(4_000):
-        weights = np.zeros(len(tasks))
-        for task in "abc":
-            members = np.flatnonzero(tasks == task)
-            np.add.at(weights, random.choice(members, len(members) - 1), 1.0)
-        draws.append(weighted(matrix, tasks, weights))
-    draws = np.array(draws)
-    left_out = np.array([weighted(matrix, tasks, np.arange(len(tasks)) != i) for i in range(len(tasks))])
-    for k, name in enumerate(("within", "across", "difference", "cohens_d")):
-        ours = getattr(found, name)
-        value = weighted(matrix, tasks, np.ones(len(tasks)))[k]
-        assert ours.value == pytest.approx(value, rel=1e-10)
-        assert ours.se == pytest.approx(draws[:, k].std(ddof=1), rel=0.06)
-        z0 = stats.norm.ppf((draws[:, k] < value).mean())
-        cubes = squares = 0.0
-        for task in "abc":
-            theta = left_out[tasks == task, k]
-            influence = (len(theta) - 1) * (theta.mean() - theta) / len(theta)
-            cubes, squares = cubes + (influence**3).sum(), squares + (influence**2).sum()
-        a = cubes / (6 * squares**1.5)
-        z = z0 + stats.norm.ppf([0.025, 0.975])
-        expected = np.quantile(draws[:, k], stats.norm.cdf(z0 + z / (1 - a * z)))
-        assert ours.interval.method == "BCa"
-        assert [ours.interval.low, ours.interval.high] == pytest.approx(expected, abs=0.25 * ours.se)
-
-
-def test_bca_equals_scipy_on_the_same_draws():
-    """SciPy's BCa of a mean against ours through a statistic that is a mean: one prompt's mark, pair by pair."""
-    random = np.random.default_rng(3)
-    marks = [random.gamma(2.0, size=12), random.gamma(2.0, size=9)]
-    theirs = stats.bootstrap(
-        marks,
-        lambda x, y, axis: x.mean(axis) + y.mean(axis),
-        n_resamples=20_000,
-        method="BCa",
-        rng=np.random.default_rng(0),
-    )
-    # Similarity x_i + y_j across tasks and 0 within: the across mean is the sum of the two means.
-    matrix = np.zeros((21, 21))
-    matrix[:12, 12:] = np.add.outer(*marks)
-    matrix[12:, :12] = matrix[:12, 12:].T
-    ours = rst.bootstrap(matrix, ["x"] * 12 + ["y"] * 9, draws=20_000).across
-    assert ours.value == pytest.approx(sum(mark.mean() for mark in marks))
-    # n - 1 draws of n spread more by sqrt(n / (n - 1)).
-    expected_se = np.sqrt(marks[0].var(ddof=1) / 12 + marks[1].var(ddof=1) / 9)
-    assert ours.se == pytest.approx(expected_se, rel=0.02)
-    low, high = theirs.confidence_interval
-    assert ours.interval.low == pytest.approx(low, abs=0.2 * ours.se)
-    assert ours.interval.high == pytest.approx(high, abs=0.2 * ours.se)
-
-
-def test_slope_of_d_over_layers():
-    random = np.random.default_rng(0)
-    rates = np.full((16, 4, 6), 8.0)
-    for layer in range(4):
-        rates[:8, layer, 0] += 4.0 * layer
-        rates[8:, layer, 1] += 4.0 * layer
-    sigs = rs.SignatureSet.from_counts(random.poisson(rates), tasks=["a"] * 8 + ["b"] * 8)
-    found = rst.bootstrap(sigs, draws=500)
-    d = [layer.cohens_d for layer in rst.layer_separation(sigs)]
-    assert [estimate.value for estimate in found.layers] == pytest.approx(d, rel=1e-10)
-    assert found.slope.value == pytest.approx(np.polyfit(range(4), d, 1)[0], rel=1e-9)
-    assert rst.depth_slope(d) == pytest.approx(found.slope.value, rel=1e-9)
-    assert found.slope.interval.low > 0
-    assert rst.depth_slope([1.0, None]) is None
-    assert rst.depth_slope([1.0]) is None
-    with pytest.raises(ValueError, match="expected finite values"):
-        rst.depth_slope([1.0, np.nan])
-
-
 def test_balanced_means_and_the_category_matrix():
-    sigs = random_set((7, 4, 3))
+    sigs = tasks_apart((7, 4, 3))
     matrix, tasks = rs.similarity(sigs), np.array(sigs.tasks)
     found = rst.category_matrix(sigs)
     assert found.tasks == ["a", "b", "c"]
@@ -362,7 +268,7 @@ def test_balanced_means_and_the_category_matrix():
     assert balanced.cohens_d == pytest.approx((balanced.within.mean - balanced.across.mean) / pooled, rel=1e-10)
     single = rst.category_matrix(BY_HAND, ["a", "a", "a", "b"])
     assert single.mean.mask.tolist() == [[False, False], [False, True]]
-    same_size = random_set((5, 5, 5))
+    same_size = tasks_apart((5, 5, 5))
     assert rs.separation(same_size, balanced=True).within.mean == pytest.approx(rs.separation(same_size).within.mean)
 
 
@@ -420,7 +326,7 @@ def one_thread():
 
 
 def test_progress_is_told_and_a_callback_that_raises_stops_the_work(one_thread):
-    matrix, codes = rs.similarity(random_set((40, 40))), [0] * 40 + [1] * 40
+    matrix, codes = rs.similarity(tasks_apart((40, 40))), [0] * 40 + [1] * 40
     heard = []
     rs._core.permutation_test(matrix, codes, [], 3_000, 0, lambda done, total: heard.append((done, total)))
     assert heard[-1] == (3_000, 3_000)

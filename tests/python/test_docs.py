@@ -12,7 +12,7 @@ import routesig as rs
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 MODULES = ["_core", "_model", "_prompts", "_recording", "_signatures", "_traces", "plot._similarity"]
-MODULES += ["_classification", "_classifier", "_projection", "_transformer"]
+MODULES += ["_classification", "_classifier", "_projection", "_text_controls", "_transformer"]
 
 
 def test_there_are_pages():

@@ -76,4 +76,26 @@ void SimilarityMatrix(benchmark::State& state) {
 }
 BENCHMARK(SimilarityMatrix)->Arg(80)->Arg(2000)->Unit(benchmark::kMillisecond);
 
+// Prompts whose tasks are drawn at random: the slowest case for the classifier, 1,024 features, four tasks.
+void LogisticFolds(benchmark::State& state) {
+  const auto n = static_cast<std::size_t>(state.range(0));
+  const auto set = signatures(std::span<const RoutingTrace>(some_traces(static_cast<int>(n), 8)));
+  const Features x(set.values, n, 1024);
+  std::vector<int> labels;
+  for (std::size_t i = 0; i < n; ++i) labels.push_back(static_cast<int>(i % 4));
+  Random random(0);
+  const std::vector<int> fold = stratified_folds(labels, 5, random);
+  const LogisticRegression classifier({.standardize = true});
+  for (auto _ : state) benchmark::DoNotOptimize(cross_validate(x, labels, fold, classifier));
+}
+BENCHMARK(LogisticFolds)->Arg(80)->Arg(2000)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+void PrincipalComponents(benchmark::State& state) {
+  const auto n = static_cast<std::size_t>(state.range(0));
+  const auto set = signatures(std::span<const RoutingTrace>(some_traces(static_cast<int>(n), 8)));
+  const Features x(set.values, n, 1024);
+  for (auto _ : state) benchmark::DoNotOptimize(pca(x, 2));
+}
+BENCHMARK(PrincipalComponents)->Arg(80)->Arg(2000)->Unit(benchmark::kMillisecond)->UseRealTime();
+
 }  // namespace

@@ -1,7 +1,7 @@
 """Can the task be read from the routing? Cross-validated classification of signatures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Classification:
         Accuracy of each fold; accuracy of each repetition of the whole cross-validation (the first is `accuracy`).
     classes : list of str
         The tasks, sorted: the order of `confusion` and `probabilities`.
+    tasks : list
+        The task of each prompt, None where unlabelled.
     folds : int64 [prompts]
         The fold that held the prompt out; -1: none did.
     predictions : list
@@ -61,6 +63,7 @@ class Classification:
     fold_accuracy: NDArray[np.float64] | None = None
     repeated: NDArray[np.float64] | None = None
     classes: list[str] = field(default_factory=list)
+    tasks: list[str | None] = field(default_factory=list)
     folds: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     predictions: list[str | None] = field(default_factory=list)
     probabilities: Any = None
@@ -135,38 +138,76 @@ def classify(
     1.0
     """
     _check_numbers(C=C, repeats=repeats, refits=refits)
-    known = np.flatnonzero([task is not None for task in sigs.tasks])
-    classes = sorted({str(sigs.tasks[i]) for i in known})
-    labels = [-1 if task is None else classes.index(task) for task in sigs.tasks]
-    number, given = _given_folds(folds, len(sigs))
-    codes = _group_codes(sigs, groups)
-    x = np.ascontiguousarray(sigs.values.reshape(len(sigs), -1))
+    asked = question(sigs, folds, groups)
     options: dict[str, Any] = {"classifier": classifier, "c": float(C), "layers": sigs.layers}
-    plan = _core.FoldPlan(number, given, codes)
-    reason = _why_absent(labels, classes, number, given, codes)
-    left_out = len(sigs) - len(known)
-    if reason is not None:
-        everything = ("accuracy", "accuracy_sd", "wilson", "macro_f1", "macro_f1_folds", "confusion", "chance")
-        more = ("p_value", "fold_accuracy", "repeated", "probabilities")
-        return Classification(
-            classes=classes,
-            folds=np.full(len(sigs), -1, np.int64),
-            predictions=[None] * len(sigs),
-            left_out=left_out,
-            absent=dict.fromkeys(everything + more, reason),
-        )
-
-    fold = plan.assign(labels, seed, 0)
-    predicted, probabilities = _core.cross_validate(x, labels, fold, **options)
-    scores = _core.classification_scores(labels, predicted, fold)
+    if asked.reason is not None:
+        return absent_classification(asked, asked.reason)
+    fold = asked.plan.assign(asked.labels, seed, 0)
+    predicted, probabilities = _core.cross_validate(asked.x, asked.labels, fold, **options)
     absent: dict[str, str] = {}
     if probabilities is None:
         absent["probabilities"] = "the nearest centroid gives no probabilities"
-    else:
-        unseen = np.repeat(np.array(fold)[:, np.newaxis] < 0, len(classes), axis=1)
-        probabilities = np.ma.masked_array(probabilities, unseen)
     with progress_bar("repeated cross-validation", progress and repeats > 1) as advance:
-        repeated = _core.repeated_accuracy(x, labels, plan, repeats, seed, **options, progress=advance)
+        repeated = _core.repeated_accuracy(
+            asked.x, asked.labels, asked.plan, repeats, seed, **options, progress=advance
+        )
+    found = scored(asked, fold, predicted, probabilities, absent)
+    p_value = _p_value(asked, float(found.accuracy or 0.0), refits, seed, options, progress, absent)
+    return replace(found, repeated=np.array(repeated), p_value=p_value, absent=absent)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is to be predicted from what, and why it cannot be, if so."""
+
+    x: NDArray[np.float64]  # [prompts, features]
+    labels: list[int]  # index into classes; -1: unlabelled
+    tasks: list[str | None]
+    classes: list[str]
+    codes: list[int]  # group of each prompt; empty: independent
+    plan: "_core.FoldPlan"
+    reason: str | None
+
+
+def question(sigs: SignatureSet, folds: Folds, groups: str | Sequence[Any] | None) -> Question:
+    """Number tasks and groups, check folds."""
+    classes = sorted({task for task in sigs.tasks if task is not None})
+    labels = [-1 if task is None else classes.index(task) for task in sigs.tasks]
+    number, given = _given_folds(folds, len(sigs))
+    codes = _group_codes(sigs, groups)
+    return Question(
+        x=np.ascontiguousarray(sigs.values.reshape(len(sigs), -1)),
+        labels=labels,
+        tasks=list(sigs.tasks),
+        classes=classes,
+        codes=codes,
+        plan=_core.FoldPlan(number, given, codes),
+        reason=_why_absent(labels, classes, number, given, codes),
+    )
+
+
+def absent_classification(asked: Question, reason: str) -> Classification:
+    """Nothing, and why."""
+    fields = ("accuracy", "accuracy_sd", "wilson", "macro_f1", "macro_f1_folds", "confusion", "chance", "p_value")
+    return Classification(
+        classes=asked.classes,
+        tasks=asked.tasks,
+        folds=np.full(len(asked.labels), -1, np.int64),
+        predictions=[None] * len(asked.labels),
+        left_out=asked.labels.count(-1),
+        absent=dict.fromkeys((*fields, "fold_accuracy", "repeated", "probabilities"), reason),
+    )
+
+
+def scored(
+    asked: Question, fold: list[int], predicted: list[int], probabilities: Any, absent: dict[str, str]
+) -> Classification:
+    """Held-out predictions with their scores."""
+    scores = _core.classification_scores(asked.labels, predicted, fold)
+    count = len(asked.classes)
+    if probabilities is not None:
+        unseen = np.repeat(np.array(fold)[:, np.newaxis] < 0, count, axis=1)
+        probabilities = np.ma.masked_array(probabilities, unseen)
     return Classification(
         accuracy=scores.accuracy,
         accuracy_sd=scores.accuracy_sd,
@@ -175,25 +216,22 @@ def classify(
         wilson=scores.wilson,
         macro_f1=scores.macro_f1,
         macro_f1_folds=scores.macro_f1_folds,
-        confusion=np.array(scores.confusion, np.int64).reshape(len(classes), len(classes)),
+        confusion=np.array(scores.confusion, np.int64).reshape(count, count),
         chance=scores.chance,
-        p_value=_p_value(x, labels, plan, codes, scores.accuracy, refits, seed, options, progress, absent),
         fold_accuracy=np.array(scores.fold_accuracy),
-        repeated=np.array(repeated),
-        classes=classes,
+        repeated=np.array([scores.accuracy]),
+        classes=asked.classes,
+        tasks=asked.tasks,
         folds=np.array(fold, np.int64),
-        predictions=[None if label < 0 else classes[label] for label in predicted],
+        predictions=[None if label < 0 else asked.classes[label] for label in predicted],
         probabilities=probabilities,
-        left_out=left_out,
-        absent=absent,
+        left_out=asked.labels.count(-1),
+        absent={"p_value": "no permutations were asked for"} | absent,
     )
 
 
 def _p_value(
-    x: NDArray[np.float64],
-    labels: list[int],
-    plan: _core.FoldPlan,
-    codes: list[int],
+    asked: Question,
     accuracy: float,
     refits: int,
     seed: int,
@@ -204,11 +242,11 @@ def _p_value(
     if refits == 0:
         absent["p_value"] = "no permutations were asked for (refits=0)"
         return None
-    if codes and not _core.groups_have_one_label(labels, codes):
+    if asked.codes and not _core.groups_have_one_label(asked.labels, asked.codes):
         absent["p_value"] = "a group has prompts of several tasks, so that whole groups cannot be permuted"
         return None
     with progress_bar("permuted refits", progress) as advance:
-        draws = _core.permuted_accuracy(x, labels, plan, refits, seed, **options, progress=advance)
+        draws = _core.permuted_accuracy(asked.x, asked.labels, asked.plan, refits, seed, **options, progress=advance)
     return PValue(*_core.upper_p_value(accuracy, draws))
 
 

@@ -78,13 +78,13 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scores [rows, classes], or [rows] of the second of two classes."""
         values = _new_data(self, X)
-        scores = _core.logistic_decision(values, self.coef_, self.intercept_)
+        scores = _core.logistic_decision(values, self.coef_, self.intercept_.tolist())
         return scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probabilities [rows, classes]."""
         values = _new_data(self, X)
-        return _core.logistic_probabilities(values, self.coef_, self.intercept_)
+        return _core.logistic_probabilities(values, self.coef_, self.intercept_.tolist())
 
     def predict_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Logarithms of `predict_proba`."""
@@ -95,7 +95,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         """The likeliest class of every row."""
         scores = self.decision_function(X)
         best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
-        return self.classes_[best]
+        labels: NDArray[Any] = self.classes_[best]
+        return labels
 
 
 class NearestCentroid(ClassifierMixin, BaseEstimator):
@@ -143,7 +144,8 @@ class NearestCentroid(ClassifierMixin, BaseEstimator):
         """The class of the nearest centroid for every row."""
         values = _new_data(self, X)
         nearest = _core.nearest_centroid(values, self.centroids_, self.layers if self.metric == "cosine" else None)
-        return self.classes_[np.asarray(nearest, dtype=np.intp)]
+        labels: NDArray[Any] = self.classes_[np.asarray(nearest, dtype=np.intp)]
+        return labels
 
 
 def _training_data(estimator: Any, X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], list[int]]:

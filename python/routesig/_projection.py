@@ -49,7 +49,8 @@ class Pca:
             layers, experts = self.mean.shape
             raise ValueError(f"pca: expected {layers} layers x {experts} experts, got {sigs.layers} x {sigs.experts}")
         centred: Floats = (sigs.values - self.mean).reshape(len(sigs), -1)
-        return centred @ self.components.reshape(len(self.components), -1).T
+        points: Floats = centred @ self.components.reshape(len(self.components), -1).T
+        return points
 
     def __repr__(self) -> str:
         if self.explained_variance_ratio is None:

@@ -89,7 +89,8 @@ class SignatureTransformer(TransformerMixin, BaseEstimator):
         if isinstance(items, list) and not all(isinstance(item, _core.RoutingTrace) for item in items):
             odd = next(item for item in items if not isinstance(item, _core.RoutingTrace))
             raise ValueError(f"SignatureTransformer: expected traces or signatures, got {type(odd).__name__}")
-        return signatures(items, tokens=self.tokens, weighting=self.weighting, drop_invalid=self.drop_invalid).values
+        traces = items if isinstance(items, _core.TraceSet) else _core.TraceSet(items)
+        return signatures(traces, tokens=self.tokens, weighting=self.weighting, drop_invalid=self.drop_invalid).values
 
 
 def _listed(X: Any) -> list[Any]:

@@ -45,7 +45,7 @@ def test_probabilities_are_scikit_learns(rows, columns, classes, C):
     x = rng.normal(size=(rows, columns))
     y = np.arange(rows) % classes
     x[:, 0] += y
-    # Its lbfgs stops where the objective no longer falls, up to 6e-6 off in these probabilities; Newton's goes on.
+    # Its lbfgs stops where the objective no longer falls, some 1e-6 from the minimum; its Newton solver goes on.
     ours, theirs = rs.LogisticRegression(C=C).fit(x, y), reference(C, "newton-cholesky").fit(x, y)
     new = rng.normal(size=(50, columns))
     np.testing.assert_allclose(ours.predict_proba(new), theirs.predict_proba(new), atol=1e-7)

@@ -90,6 +90,8 @@ def record(
     """
     if router_logits and out is not None:
         raise ValueError("record: router_logits are kept in memory only, so they cannot be combined with out=")
+    if out is not None and os.fspath(out).endswith(".parquet"):
+        raise ValueError(f"record: expected out to end in .jsonl (routesig convert makes it .parquet), got {out!s}")
     if rotated_routers < 0:
         raise ValueError(f"record: expected rotated_routers of 0 or more, got {rotated_routers}")
     if rotated_routers and resume:

@@ -330,6 +330,11 @@ def test_what_no_trace_file_can_say_is_refused_and_leaves_nothing_behind(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
 
 
+def test_a_recording_streams_to_jsonl_only(tmp_path):
+    with pytest.raises(ValueError, match=r"expected out to end in \.jsonl \(routesig convert makes it \.parquet\)"):
+        rs.record(None, ["text"], out=tmp_path / "t.parquet")
+
+
 def test_without_pyarrow_one_sentence_says_what_to_install(tmp_path, monkeypatch):
     traces = random_traces()
     traces.save(tmp_path / "t.parquet")

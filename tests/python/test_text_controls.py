@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import routesig as rs
-from routesig._text_controls import TextControl, _token_counts, bag_of_tokens, length
+from routesig.controls import TextControl, bag_of_tokens, length
+from routesig.controls._text import _token_counts
 from support import random_experts
 
 TASKS = ("code", "math")

@@ -3,7 +3,8 @@
 `token_shuffle` asks what is left when every word keeps its prompt but takes its routing from any prompt;
 `decomposition` splits the difference into length, vocabulary and context; `overlap_ladder` compares tokens;
 `position_matched`, `drop_first` and `without_duplicates` give traces for a second look; `random_weights` and
-`rotated_router` compare with models that were never trained, or whose routers were turned.
+`rotated_router` compare with models that were never trained, or whose routers were turned; `bag_of_tokens` and `length`
+classify by words and by text length alone, on the signature's own folds.
 """
 
 from routesig.controls._decomposition import Decomposition, Part, Parts, decomposition
@@ -11,6 +12,7 @@ from routesig.controls._filters import FilteredTraces, drop_first, position_matc
 from routesig.controls._ladder import LadderLayer, OverlapLadder, overlap_ladder
 from routesig.controls._models import ControlComparison, ControlValue, random_weights, rotated_router
 from routesig.controls._shuffle import LeftOut, ShuffleTest, TokenShuffle, shuffled_signatures, token_shuffle
+from routesig.controls._text import TextControl, bag_of_tokens, length
 
 __all__ = [
     "ControlComparison",
@@ -23,9 +25,12 @@ __all__ = [
     "Part",
     "Parts",
     "ShuffleTest",
+    "TextControl",
     "TokenShuffle",
+    "bag_of_tokens",
     "decomposition",
     "drop_first",
+    "length",
     "overlap_ladder",
     "position_matched",
     "random_weights",

@@ -11,12 +11,12 @@ from routesig import _core
 from routesig._classification import (
     Classification,
     Folds,
-    PValue,
     absent_classification,
     classify,
     question,
     scored,
 )
+from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet, signatures
 
@@ -61,7 +61,7 @@ class TextControl:
         return (
             f"TextControl(signature {self.signature.accuracy:.3f}, control {self.control.accuracy:.3f}, difference "
             f"{self.difference:+.3f} ({self.interval[0]:+.3f} to {self.interval[1]:+.3f}), "
-            f"p={self.p_value.value:.4g} (floor {self.p_value.floor:.4g}))"
+            f"p={self.p_value:.4g} (floor {self.p_value.floor:.4g}))"
         )
 
 

@@ -14,10 +14,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_python_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+    record, analyse = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(compile(block, "README.md", "exec"), names)
+    exec(compile(record, "README.md", "exec"), names)
 
     assert (tmp_path / "traces.jsonl").is_file()
     assert names["sigs"].values.shape == (80, 16, 64)  # type: ignore[attr-defined]
@@ -25,6 +25,11 @@ def test_python_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert 0.0 < float(first) <= 1.0
     assert "within" in rest
     assert "across" in rest
+
+    exec(compile(analyse, "README.md", "exec"), names)
+    printed = capsys.readouterr().out.splitlines()
+    results = ("PermutationTest", "Baseline", "Decomposition", "Classification", "TextControl")
+    assert [line.split("(")[0] for line in printed] == list(results)
 
 
 def test_demo_prints_what_is_shown(model: object, tmp_path: Path) -> None:

@@ -122,8 +122,14 @@ class LogisticSearch {
   Lbfgs lbfgs_;
 };
 
-/// Rows of the table in one piece of work: 16 pieces or fewer, whatever the number of threads.
-[[nodiscard]] inline std::size_t rows_a_piece(std::size_t rows) { return std::max<std::size_t>(64, (rows + 15) / 16); }
+/// Rows that stay in the cache between their two uses; whole tiles.
+inline constexpr std::size_t kRowBlock = 48;
+static_assert(kRowBlock % kTile == 0);
+
+/// Rows of the table in one piece of work: whole blocks, 16 pieces or fewer, whatever the number of threads.
+[[nodiscard]] inline std::size_t rows_a_piece(std::size_t rows) {
+  return std::max<std::size_t>(1, (rows + 16 * kRowBlock - 1) / (16 * kRowBlock)) * kRowBlock;
+}
 
 /// What a piece of rows adds up.
 struct LogisticSums {
@@ -136,13 +142,12 @@ struct LogisticSums {
 inline void add_piece(const Features& x, std::size_t begin, std::size_t end, std::span<LogisticSearch* const> searches,
                       std::span<const Eigen::Index> at, const SideBySide& weights, const Eigen::VectorXd& offsets,
                       LogisticSums& sums) {
-  constexpr std::size_t kBlock = 48;  // rows that stay in the cache between their two uses
   sums.products = SideBySide(x.columns, weights.vectors);
   sums.totals.setZero(offsets.size());
   sums.loss.assign(searches.size(), 0.0);
-  SideBySide free(kBlock, weights.vectors);
-  for (std::size_t first = begin; first < end; first += kBlock) {
-    const std::size_t count = std::min(kBlock, end - first);
+  SideBySide free(kRowBlock, weights.vectors);
+  for (std::size_t first = begin; first < end; first += kRowBlock) {
+    const std::size_t count = std::min(kRowBlock, end - first);
     row_dots(x, first, count, weights, free);
     auto scores = free.values.topLeftCorner(static_cast<Eigen::Index>(count), offsets.size());
     scores.rowwise() += offsets.transpose();

@@ -37,6 +37,9 @@ struct SideBySide {
   [[nodiscard]] const double* row(std::size_t i) const noexcept { return values.data() + i * width(); }
 };
 
+// A lambda that stays a function would keep its registers in memory.
+#define ROUTESIG_INLINE __attribute__((always_inline))
+
 template <std::size_t... I, typename Body>
 [[gnu::always_inline]] inline void unrolled(std::index_sequence<I...>, const Body& body) {
   (body(I), ...);
@@ -53,21 +56,26 @@ void add_tile(const double* a, std::size_t across, std::size_t along, const doub
               std::size_t width, double* out) {
   using Register = Eigen::Array<double, static_cast<int>(Lanes), 1>;
   std::array<std::array<Register, Registers>, N> sums;
-  unrolled<N>([&](std::size_t t) {
-    unrolled<Registers>([&](std::size_t r) { sums[t][r] = Eigen::Map<const Register>(out + t * width + r * Lanes); });
+  unrolled<N>([&](std::size_t t) ROUTESIG_INLINE {
+    unrolled<Registers>([&](std::size_t r)
+                            ROUTESIG_INLINE { sums[t][r] = Eigen::Map<const Register>(out + t * width + r * Lanes); });
   });
   for (std::size_t s = 0; s < steps; ++s) {
     std::array<Register, Registers> row;
-    unrolled<Registers>([&](std::size_t r) { row[r] = Eigen::Map<const Register>(b + s * width + r * Lanes); });
-    unrolled<N>([&](std::size_t t) {
+    unrolled<Registers>([&](std::size_t r)
+                            ROUTESIG_INLINE { row[r] = Eigen::Map<const Register>(b + s * width + r * Lanes); });
+    unrolled<N>([&](std::size_t t) ROUTESIG_INLINE {
       const double factor = a[t * across + s * along];
-      unrolled<Registers>([&](std::size_t r) { sums[t][r] += factor * row[r]; });
+      unrolled<Registers>([&](std::size_t r) ROUTESIG_INLINE { sums[t][r] += factor * row[r]; });
     });
   }
-  unrolled<N>([&](std::size_t t) {
-    unrolled<Registers>([&](std::size_t r) { Eigen::Map<Register>(out + t * width + r * Lanes) = sums[t][r]; });
+  unrolled<N>([&](std::size_t t) ROUTESIG_INLINE {
+    unrolled<Registers>([&](std::size_t r)
+                            ROUTESIG_INLINE { Eigen::Map<Register>(out + t * width + r * Lanes) = sums[t][r]; });
   });
 }
+
+#undef ROUTESIG_INLINE
 
 /// add_tile for any number of out rows and any width.
 template <std::size_t Lanes, std::size_t Registers>

@@ -124,7 +124,7 @@ class LogisticSearch {
 
 /// Rows that stay in the cache between their two uses; whole tiles.
 inline constexpr std::size_t kRowBlock = 48;
-static_assert(kRowBlock % kTile == 0);
+static_assert(kRowBlock % kDotTile == 0);
 
 /// Rows of the table in one piece of work: whole blocks, 16 pieces or fewer, whatever the number of threads.
 [[nodiscard]] inline std::size_t rows_a_piece(std::size_t rows) {

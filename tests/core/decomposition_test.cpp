@@ -82,7 +82,7 @@ TEST(Decomposition, GivenLengthTakesThePlaceOfTheClosedForm) {
   EXPECT_THROW((void)decompose(table, {.length = {0.1, std::nan("")}}), std::invalid_argument);
 }
 
-TEST(WeightedPairs, EqualsTheSumOverPairs) {
+TEST(TablePairs, EqualsTheSumOverPairs) {
   TokenTable table;
   table.task = {0, 0, 0, 1, 1, 2, 2, 2};
   const std::vector<double> weights{2, 0, 1, 1, 3, 0, 1, 1};
@@ -98,11 +98,11 @@ TEST(WeightedPairs, EqualsTheSumOverPairs) {
       (same ? within : across) += w * similarity(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(j));
       (same ? within_weight : across_weight) += w;
     }
-  const detail::WeightedPairs pairs(table, weights);
+  const detail::TablePairs pairs(table, weights);
   EXPECT_TRUE(pairs.has_both());
   EXPECT_NEAR(pairs.difference(similarity), within / within_weight - across / across_weight, 1e-14);
   const std::vector<double> one_each{1, 0, 0, 1, 0, 0, 1, 0};
-  EXPECT_FALSE(detail::WeightedPairs(table, one_each).has_both());
+  EXPECT_FALSE(detail::TablePairs(table, one_each).has_both());
 }
 
 TEST(BootstrapWeights, DrawOneFewerThanThePromptsOfEachTask) {

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 from routesig import FormatError
 import typing
-__all__: list[str] = ['FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TokenTable', 'TraceRecorder', 'TraceSet', 'balanced_separation', 'benjamini_hochberg', 'bootstrap', 'break_even_tokens', 'category_matrix', 'compare_with_controls', 'decompose', 'depth_slope', 'dispersion_test', 'drop_first', 'holm', 'length_free', 'load_balance_baseline', 'looks_like_jsonl_trace', 'marginal_baseline', 'normalized_counts', 'num_threads', 'overlap_ladder', 'permutation_baseline', 'permutation_moments', 'permutation_test', 'position_matched', 'read_jsonl', 'read_safetensors', 'sampled_similarity', 'sampling_ratio', 'separation', 'set_num_threads', 'shuffle_test', 'signatures', 'similarity', 'token_pool_baseline', 'token_shuffle', 'without_duplicates']
+__all__: list[str] = ['ClassificationScores', 'DebiasedRows', 'FoldPlan', 'FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TokenTable', 'TraceRecorder', 'TraceSet', 'accuracy_difference_interval', 'balanced_separation', 'benjamini_hochberg', 'bootstrap', 'break_even_tokens', 'category_matrix', 'centroids', 'chance_load', 'classification_scores', 'coactivation', 'compare_with_controls', 'cross_validate', 'dealt_folds', 'debiased_counts', 'debiased_layers', 'debiased_means', 'debiased_traces', 'decompose', 'depth_slope', 'dispersion_test', 'drop_first', 'entropy_bias', 'fano_bound', 'fit_logistic', 'groups_have_one_label', 'half_similarities', 'holm', 'jsonl_head', 'layer_information', 'length_free', 'load', 'load_balance_baseline', 'log_loss_bound', 'logistic_decision', 'logistic_probabilities', 'looks_like_jsonl_trace', 'marginal_baseline', 'mcnemar', 'nearest_centroid', 'normalized_counts', 'num_threads', 'overlap_ladder', 'parse_jsonl_head', 'pca', 'permutation_baseline', 'permutation_moments', 'permutation_test', 'permuted_accuracy', 'position_matched', 'prefix_signatures', 'read_jsonl', 'read_safetensors', 'repeated_accuracy', 'sampled_similarity', 'sampling_ratio', 'separation', 'set_num_threads', 'shuffle_test', 'signatures', 'similarity', 'spearman_brown', 'token_pool_baseline', 'token_shuffle', 'tokens_for_reliability', 'tuned_cross_validation', 'uncertainty', 'unused_probability', 'upper_p_value', 'vocabulary_specialization', 'wilson_interval', 'without_duplicates']
 class RoutingInfo:
     """
     The routing shape of a model and where it comes from.
@@ -223,13 +223,39 @@ class TraceSet:
         ...
     def __setstate__(self, arg0: tuple) -> None:
         ...
+    def _repr_html_(self) -> typing.Any:
+        """
+        What notebooks show.
+        """
     def save(self, path: os.PathLike | str | bytes) -> None:
         """
-        Write a trace file (.jsonl); it appears whole or not at all.
+        Write a trace file; it appears whole or not at all.
+        
+        Parameters
+        ----------
+        path : path
+            Its end decides on the format: `.jsonl`, or `.parquet` (needs pyarrow). docs/formats.md describes both. Router
+            logits and traces of rotated routers are part of neither.
+        
+        Raises
+        ------
+        ValueError
+            On another end, on an empty set, on prompt ids that repeat, on traces of several models.
         """
     def take(self, indices: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> TraceSet:
         """
         The traces at these indices, in this order.
+        """
+    def to_pandas(self) -> typing.Any:
+        """
+        One row a token, as a pandas DataFrame.
+        
+        Returns
+        -------
+        pandas.DataFrame
+            `prompt`, `task`, `group` (categorical), `position`, `type` ("prompt" or "generation"), `token` and `token_text`
+            (missing where not recorded), `experts` (each a uint16 array [layers, top_k], a view; 65535 where not known), and,
+            where they were recorded, `weights` (float32 [layers, top_k]).
         """
     @property
     def complete(self) -> bool:
@@ -429,6 +455,101 @@ class TokenTable:
         """
         Traces left out: no task.
         """
+class DebiasedRows:
+    """
+    Signatures prepared for the debiased cosine.
+    """
+    def absence(self, prompt: typing.SupportsInt | typing.SupportsIndex) -> str | None:
+        """
+        Why a prompt has none, or None.
+        """
+    @property
+    def known(self) -> list[bool]:
+        """
+        Whether a layer of a prompt has a similarity, row by row.
+        """
+    @property
+    def squared_norms(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        float64 [prompts, layers].
+        """
+    @property
+    def tokens(self) -> numpy.typing.NDArray[numpy.uint64]:
+        """
+        uint64 [prompts, layers] tokens with known routing.
+        """
+class ClassificationScores:
+    """
+    How good held-out predictions are.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def accuracy(self) -> float:
+        """
+        Mean over folds.
+        """
+    @property
+    def accuracy_sd(self) -> float:
+        """
+        Standard deviation over folds (ddof 0).
+        """
+    @property
+    def chance(self) -> float:
+        """
+        Share of the commonest label.
+        """
+    @property
+    def confusion(self) -> list[int]:
+        """
+        Counts [classes * classes]: rows truth, columns prediction.
+        """
+    @property
+    def fold_accuracy(self) -> list[float]:
+        """
+        Accuracy of each fold.
+        """
+    @property
+    def hits(self) -> int:
+        """
+        Right predictions, pooled over folds.
+        """
+    @property
+    def macro_f1(self) -> float:
+        """
+        Of the pooled predictions.
+        """
+    @property
+    def macro_f1_folds(self) -> float:
+        """
+        Mean over folds.
+        """
+    @property
+    def trials(self) -> int:
+        """
+        Predictions.
+        """
+    @property
+    def wilson(self) -> tuple[float, float]:
+        """
+        Wilson's 95 % interval of hits / trials.
+        """
+class FoldPlan:
+    """
+    How rows are split into folds.
+    """
+    def __init__(self, folds: typing.SupportsInt | typing.SupportsIndex, given: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], groups: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = []) -> None:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def assign(self, labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], seed: typing.SupportsInt | typing.SupportsIndex = 0, repetition: typing.SupportsInt | typing.SupportsIndex = 0) -> list[int]:
+        """
+        The fold of every row.
+        """
+def accuracy_difference_interval(first: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], second: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], unit: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], draws: typing.SupportsInt | typing.SupportsIndex = 2000, seed: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple[float, float]:
+    """
+    95 % bootstrap interval of the difference of two accuracies on the same rows.
+    """
 def balanced_separation(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> Separation:
     """
     separation with means in which every task weighs the same.
@@ -449,9 +570,49 @@ def category_matrix(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float
     """
     (means, pairs), row-major [tasks, tasks].
     """
+def centroids(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Mean rows [classes, columns] of the labels that occur, ascending.
+    """
+def chance_load(experts: typing.SupportsInt | typing.SupportsIndex, top_k: typing.SupportsInt | typing.SupportsIndex, tokens: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64]) -> dict:
+    """
+    Expected measures of load of uniform routing of tokens [...], by name.
+    """
+def classification_scores(labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], predictions: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], fold: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> ClassificationScores:
+    """
+    Scores of predictions [rows] against labels [rows]; rows with a negative entry are left out.
+    """
+def coactivation(traces: TraceSet, pairs: str, tokens: str, drop_invalid: bool) -> tuple:
+    """
+    (counts [layers, experts, experts], tokens [layers]).
+    """
 def compare_with_controls(real: TraceSet, controls: collections.abc.Sequence[TraceSet], tokens: str, drop_invalid: bool) -> tuple:
     """
     (difference or None, d or None, differences of layers, unlabelled, empty).
+    """
+def cross_validate(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], fold: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, classifier: str = 'logistic_regression', c: typing.SupportsFloat | typing.SupportsIndex = 1.0, tolerance: typing.SupportsFloat | typing.SupportsIndex = 1e-10, layers: typing.SupportsInt | typing.SupportsIndex = 1) -> tuple[list[int], typing.Any]:
+    """
+    (predictions, probabilities [rows, classes] or None) of every row from the other folds' rows.
+    """
+def dealt_folds(task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], folds: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex) -> list[int]:
+    """
+    The fold of every prompt.
+    """
+def debiased_counts(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex) -> DebiasedRows:
+    """
+    DebiasedRows of counts [prompts, layers, experts].
+    """
+def debiased_layers(a: DebiasedRows, b: DebiasedRows = None) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Debiased cosines [layers, prompts of a, prompts of b]; 0 where absent.
+    """
+def debiased_means(rows: DebiasedRows, layers: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[tuple[float | None, float | None, float | None, int, int], list[tuple[float | None, float | None, float | None, int, int]]]:
+    """
+    (within, across, difference, within pairs, across pairs), overall and a list by layer.
+    """
+def debiased_traces(traces: TraceSet, tokens: str, window: typing.SupportsInt | typing.SupportsIndex, drop_invalid: bool) -> DebiasedRows:
+    """
+    DebiasedRows of traces.
     """
 def decompose(table: TokenTable, length: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], shuffles: typing.SupportsInt | typing.SupportsIndex, bootstrap: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
     """
@@ -469,23 +630,75 @@ def drop_first(traces: TraceSet) -> tuple:
     """
     (traces, left out, 0, tokens dropped).
     """
+def entropy_bias(experts: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], top_k: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], tokens: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64]) -> typing.Any:
+    """
+    Bits by which the entropy of counts is too low on average.
+    """
+def fano_bound(errors: typing.SupportsInt | typing.SupportsIndex, n: typing.SupportsInt | typing.SupportsIndex, classes: typing.SupportsInt | typing.SupportsIndex, confidence: typing.SupportsFloat | typing.SupportsIndex, entropy: typing.SupportsFloat | typing.SupportsIndex | None) -> tuple[float, float, float]:
+    """
+    (point, valid, upper error rate).
+    """
+def fit_logistic(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, c: typing.SupportsFloat | typing.SupportsIndex = 1.0, intercept: bool = True, tolerance: typing.SupportsFloat | typing.SupportsIndex = 1e-10, max_iterations: typing.SupportsInt | typing.SupportsIndex = 10000) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], int, bool]:
+    """
+    (coefficients [scores, columns], intercepts [scores], iterations, converged); one score for two classes.
+    """
+def groups_have_one_label(labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], groups: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> bool:
+    """
+    Whether no group has rows of two labels.
+    """
+def half_similarities(traces: TraceSet, split: str, tokens: str, drop_invalid: bool) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.uint64]]:
+    """
+    (cosines of the halves, tokens), [prompts, layers] each.
+    """
 def holm(p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> numpy.typing.NDArray[numpy.float64]:
     """
     Holm's adjusted p-values.
+    """
+def jsonl_head(traces: TraceSet) -> bytes:
+    """
+    The header and prompt lines of a trace file.
+    """
+def layer_information(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> list:
+    """
+    Of each layer: (prompts, plug-in, null mean, corrected, standard error, p, floor of p); None where undefined.
     """
 def length_free(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[float, float] | None:
     """
     (within-task similarity, sampling ratio) without text length, or None.
     """
+def load(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> dict:
+    """
+    Measures of load of counts or shares [..., experts], by name.
+    """
 def load_balance_baseline(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, with_replacement: bool = False, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
     Separation under uniform routing: a dict of what routesig.baselines shows.
+    """
+def log_loss_bound(probabilities: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], label: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], floor: typing.SupportsFloat | typing.SupportsIndex) -> tuple:
+    """
+    (bits, unclipped, H(T), loss, standard error of the loss).
+    """
+def logistic_decision(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], coefficients: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], intercepts: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Scores [rows, scores].
+    """
+def logistic_probabilities(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], coefficients: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], intercepts: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Probabilities [rows, classes].
     """
 def looks_like_jsonl_trace(first_bytes: bytes) -> bool:
     ...
 def marginal_baseline(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
     Separation under routing by pooled popularity: a dict of what routesig.baselines shows.
+    """
+def mcnemar(first: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], second: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[int, int, float, float]:
+    """
+    (right in the first alone, in the second alone, exact p, smallest p).
+    """
+def nearest_centroid(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], centroids: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], layers: typing.SupportsInt | typing.SupportsIndex | None = None) -> list[int]:
+    """
+    Index of the nearest centroid for every row: by distance, or by mean cosine over `layers` blocks of columns.
     """
 def normalized_counts(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64]) -> numpy.typing.NDArray[numpy.float64]:
     """
@@ -499,6 +712,14 @@ def overlap_ladder(table: TokenTable, shuffles: typing.SupportsInt | typing.Supp
     """
     (rungs, chance, test of the effect or None, token ids, layers).
     """
+def parse_jsonl_head(lines: bytes, name: str) -> TraceSet:
+    """
+    The prompts of such lines, without tokens; `name` stands in messages.
+    """
+def pca(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], components: typing.SupportsInt | typing.SupportsIndex = 2) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], float, numpy.typing.NDArray[numpy.float64]]:
+    """
+    (points [rows, k], loadings [k, columns], variance [k], total variance, mean [columns]); k: components, or the rank where that is smaller.
+    """
 def permutation_baseline(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
     Separation under relabelled experts: a dict of what routesig.baselines shows.
@@ -511,9 +732,17 @@ def permutation_test(matrices: typing.Annotated[numpy.typing.ArrayLike, numpy.fl
     """
     Label permutation test of similarity matrices [matrices, n, n].
     """
+def permuted_accuracy(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], plan: FoldPlan, count: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, *, classifier: str = 'logistic_regression', c: typing.SupportsFloat | typing.SupportsIndex = 1.0, tolerance: typing.SupportsFloat | typing.SupportsIndex = 1e-10, layers: typing.SupportsInt | typing.SupportsIndex = 1, progress: typing.Any = None) -> list[float]:
+    """
+    Accuracy under `count` random orders of the labels, refitted each time.
+    """
 def position_matched(traces: TraceSet, tokens: str, length: typing.SupportsInt | typing.SupportsIndex) -> tuple:
     """
     (traces, left out, length, tokens dropped).
+    """
+def prefix_signatures(traces: TraceSet, tokens: typing.SupportsInt | typing.SupportsIndex, which: str, drop_invalid: bool) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Signatures of the first tokens [prompts, layers, experts].
     """
 def read_jsonl(path: os.PathLike | str | bytes, *, recover: bool = False, experts: typing.SupportsInt | typing.SupportsIndex = 0) -> TraceSet:
     ...
@@ -538,6 +767,10 @@ def read_safetensors(path: os.PathLike | str | bytes) -> dict:
         Where the file breaks a rule of the format; the sentence names the file, the place and the rule.
     OSError
         Where a file cannot be opened.
+    """
+def repeated_accuracy(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], plan: FoldPlan, count: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, *, classifier: str = 'logistic_regression', c: typing.SupportsFloat | typing.SupportsIndex = 1.0, tolerance: typing.SupportsFloat | typing.SupportsIndex = 1e-10, layers: typing.SupportsInt | typing.SupportsIndex = 1, progress: typing.Any = None) -> list[float]:
+    """
+    Accuracy of `count` cross-validations, each with folds of its own.
     """
 def sampled_similarity(tokens_a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], tokens_b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], ratio: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
     """
@@ -567,6 +800,10 @@ def similarity(a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], b: ty
     """
     Mean layer-wise similarity of signatures [prompts, layers, experts] (float64, C order); float32 if `single`.
     """
+def spearman_brown(half: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
+    """
+    2 h / (1 + h).
+    """
 def token_pool_baseline(traces: TraceSet, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, tokens: typing.SupportsInt | typing.SupportsIndex = 0, weighting: typing.SupportsInt | typing.SupportsIndex = 0, drop_invalid: bool = False, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
     Separation under dealt tokens (tokens: 0 all, 1 prompt, 2 generation; weighting: 0 count, 1 gate, 2 top1): a dict of what routesig.baselines shows.
@@ -574,6 +811,34 @@ def token_pool_baseline(traces: TraceSet, task: collections.abc.Sequence[typing.
 def token_shuffle(table: TokenTable, shuffles: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
     """
     (test of D or None, tests of layers, draws, draws of layers).
+    """
+def tokens_for_reliability(rho: typing.SupportsFloat | typing.SupportsIndex, r: typing.SupportsFloat | typing.SupportsIndex) -> float:
+    """
+    r rho / (1 - rho).
+    """
+def tuned_cross_validation(candidates: collections.abc.Sequence[tuple[typing.Annotated[numpy.typing.ArrayLike, numpy.float64], str]], labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], fold: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], inner: FoldPlan, *, c: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] = [0.01, 0.1, 1.0, 10.0, 100.0], seed: typing.SupportsInt | typing.SupportsIndex = 0, progress: typing.Any = None) -> tuple[list[int], list[tuple[int, float]]]:
+    """
+    (predictions [rows], (candidate, c) of each outer fold): preparation and penalty chosen by inner folds.
+    """
+def uncertainty(logits: typing.Annotated[numpy.typing.ArrayLike, numpy.float32], top_k: typing.SupportsInt | typing.SupportsIndex) -> tuple:
+    """
+    (entropy, gap, mass, margin, known) of logits [..., experts].
+    """
+def unused_probability(experts: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], top_k: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], tokens: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64]) -> typing.Any:
+    """
+    (1 - K/E)^T.
+    """
+def upper_p_value(observed: typing.SupportsFloat | typing.SupportsIndex, draws: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]) -> tuple[float, float]:
+    """
+    (p, smallest p that as many draws can give), one-sided.
+    """
+def vocabulary_specialization(traces: TraceSet, least: typing.SupportsInt | typing.SupportsIndex, tokens: str, drop_invalid: bool) -> tuple:
+    """
+    (token ids, occurrences [ids, layers], shares).
+    """
+def wilson_interval(hits: typing.SupportsInt | typing.SupportsIndex, trials: typing.SupportsInt | typing.SupportsIndex) -> tuple[float, float]:
+    """
+    Wilson's 95 % interval of a proportion.
     """
 def without_duplicates(traces: TraceSet, tokens: str) -> tuple:
     """

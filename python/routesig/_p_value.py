@@ -26,8 +26,8 @@ class PValue(float):
         """The p-value as a plain float."""
         return float(self)
 
-    def __getnewargs__(self) -> tuple[float, float]:
-        return float(self), self.floor
+    def __reduce__(self) -> tuple[type["PValue"], tuple[float, float]]:
+        return PValue, (float(self), self.floor)
 
     def __repr__(self) -> str:
         return f"PValue({float(self):.4g}, floor={self.floor:.4g})"

@@ -19,7 +19,8 @@ COMMANDS = ("scripts/", "apt-get ", "bench/run", ".venv/bin/", "build/", "pip ",
 
 
 def fenced(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    blocks = re.findall(r"^```([^\n`]*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    return [block for of, block in blocks if of == language]
 
 
 def indented(page: Path) -> list[str]:

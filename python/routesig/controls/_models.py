@@ -38,8 +38,8 @@ class ControlValue:
     @classmethod
     def of(cls, *value: Any) -> "ControlValue":
         """From what the core gives: all fields in order, then the floor of p."""
-        *fields, p, floor = value
-        return cls(*fields, PValue(p, floor))
+        real, controls, mean, low, high, gain, p, floor = value
+        return cls(real, controls, mean, low, high, gain, PValue(p, floor))
 
     def __repr__(self) -> str:
         return (

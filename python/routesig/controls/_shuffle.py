@@ -48,8 +48,8 @@ class ShuffleTest:
     @classmethod
     def of(cls, *test: Any) -> "ShuffleTest":
         """From what the core gives: all fields in order, the floor of p after p."""
-        *fields, p, floor, share = test
-        return cls(*fields, PValue(p, floor), share)
+        observed, mean, sd, low, high, p, floor, share = test
+        return cls(observed, mean, sd, low, high, PValue(p, floor), share)
 
     def __repr__(self) -> str:
         share = "" if self.share is None else f", share={self.share:.2f}"

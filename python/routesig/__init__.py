@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from routesig._debiased import DebiasedMeans, DebiasedSimilarity, debiased_similarity
     from routesig._model import Model, load_model
+    from routesig._p_value import PValue
     from routesig._projection import Pca, Tsne, pca, tsne
     from routesig._prompts import Prompt, load_prompts
     from routesig._recording import record
@@ -48,6 +49,7 @@ __all__ = [
     "LogisticRegression",
     "Model",
     "NearestCentroid",
+    "PValue",
     "Pca",
     "Prompt",
     "Reliability",
@@ -94,6 +96,7 @@ _HOME = {
     "LogisticRegression": "_classifier",
     "Model": "_model",
     "NearestCentroid": "_classifier",
+    "PValue": "_p_value",
     "Pca": "_projection",
     "Prompt": "_prompts",
     "Reliability": "_reliability",

@@ -32,7 +32,6 @@ __all__ = [
     "BreakEven",
     "ClosedForm",
     "Distribution",
-    "PValue",
     "break_even_tokens",
     "load_balance",
     "load_balance_similarity",

@@ -21,7 +21,6 @@ from routesig._bootstrap import Bootstrap, Estimate, Interval, bootstrap, depth_
 from routesig._dispersion import DispersionTest, dispersion_test
 from routesig._labelled import LabelledSimilarities, Similarities, Tasks, masked
 from routesig._multiplicity import benjamini_hochberg, holm
-from routesig._p_value import PValue
 from routesig._permutation import LayerTest, PairTest, PermutationTest, permutation_test
 from routesig._similarity import separation
 
@@ -32,7 +31,6 @@ __all__ = [
     "Estimate",
     "Interval",
     "LayerTest",
-    "PValue",
     "PairTest",
     "PermutationTest",
     "benjamini_hochberg",

@@ -45,6 +45,7 @@ void bind_tuning(py::module_& m) {
           out = routesig::tuned_cross_validation(all, labels, fold, inner, {.c = c, .seed = seed}, tell);
         }
         std::vector<std::pair<std::size_t, double>> choices;
+        choices.reserve(out.choices.size());
         for (const routesig::Choice& choice : out.choices) choices.emplace_back(choice.candidate, choice.c);
         return py::make_tuple(out.predictions, choices);
       },

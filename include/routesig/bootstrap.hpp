@@ -177,6 +177,7 @@ class WeightedPairs {
   out.value = values[0];
   if (!intervals) return out;
   std::vector<std::span<const double>> left_out;
+  left_out.reserve(resamples.tasks());
   for (std::size_t task = 0; task < resamples.tasks(); ++task)
     left_out.push_back(values.subspan(1 + options.draws + resamples.start(task), resamples.count(task)));
   std::vector<double> draws(values.begin() + 1, values.begin() + 1 + static_cast<std::ptrdiff_t>(options.draws));

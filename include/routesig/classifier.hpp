@@ -53,7 +53,9 @@ template <Classifier C>
   detail::check_labels("cross_validate", x, fold);
   const std::size_t classes = num_classes(labels);
   std::vector<std::vector<int>> training;
-  for (int f = 0; f < static_cast<int>(num_classes(fold)); ++f) training.push_back(training_labels(labels, fold, f));
+  const auto folds = static_cast<int>(num_classes(fold));
+  training.reserve(static_cast<std::size_t>(folds));
+  for (int f = 0; f < folds; ++f) training.push_back(training_labels(labels, fold, f));
   const std::vector<typename C::Model> models = classifier.fit_each(x, training);
   HeldOut out{.predictions = std::vector<int>(x.rows, -1), .probabilities = {}};
   if constexpr (ProbabilisticModel<typename C::Model>) out.probabilities.assign(x.rows * classes, 0.0);
@@ -186,6 +188,7 @@ struct ClassificationScores {
   std::vector<int> out(labels.begin(), labels.end());
   if (groups.empty()) {
     std::vector<int> known;
+  known.reserve(label_of.size());
     std::ranges::copy_if(labels, std::back_inserter(known), [](int label) { return label >= 0; });
     random.shuffle(std::span(known));
     std::size_t next = 0;

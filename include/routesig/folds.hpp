@@ -76,6 +76,7 @@ struct GroupOfRows {
     ++totals[labels[i]];
   }
   std::vector<int> order;
+  order.reserve(members.size());
   for (const auto& [name, group] : members) order.push_back(name);
   random.shuffle(std::span(order));
   std::ranges::stable_sort(order, [&](int a, int b) { return members[a].size > members[b].size; });

@@ -164,6 +164,7 @@ struct TrainingPlan {
   for (const double c : set.c) plan.searches.push_back(search(plan, target, as_it_is, c, options));
   const std::span<const double> values(factor.data(), static_cast<std::size_t>(factor.size()));
   std::vector<LogisticSearch*> all;
+  all.reserve(plan.searches.size());
   for (LogisticSearch& one : plan.searches) all.push_back(&one);
   search_together(Features(values, plan.rows, plan.rows), all);
 

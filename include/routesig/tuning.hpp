@@ -210,6 +210,7 @@ struct McNemar {
     units[unit[i]].second += 1.0;
   }
   std::vector<std::pair<double, double>> list;
+  list.reserve(units.size());
   for (const auto& [name, sums] : units) list.push_back(sums);
   std::vector<double> found(draws);
   parallel_for(draws, 64, [&](std::size_t begin, std::size_t end) {

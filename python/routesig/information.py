@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from routesig import _core
 from routesig._evidence import Evidence, evidence_over_tokens
+from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet
 
@@ -165,8 +166,8 @@ class LayerInformation:
         (plug_in - null_mean)(N - 1) / (N - C); chance 0.
     standard_error : float or None
         Of `corrected`: jackknife over prompts.
-    p_value, p_floor : float or None
-        Share of permutations that reach `plug_in`, and the smallest that could have come out.
+    p_value : PValue or None
+        Share of permutations that reach `plug_in`; its floor is the smallest that could have come out.
     absent : dict
         Field -> why it is None.
     """
@@ -176,8 +177,7 @@ class LayerInformation:
     null_mean: float | None
     corrected: float | None
     standard_error: float | None
-    p_value: float | None
-    p_floor: float | None
+    p_value: PValue | None
     absent: dict[str, str]
 
 
@@ -227,12 +227,25 @@ def layer_information(
     task_of = [-1 if task is None else number[task] for task in labels]
     with progress_bar("layer information", progress) as callback:
         rows = _core.layer_information(np.ascontiguousarray(sigs.values), task_of, permutations, seed, callback)
-    return [LayerInformation(*(*row, _why_absent(row))) for row in rows]
+    return [_layer(*row) for row in rows]
 
 
-def _why_absent(row: tuple[object, ...]) -> dict[str, str]:
-    prompts, plug_in, _, corrected, *_ = row
-    permuted = ("null_mean", "corrected", "p_value", "p_floor")
+def _layer(
+    prompts: int,
+    plug_in: float | None,
+    null_mean: float | None,
+    corrected: float | None,
+    standard_error: float | None,
+    p: float | None,
+    floor: float | None,
+) -> LayerInformation:
+    p_value = None if p is None or floor is None else PValue(p, floor)
+    absent = _why_absent(prompts, plug_in, corrected)
+    return LayerInformation(prompts, plug_in, null_mean, corrected, standard_error, p_value, absent)
+
+
+def _why_absent(prompts: int, plug_in: float | None, corrected: float | None) -> dict[str, str]:
+    permuted = ("null_mean", "corrected", "p_value")
     if plug_in is None:
         reason = f"expected prompts of two tasks or more, and more prompts than tasks, got {prompts} prompts"
         return dict.fromkeys(("plug_in", "standard_error", *permuted), reason)

@@ -72,7 +72,7 @@ def test_layer_information_equals_its_definition():
         null = np.mean([plug_in(values, random.permutation(sigs.tasks)) for _ in range(400)])
         assert one.null_mean == pytest.approx(null, rel=0.05)
         assert one.corrected == pytest.approx((one.plug_in - one.null_mean) * 11 / 10)
-        assert one.p_floor == 1 / 401
+        assert one.p_value.floor == 1 / 401
         assert 0 < one.p_value <= 1
         assert (one.prompts, one.absent) == (12, {})
 

@@ -84,10 +84,4 @@ void bind_information(py::module_& m) {
       "Of each layer: (prompts, plug-in, null mean, corrected, standard error, p, floor of p); None where undefined.");
   m.def("prefix_signatures", &prefix_signatures, py::arg("traces"), py::arg("tokens"), py::arg("which"),
         py::arg("drop_invalid"), "Signatures of the first tokens [prompts, layers, experts].");
-  m.def(
-      "dealt_folds",
-      [](const std::vector<int>& task, const std::vector<int>& group, int folds, std::uint64_t seed) {
-        return routesig::dealt_folds(task, group, folds, seed);
-      },
-      py::arg("task"), py::arg("group"), py::arg("folds"), py::arg("seed"), "The fold of every prompt.");
 }

@@ -188,7 +188,6 @@ struct ClassificationScores {
   std::vector<int> out(labels.begin(), labels.end());
   if (groups.empty()) {
     std::vector<int> known;
-  known.reserve(label_of.size());
     std::ranges::copy_if(labels, std::back_inserter(known), [](int label) { return label >= 0; });
     random.shuffle(std::span(known));
     std::size_t next = 0;
@@ -202,6 +201,7 @@ struct ClassificationScores {
   for (std::size_t i = 0; i < labels.size(); ++i)
     if (labels[i] >= 0) label_of[groups[i]] = labels[i];
   std::vector<int> known;
+  known.reserve(label_of.size());
   for (const auto& [group, label] : label_of) known.push_back(label);
   random.shuffle(std::span(known));
   std::size_t next = 0;

@@ -1,20 +1,17 @@
 /// \file evidence.hpp
-/// What is known of a text after its first tokens: features of prefixes, and folds that keep groups together.
+/// What is known of a text after its first tokens: features of prefixes.
 ///
 ///     const auto early = routesig::prefix_signatures(traces, /*tokens=*/8);      // [prompts, layers, experts]
-///     const auto fold = routesig::dealt_folds(tasks, groups, /*folds=*/5, /*seed=*/0);
 ///
 /// With a classifier's out-of-fold probabilities from such features, log_loss_bound gives the evidence after 8 tokens.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <span>
 #include <vector>
 
 #include "routesig/known_tokens.hpp"
-#include "routesig/random.hpp"
 
 namespace routesig {
 
@@ -45,31 +42,6 @@ namespace routesig {
     }
   });
   return normalized_layers<double>(std::span<const std::uint64_t>(counts), info.experts);
-}
-
-/// The fold of every prompt, -1 where unlabelled: tasks spread evenly, groups (equal numbers) kept together. Within
-/// each task the groups first met there are shuffled and dealt in turn.
-[[nodiscard]] inline std::vector<int> dealt_folds(std::span<const int> task, std::span<const int> group, int folds,
-                                                  std::uint64_t seed) {
-  if (task.size() != group.size())
-    throw invalid_argument("folds: expected a group for each of ", task.size(), " prompts, got ", group.size());
-  std::map<int, std::vector<int>> met;  // task -> groups first met in it
-  std::map<int, int> fold_of;           // group -> fold
-  for (std::size_t i = 0; i < task.size(); ++i)
-    if (task[i] >= 0 && fold_of.emplace(group[i], 0).second) met[task[i]].push_back(group[i]);
-  if (folds < 2 || std::cmp_less(fold_of.size(), folds))
-    throw invalid_argument("folds: expected 2 to ", fold_of.size(), " folds (the number of prompts or groups), got ",
-                           folds);
-  Random random(seed, stream(Draws::folds, 0));
-  int next = 0;
-  for (auto& [_, groups] : met) {
-    random.shuffle(std::span(groups));
-    for (const int one : groups) fold_of[one] = next++ % folds;
-  }
-  std::vector<int> out(task.size(), -1);
-  for (std::size_t i = 0; i < task.size(); ++i)
-    if (task[i] >= 0) out[i] = fold_of[group[i]];
-  return out;
 }
 
 }  // namespace routesig

@@ -192,7 +192,12 @@ def _folds(
         number: dict[Any, int] = {}
         groups = [trace.group or ("alone", i) for i, trace in enumerate(labelled)]
         group = [number.setdefault(one, len(number)) for one in groups]
-        return np.array(_core.dealt_folds(label.tolist(), group, int(folds), seed))
+        if not 2 <= folds <= len(number):
+            raise ValueError(
+                f"evidence: expected 2 to {len(number)} folds (the number of prompts or groups), got {folds}"
+            )
+        whole = group if len(number) < len(group) else []
+        return np.array(_core.FoldPlan(int(folds), groups=whole).assign(label.tolist(), seed))
     if len(folds) != len(traces):
         raise ValueError(f"evidence: expected the fold of each of {len(traces)} prompts, got {len(folds)}")
     given = np.array([f for f, task in zip(folds, traces.tasks, strict=True) if task is not None])

@@ -171,31 +171,5 @@ TEST(Evidence, PrefixesAreSignaturesOfTheFirstTokens) {
             signatures(std::span<const RoutingTrace>(long_ones), generation).values);
 }
 
-TEST(Evidence, FoldsSpreadTasksAndKeepGroupsTogether) {
-  std::vector<int> task, group;
-  for (int i = 0; i < 40; ++i) {
-    task.push_back(i < 24 ? 0 : 1);
-    group.push_back(i / 2);
-  }
-  task[7] = -1;
-  const auto fold = dealt_folds(task, group, 4, 3);
-  EXPECT_EQ(fold[7], -1);
-  std::vector<std::vector<int>> members(2, std::vector<int>(4));
-  for (std::size_t i = 0; i < 40; ++i) {
-    if (i == 7) continue;
-    ASSERT_TRUE(fold[i] >= 0 && fold[i] < 4);
-    ++members[static_cast<std::size_t>(task[i])][static_cast<std::size_t>(fold[i])];
-    if (i % 2 == 1) {
-      EXPECT_EQ(fold[i], fold[i - 1]);
-    }
-  }
-  EXPECT_EQ(members[1], (std::vector<int>{4, 4, 4, 4}));
-  for (const int n : members[0]) EXPECT_GE(n, 5);
-  EXPECT_EQ(fold, dealt_folds(task, group, 4, 3));
-  EXPECT_NE(fold, dealt_folds(task, group, 4, 4));
-  EXPECT_THROW((void)dealt_folds(task, group, 1, 0), std::invalid_argument);
-  EXPECT_THROW((void)dealt_folds(task, group, 21, 0), std::invalid_argument);
-}
-
 }  // namespace
 }  // namespace routesig

@@ -12,10 +12,10 @@ struct Log final : RoutingRecorder {
   Log(std::string& text, RoutingNeeds wanted) : out(&text), wants(wanted) {}
   RoutingNeeds needs() const override { return wants; }
   void begin(const RoutingInfo&) override { *out += "begin "; }
-  void begin_sequence(int s, const SequenceInfo&) override { *out += "+" + std::to_string(s) + " "; }
-  void step(const StepRows& rows) override { *out += "step" + std::to_string(rows.rows()) + " "; }
-  void layer(const LayerRouting& r) override { *out += "layer" + std::to_string(r.layer) + " "; }
-  void end_sequence(int s) override { *out += "-" + std::to_string(s) + " "; }
+  void begin_sequence(int s, const SequenceInfo&) override { *out += sentence("+", s, " "); }
+  void step(const StepRows& rows) override { *out += sentence("step", rows.rows(), " "); }
+  void layer(const LayerRouting& r) override { *out += sentence("layer", r.layer, " "); }
+  void end_sequence(int s) override { *out += sentence("-", s, " "); }
   void end() override { *out += "end "; }
   std::string* out;
   RoutingNeeds wants;

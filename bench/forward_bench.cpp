@@ -58,23 +58,26 @@ void count_tokens(benchmark::State& state, std::size_t a_round) {
 
 void prefill_packed(benchmark::State& state, const std::string& name) {
   const auto all = prompts(40, 40);
-  for (auto _ : state) benchmark::DoNotOptimize(model(name).forward(all));
+  const OlmoeModel& loaded = model(name);
+  for (auto _ : state) benchmark::DoNotOptimize(loaded.forward(all));
   count_tokens(state, 40 * 40);
 }
 
 void prefill_one_by_one(benchmark::State& state, const std::string& name) {
   const auto all = prompts(40, 40);
+  const OlmoeModel& loaded = model(name);
   for (auto _ : state)
-    for (const TokenIds& ids : all) benchmark::DoNotOptimize(model(name).forward(std::span(&ids, 1)));
+    for (const TokenIds& ids : all) benchmark::DoNotOptimize(loaded.forward(std::span(&ids, 1)));
   count_tokens(state, 40 * 40);
 }
 
 void decode(benchmark::State& state, const std::string& name, std::size_t batch, bool recorded) {
   const auto all = prompts(batch, 15);
+  const OlmoeModel& loaded = model(name);
   for (auto _ : state) {
     TraceRecorder recorder;
     benchmark::DoNotOptimize(
-        model(name).generate(all, {.max_new_tokens = 32, .ignore_eos = true}, recorded ? &recorder : nullptr));
+        loaded.generate(all, {.max_new_tokens = 32, .ignore_eos = true}, recorded ? &recorder : nullptr));
   }
   count_tokens(state, batch * (15 + 31));
 }

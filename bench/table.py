@@ -31,6 +31,19 @@ PAIRS = [
     ),
 ]
 
+# Printed below the table; says of what has been missed so far why that is.
+WHY = """Where a target has been missed, in one run or another:
+
+- Trace files of ids alone: more than half of the time goes to the operating system's own copying, which the peer
+  pays too.
+- Similarity in single precision for few prompts: normalising and packing the rows costs the same in either
+  precision.
+- Logistic regression on 80 prompts: the fits take a fraction of a millisecond each; what is left is the Gram matrix
+  and its factor, once a fold.
+- Label permutations for few prompts: dealing the labels costs as much as adding up the similarities, since every
+  labelling has a random stream of its own, whatever the number of threads.
+"""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -150,11 +163,13 @@ def main() -> None:
     single = table(["item", "time", "per item"], singles)
     text = f"""# Performance
 
-Printed by `bench/run --write` on {machine()}. Machines differ and drift: read the ratios, not the times. A ratio is the
-peer's time over ours, in the same round; {ROUNDS} rounds in turns; the median decides whether a target is met.
+Printed by `bench/run --write` on {machine()}. Machines differ and drift: read
+the ratios, not the times. A ratio is the peer's time over ours, in the same round;
+{ROUNDS} rounds in turns; the median decides whether a target is met.
 
 {compared}
 
+{WHY}
 What has no peer (medians over {ROUNDS} rounds; an item is a token, a row of a step, a repetition, a
 drawn expert, or a multiply-add of a matrix):
 

@@ -34,7 +34,7 @@ PAIRS = [
 # Printed below the table; says of what has been missed so far why that is.
 WHY = """Where a target has been missed, in one run or another:
 
-- Trace files of ids alone: more than half of the time goes to the operating system's own copying, which the peer
+- Trace files of ids alone: a good part of the time goes to the operating system's own copying, which the peer
   pays too.
 - Similarity in single precision for few prompts: normalising and packing the rows costs the same in either
   precision.

@@ -37,6 +37,7 @@ FORBIDDEN = {
 RANKS = (
     ("version", "error", "random", "parallel"),
     # Arithmetic that knows nothing of routing.
+    ("quantile",),
     ("expert_sampling", "inner_products", "features", "folds", "lbfgs", "unit_pairs", "bca", "multiplicity"),
     ("row_products", "nearest_centroid"),
     ("features", "folds", "lbfgs"),

@@ -14,6 +14,8 @@
 #include <span>
 #include <vector>
 
+#include "routesig/quantile.hpp"
+
 namespace routesig {
 
 struct BootstrapInterval {
@@ -46,14 +48,6 @@ namespace normal {
 }
 
 }  // namespace normal
-
-/// The quantile of sorted, not empty values, linear between order statistics.
-[[nodiscard]] inline double sorted_quantile(std::span<const double> sorted, double q) {
-  const double at = std::clamp(q, 0.0, 1.0) * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(at);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
 
 /// BCa's acceleration for several samples: `left_out[c]` is the statistic without each unit of sample c in turn. NaN
 /// where leaving one out makes no difference, or no sense.

@@ -29,6 +29,7 @@
 #include "routesig/parallel.hpp"
 #include "routesig/permutation.hpp"
 #include "routesig/projection.hpp"
+#include "routesig/quantile.hpp"
 #include "routesig/random.hpp"
 #include "routesig/recorder.hpp"
 #include "routesig/reliability.hpp"

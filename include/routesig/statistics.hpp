@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "routesig/error.hpp"
+#include "routesig/quantile.hpp"
 
 namespace routesig {
 
@@ -98,14 +99,8 @@ struct Spread {
   double squares = 0.0;
   for (const double x : values) squares += (x - out.mean) * (x - out.mean);
   if (values.size() > 1) out.sd = std::sqrt(squares / (n - 1.0));
-  const auto quantile = [&](double q) {
-    const double at = q * (n - 1.0);
-    const auto below = static_cast<std::size_t>(at);
-    const std::size_t above = std::min(below + 1, values.size() - 1);
-    return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
-  };
-  out.low = quantile(0.025);
-  out.high = quantile(0.975);
+  out.low = sorted_quantile(values, 0.025);
+  out.high = sorted_quantile(values, 0.975);
   return out;
 }
 

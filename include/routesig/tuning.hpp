@@ -19,6 +19,7 @@
 #include "routesig/classifier.hpp"
 #include "routesig/logistic_regression.hpp"
 #include "routesig/naive_bayes.hpp"
+#include "routesig/quantile.hpp"
 
 namespace routesig {
 
@@ -226,13 +227,7 @@ struct McNemar {
     }
   });
   std::ranges::sort(found);
-  const auto quantile = [&](double q) {
-    const double at = q * static_cast<double>(draws - 1);
-    const auto below = static_cast<std::size_t>(at);
-    const std::size_t above = std::min(below + 1, draws - 1);
-    return found[below] + (at - static_cast<double>(below)) * (found[above] - found[below]);
-  };
-  return {quantile(0.025), quantile(0.975)};
+  return {sorted_quantile(found, 0.025), sorted_quantile(found, 0.975)};
 }
 
 }  // namespace routesig

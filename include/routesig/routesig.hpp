@@ -2,10 +2,12 @@
 /// Everything of routesig::core.
 #pragma once
 
+#include "routesig/agreement.hpp"
 #include "routesig/baselines.hpp"
 #include "routesig/bca.hpp"
 #include "routesig/bootstrap.hpp"
 #include "routesig/category_matrix.hpp"
+#include "routesig/cka.hpp"
 #include "routesig/classifier.hpp"
 #include "routesig/controls.hpp"
 #include "routesig/debiased.hpp"
@@ -20,11 +22,14 @@
 #include "routesig/known_tokens.hpp"
 #include "routesig/labelling.hpp"
 #include "routesig/logistic_regression.hpp"
+#include "routesig/matched_similarity.hpp"
+#include "routesig/matrix_correlation.hpp"
 #include "routesig/metric.hpp"
 #include "routesig/metrics.hpp"
 #include "routesig/multiplicity.hpp"
 #include "routesig/nearest_centroid.hpp"
 #include "routesig/overlap_ladder.hpp"
+#include "routesig/paired_bootstrap.hpp"
 #include "routesig/pair_sums.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/permutation.hpp"

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import routesig as rs
+from routesig import _cli_compare
 
 app = typer.Typer(
     name="routesig",
@@ -180,6 +181,9 @@ def info(
         _print_json(summary)
     else:
         _print_trace_summary(summary)
+
+
+app.command()(_cli_compare.compare)
 
 
 def _read_traces(path: Path) -> rs.TraceSet:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 import routesig as rs
@@ -155,3 +156,39 @@ def test_ctrl_c_leaves_a_readable_partial_file(model, tmp_path):
     summary = json.loads(routesig("info", partial, "--json").stdout)
     assert summary["complete"] is False
     assert summary["prompts"] >= 1
+
+
+def test_compare_prints_writes_and_refuses(tmp_path):
+    traces = random_traces(8)
+    traces.save(tmp_path / "a.jsonl")
+    traces[:6].save(tmp_path / "b.jsonl")
+    text = routesig("compare", tmp_path / "a.jsonl", tmp_path / "b.jsonl").stdout
+    assert "6 prompts in both" in text
+    assert "same set of experts" in text
+    assert "left out: p6 (only in A)" in text
+    done = routesig("compare", tmp_path / "a.jsonl", tmp_path / "b.jsonl", "--json", "--out", tmp_path / "c.json")
+    assert json.loads(done.stdout) == json.loads((tmp_path / "c.json").read_text())
+    assert json.loads(done.stdout)["agreement"]["exact"] == 1.0
+    prompt = routesig("compare", tmp_path / "a.jsonl", tmp_path / "b.jsonl", "--tokens", "prompt", "--json").stdout
+    assert json.loads(prompt)["tokens"] == "prompt"
+    other = rs.RoutingTrace.from_arrays(np.zeros((1, 2, 1), int), num_experts=2, id="other")
+    rs.TraceSet([other]).save(tmp_path / "other.jsonl")
+    for b, sentence in (
+        ("other.jsonl", "no id in common (A begins with 'p0', B with 'other')"),
+        ("nothing.jsonl", "nothing.jsonl: No such file or directory"),
+        ("c.json", "expected a routesig trace file or routing events"),
+    ):
+        error = routesig("compare", tmp_path / "a.jsonl", tmp_path / b, code=2).stderr
+        assert sentence in error
+        assert error.count("\n") == 1
+
+
+def test_compare_refuses_invalid_rows_unless_they_are_dropped(tmp_path):
+    ids = np.array([[[0, 1], [2, 2]]])
+    wrong = rs.TraceSet(
+        [rs.RoutingTrace.from_arrays(ids, num_experts=4, token_ids=[5, 6], prompt_tokens=2, id="x", task="a")]
+    )
+    wrong.save(tmp_path / "w.jsonl")
+    assert "drop_invalid" in routesig("compare", tmp_path / "w.jsonl", tmp_path / "w.jsonl", code=2).stderr
+    done = routesig("compare", tmp_path / "w.jsonl", tmp_path / "w.jsonl", "--drop-invalid", "--json")
+    assert json.loads(done.stdout)["agreement"]["dropped_rows"] == 1

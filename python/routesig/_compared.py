@@ -130,7 +130,7 @@ def match(a: Given, b: Given) -> list[LeftOut]:
         raise ValueError(f"compare: expected prompts that both hold, got {_nothing(a, b, left_out)}")
     a.take([i for i, _ in kept])
     b.take([j for _, j in kept])
-    has = {given.place: given.signatures.values.any(axis=(1, 2)).tolist() for given in (a, b)}
+    has = {given.place: [bool(one.any()) for one in given.signatures.values] for given in (a, b)}
     whole = []
     for at, name in enumerate(a.ids):
         lacking = [place for place, some in has.items() if not some[at]]

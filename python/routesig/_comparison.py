@@ -191,10 +191,8 @@ def compare(
     >>> one = SignatureSet.from_counts(counts, tasks=["code"] * 6 + ["math"] * 6)
     >>> other = SignatureSet.from_counts(counts[:, :, ::-1], tasks=one.tasks)  # the same experts under other numbers
     >>> found = compare(one, other)
-    >>> round(found.cka, 9), round(found.correlation.spearman, 9), found.difference.difference.interval
-    (1.0, 1.0, Interval(0, 0, percentile))
-    >>> found.mean_similarity < 0.9
-    True
+    >>> round(found.cka, 9), abs(found.difference.difference.value) < 1e-12, found.mean_similarity < 0.9
+    (1.0, True, True)
     """
     left, right = (Given(one, place, tokens, drop_invalid) for one, place in ((a, "A"), (b, "B")))
     if left.tokens != right.tokens:

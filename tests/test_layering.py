@@ -51,7 +51,7 @@ RANKS = (
     ("validation",),
     ("signature",),
     ("metric", "known_tokens"),
-    ("debiased", "reliability", "evidence"),
+    ("debiased", "reliability", "evidence", "shared_tokens"),
     ("coactivation", "load", "specialization", "uncertainty", "agreement"),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
     # Built on statistics.

@@ -2,9 +2,9 @@
 /// Do two recordings of the same prompts pick the same experts, token by token? Another number format, engine or
 /// version of one model against the first.
 ///
-///     const auto found = routesig::agreement(recorded_in_float32, recorded_in_bfloat16);   // prompts in one order
-///     if (const auto same = found.total().exact()) use(*same, found.exact_chance(),
-///     found.layer(3).overlap(found.top_k));
+///     const auto found = routesig::agreement(in_float32, in_bfloat16);   // the same prompts in one order
+///     const auto all = found.total();
+///     if (all.rows > 0) use(*all.exact(), found.exact_chance(), *all.overlap(found.top_k), found.uniform_chance());
 ///
 /// Rows are compared where both recordings hold the same tokens: all prompt tokens, and generated ones up to the first
 /// that differs. Experts are matched by number.
@@ -25,23 +25,9 @@
 
 #include "routesig/known_tokens.hpp"
 #include "routesig/metric.hpp"
+#include "routesig/shared_tokens.hpp"
 
 namespace routesig {
-
-/// Places of one token in two recordings.
-struct TokenPair {
-  int a = 0;
-  int b = 0;
-
-  friend bool operator==(const TokenPair&, const TokenPair&) = default;
-};
-
-/// The tokens that two recordings of one prompt have in common, from its start.
-struct SharedTokens {
-  std::vector<TokenPair> tokens{};          ///< by position
-  std::optional<std::int32_t> parts_at{};   ///< position of the first token that only one has, or that differs
-  std::optional<std::string> incomparable;  ///< why no token may be compared
-};
 
 /// What rows agree on.
 struct RowAgreement {
@@ -169,43 +155,6 @@ struct Agreement {
     return sum;
   }
 };
-
-/// What two recordings of one prompt have in common: tokens of the same id at the same position, up to the first
-/// difference. Nothing may be compared where prompt tokens differ, or where either holds no token ids.
-[[nodiscard]] inline SharedTokens shared_tokens(const RoutingTrace& a, const RoutingTrace& b) {
-  const auto by_position = [](const RoutingTrace& trace) {
-    std::vector<int> order(static_cast<std::size_t>(trace.tokens()));
-    std::iota(order.begin(), order.end(), 0);
-    std::ranges::stable_sort(order, {}, [&](int t) { return trace.columns().positions[static_cast<std::size_t>(t)]; });
-    return order;
-  };
-  const auto prompt_tokens = [](const RoutingTrace& trace) {
-    return static_cast<std::size_t>(std::ranges::count(trace.columns().types, TokenType::prompt));
-  };
-  const TraceColumns &x = a.columns(), &y = b.columns();
-  const std::vector<int> left = by_position(a), right = by_position(b);
-  SharedTokens out;
-  if (left.empty() || right.empty() || x.token_ids.empty() || y.token_ids.empty()) {
-    out.incomparable = left.empty() || right.empty() ? "no tokens were recorded" : "no token ids were recorded";
-    return out;
-  }
-  const std::size_t both = std::min(left.size(), right.size());
-  std::size_t same = 0;
-  for (; same < both; ++same) {
-    const auto s = static_cast<std::size_t>(left[same]), t = static_cast<std::size_t>(right[same]);
-    if (x.positions[s] != y.positions[t] || x.token_ids[s] != y.token_ids[t]) break;
-    out.tokens.push_back({left[same], right[same]});
-  }
-  if (same < left.size())
-    out.parts_at = x.positions[static_cast<std::size_t>(left[same])];
-  else if (same < right.size())
-    out.parts_at = y.positions[static_cast<std::size_t>(right[same])];
-  if (same < std::max(prompt_tokens(a), prompt_tokens(b))) {
-    out.incomparable = sentence("its prompt tokens differ (from position ", *out.parts_at, " on)");
-    out.tokens.clear();
-  }
-  return out;
-}
 
 namespace detail {
 

@@ -93,6 +93,10 @@ def text_control(name: str, holds: str, found: TextControl) -> Control:
 def filter_control(name: str, holds: str, keep: Filter, options: StudyOptions, traces: _core.TraceSet) -> Control:
     """The same analysis of fewer tokens or prompts."""
     kept = keep(traces)
+    if not len(kept.traces):
+        why = kept.left_out[0].reason if kept.left_out else "there are no prompts"
+        reasons = dict.fromkeys(("within", "across", "difference", "cohens_d", "accuracy"), f"no prompt is left: {why}")
+        return Control(name, "check", holds, detail=kept, absent=reasons)
     whole = replace(options, tokens="all") if kept.length is not None else options  # what was matched is all there is
     measured = measure_all([_signatures(kept.traces, whole)], whole)(name, "check", holds)
     return replace(measured, detail=kept, absent=measured.absent | {"p_value": "it is a check, not a hypothesis"})

@@ -87,6 +87,12 @@ def study(
         bool, typer.Option(help="Keep groups of prompts together, or treat prompts as independent.")
     ] = True,
     drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave impossible rows out, counted.")] = False,
+    permutations: Annotated[int, typer.Option(help="Labellings of the permutation test.", min=1)] = 10_000,
+    bootstrap: Annotated[int, typer.Option(help="Resamples for intervals.", min=1)] = 2_000,
+    null_draws: Annotated[int, typer.Option(help="Repetitions of each baseline.", min=2)] = 1_000,
+    shuffles: Annotated[int, typer.Option(help="Same-token shuffles.", min=1)] = 200,
+    refits: Annotated[int, typer.Option(help="Permuted refits of the classifier.", min=0)] = 200,
+    folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", min=2)] = 5,
     as_json: JsonFlag = False,
 ) -> None:
     """Test whether routing follows the task, by how much more than chance, and show what explains it."""
@@ -99,10 +105,17 @@ def study(
         seed=seed,
         groups=groups,
         drop_invalid=drop_invalid,
+        permutations=permutations,
+        bootstrap=bootstrap,
+        null_draws=null_draws,
+        shuffles=shuffles,
+        refits=refits,
+        folds=folds,
         controls=controls,
     )
     if dropped := found.provenance["dropped_rows"]:
-        print(f"routesig: {dropped} impossible rows were left out", file=sys.stderr)
+        rows = "row was" if dropped == 1 else "rows were"
+        print(f"routesig: {dropped} impossible {rows} left out", file=sys.stderr)
     _cli_study.show(found, out, as_json)
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from routesig._reliability import Reliability, reliability
     from routesig._signatures import Signature, SignatureSet, read_signatures, signatures
     from routesig._similarity import separation, similarity
+    from routesig._study import Study, study
     from routesig._traces import read_traces
     from routesig._transformer import SignatureTransformer
 
@@ -61,6 +62,7 @@ __all__ = [
     "Signature",
     "SignatureSet",
     "SignatureTransformer",
+    "Study",
     "TraceRecorder",
     "TraceSet",
     "Tsne",
@@ -86,6 +88,7 @@ __all__ = [
     "signatures",
     "similarity",
     "statistics",
+    "study",
     "tsne",
 ]
 
@@ -121,6 +124,8 @@ _HOME = {
     "separation": "_similarity",
     "signatures": "_signatures",
     "similarity": "_similarity",
+    "Study": "_study",
+    "study": "_study",
     "tsne": "_projection",
 }
 

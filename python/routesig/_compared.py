@@ -48,37 +48,42 @@ class Given:
     def __init__(self, one: Any, place: str, tokens: str, drop_invalid: bool) -> None:
         if isinstance(one, (str, os.PathLike)):
             one = _read(Path(one))
-        self.place, self.tokens, self.drop_invalid = place, tokens, drop_invalid
+        self.place, self.tokens, self.weighting, self.drop_invalid = place, tokens, "count", drop_invalid
         self.traces: _core.TraceSet | None = None
         self._signatures: SignatureSet | None = None
-        if isinstance(getattr(one, "signatures", None), SignatureSet):  # a Study
-            self.traces, self._signatures = one.traces, one.signatures
-            options = getattr(one, "options", None)
-            if tokens == "all" or self.traces is None:
-                self.tokens = str(getattr(options, "tokens", tokens))
-            else:
-                self._signatures = None  # other tokens than the study's
-        elif isinstance(one, _core.TraceSet):
+        groups: list[str | None] | None = None
+        if isinstance(one, _core.TraceSet):
             self.traces = one
         elif isinstance(one, SignatureSet):
-            self._signatures = one
-            self.tokens = str(one.info.get("tokens", "all"))
-            if tokens not in ("all", self.tokens):
-                raise ValueError(
-                    f"compare: expected tokens {self.tokens!r}, which the signatures of {place} hold, got {tokens!r}"
-                )
+            self._take_signatures(one)
         else:
-            raise TypeError(
-                f"compare: expected a TraceSet, a SignatureSet, a Study or a path as {place}, got {type(one).__name__}"
-            )
+            from routesig._study import Study
+
+            if not isinstance(one, Study):
+                raise TypeError(
+                    f"compare: expected a TraceSet, a SignatureSet, a Study or a path as {place}, "
+                    f"got {type(one).__name__}"
+                )
+            groups, self.traces = list(one.signatures.groups), one.traces
+            self.weighting, self.drop_invalid = one.options.weighting, drop_invalid or one.options.drop_invalid
+            if self.traces is None or tokens in ("all", one.options.tokens):
+                self._take_signatures(one.signatures)
         source: Any = self._signatures if self.traces is None else self.traces
         self.ids: list[str] = list(source.ids)
         self.tasks: list[str | None] = list(source.tasks)
-        self.groups = [t.group for t in self.traces] if self.traces is not None else list(source.groups)
+        if groups is None:
+            groups = [t.group for t in self.traces] if self.traces is not None else list(source.groups)
+        self.groups = groups
         self.texts = [t.text for t in self.traces] if self.traces is not None else [""] * len(self.ids)
         self.prompts = len(self.ids)
-        if self.traces is not None and self._signatures is not None and self._signatures.ids != self.ids:
-            raise ValueError(f"compare: expected traces and signatures of the same prompts in {place}")
+
+    def _take_signatures(self, sigs: SignatureSet) -> None:
+        held = str(sigs.info.get("tokens", "all"))
+        if self.tokens not in ("all", held):
+            raise ValueError(
+                f"compare: expected tokens {held!r}, which the signatures of {self.place} hold, got {self.tokens!r}"
+            )
+        self._signatures, self.tokens = sigs, held
 
     def take(self, indices: Sequence[int]) -> None:
         """Keep these prompts, in this order."""
@@ -95,7 +100,9 @@ class Given:
     def signatures(self) -> SignatureSet:
         if self._signatures is None:
             assert self.traces is not None
-            self._signatures = signatures(self.traces, tokens=self.tokens, drop_invalid=self.drop_invalid)
+            self._signatures = signatures(
+                self.traces, tokens=self.tokens, weighting=self.weighting, drop_invalid=self.drop_invalid
+            )
         return self._signatures
 
     def side(self) -> Side:

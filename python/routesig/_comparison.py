@@ -15,7 +15,6 @@ from routesig._labelled import masked, number
 from routesig._load import pooled_counts
 from routesig._matrix_correlation import MatrixCorrelation, matrix_correlation
 from routesig._paired_bootstrap import PairedEstimate, paired_bootstrap
-from routesig._plain import plain
 from routesig._signatures import SignatureSet
 from routesig._similarity import similarity
 from routesig.controls._shuffle import LeftOut
@@ -41,7 +40,7 @@ class Comparison:
         The others: `.id`, `.reason`.
     agreement : ExpertAgreement or None
         Of expert sets, token by token.
-    similarity : masked float64 [prompts, layers], or None
+    prompt_similarity : masked float64 [prompts, layers], or None
         Cosine of a prompt's signature in A with that in B; masked where either has no token in the layer.
     similarity_chance : masked float64 [layers], or None
         Mean cosine of a prompt in A with the other prompts in B.
@@ -71,7 +70,7 @@ class Comparison:
     tasks: list[str | None]
     left_out: list[LeftOut]
     agreement: ExpertAgreement | None
-    similarity: Masked
+    prompt_similarity: Masked
     similarity_chance: Masked
     mean_similarity: float | None
     mean_similarity_chance: float | None
@@ -96,11 +95,13 @@ class Comparison:
         "high", "method"} or None}; `agreement` holds the attributes of `ExpertAgreement`, `correlation` those of
         `MatrixCorrelation`.
         """
+        from routesig._study._json import plain
+
         return {"kind": "comparison", **plain(self)}
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """The text of `to_dict` as JSON; also written to `path`, whole or not at all, where one is given."""
-        text = json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
         if path is not None:
             from routesig._files import atomic_write
 
@@ -251,7 +252,7 @@ def _other_shape(a: SignatureSet, b: SignatureSet) -> str:
 
 def _prompt_by_prompt(a: SignatureSet, b: SignatureSet, absent: dict[str, str]) -> dict[str, Any]:
     """Signatures of the same prompt, and loads."""
-    names = ("similarity", "similarity_chance", "mean_similarity", "mean_similarity_chance", "load_divergence")
+    names = ("prompt_similarity", "similarity_chance", "mean_similarity", "mean_similarity_chance", "load_divergence")
     if _other_shape(a, b):
         absent.update(dict.fromkeys(names, _other_shape(a, b)))
         return dict.fromkeys(names)
@@ -263,7 +264,7 @@ def _prompt_by_prompt(a: SignatureSet, b: SignatureSet, absent: dict[str, str]) 
     if not chance.count():
         absent["mean_similarity_chance"] = "there is no other prompt"
     return {
-        "similarity": cosines,
+        "prompt_similarity": cosines,
         "similarity_chance": chance,
         "mean_similarity": float(cosines.mean()) if cosines.count() else None,
         "mean_similarity_chance": float(chance.mean()) if chance.count() else None,

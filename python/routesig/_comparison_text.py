@@ -21,7 +21,7 @@ def comparison_text(found: "Comparison") -> str:
     """See Comparison.__str__."""
     lines = [f"{len(found.ids)} prompts in both ({_tasks(found.tasks).partition('(')[2]}, tokens={found.tokens!r}"]
     lines += [f"A  {_side(found.a)}", f"B  {_side(found.b)}", ""]
-    if found.agreement is not None or found.similarity is not None:
+    if found.agreement is not None or found.prompt_similarity is not None:
         lines += [_row("", "observed", "chance")]
         lines += [_row(*row) for row in _rows(found)] + [""]
     lines += [_row("", "A", "B", "B - A") + "  95 % interval of B - A"]
@@ -52,7 +52,7 @@ def comparison_html(found: "Comparison") -> str:
     rows: list[tuple[str, ...]] = []
     if found.agreement is not None:
         names = ("layer", "same sets", "in common", "chance", "cosine")
-        cosines = found.similarity.mean(axis=0).tolist()
+        cosines = found.prompt_similarity.mean(axis=0).tolist()
         rows = [
             (str(one.layer), *map(_number, (one.exact, one.overlap, one.marginal_chance, cosines[one.layer])))
             for one in found.agreement.layers
@@ -76,7 +76,7 @@ def _rows(found: "Comparison") -> list[tuple[str, str, str]]:
         if counts[:-1].any():
             half = int(np.searchsorted(np.cumsum(counts[:-1]), counts[:-1].sum() / 2))
             rows.append(("first layer that differs, median", str(half), "-"))
-    if found.similarity is not None:
+    if found.prompt_similarity is not None:
         chance = f"{_number(found.mean_similarity_chance)} another prompt"
         rows.append(("cosine of a prompt's signatures", _number(found.mean_similarity), chance))
         rows.append(("divergence of loads, bits", _number(_mean(found.load_divergence)), "-"))

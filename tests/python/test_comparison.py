@@ -1,7 +1,6 @@
 """Two recordings of the same prompts: cases worked by hand, SciPy and NumPy as references, and what must not matter."""
 
 import json
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -88,7 +87,7 @@ def test_identical_sets_agree_in_everything():
     found = rs.compare(traces, traces)
     assert (found.agreement.exact, found.agreement.overlap, found.agreement.top1) == (1.0, 1.0, 1.0)
     assert found.agreement.first_divergent.tolist() == [0, 0, 0, sum(map(len, traces))]
-    np.testing.assert_allclose(found.similarity, 1.0, atol=1e-14)
+    np.testing.assert_allclose(found.prompt_similarity, 1.0, atol=1e-14)
     assert np.abs(found.load_divergence).max() < 1e-14
     for estimate in (found.difference.difference, found.cohens_d.difference):
         assert (estimate.value, estimate.se) == (0.0, 0.0)
@@ -131,7 +130,7 @@ def test_other_prompt_tokens_have_no_agreement_and_say_why():
     found = rs.compare(one(FIRST), one(SECOND, ids=(7, 1, 9)))
     assert found.agreement is None
     assert "prompt 'x': its prompt tokens differ (from position 1 on)" in found.absent["agreement"]
-    assert found.similarity.shape == (1, 2)
+    assert found.prompt_similarity.shape == (1, 2)
     found = rs.compare(one(FIRST), one(SECOND, token_ids=None))
     assert "no token ids were recorded" in found.absent["agreement"]
     both = rs.TraceSet([trace(FIRST), trace(FIRST, name="y")])
@@ -150,7 +149,7 @@ def test_unknown_rows_are_skipped_and_counted():
     assert found.agreement.exact == pytest.approx(1 / 3)
     assert found.agreement.layers[0].exact is None
     assert "layers[0]" in found.agreement.absent
-    assert found.similarity.mask.tolist() == [[True, False]]
+    assert found.prompt_similarity.mask.tolist() == [[True, False]]
     assert found.load_divergence.mask.tolist() == [True, False]
     assert "3 rows (tokens x layers) of B have no known routing: left out" in found.notes
     with pytest.raises(ValueError, match="expected prompts with tokens in both, got none of 1"):
@@ -176,7 +175,7 @@ def test_prompts_are_matched_by_id_whatever_their_order():
     assert turned.ids == [traces[i].id for i in order]
     assert turned.correlation == straight.correlation
     assert turned.cohens_d == straight.cohens_d
-    np.testing.assert_array_equal(turned.similarity, straight.similarity[order])
+    np.testing.assert_array_equal(turned.prompt_similarity, straight.prompt_similarity[order])
 
 
 def test_prompts_of_one_side_only_are_listed():
@@ -190,6 +189,7 @@ def test_prompts_of_one_side_only_are_listed():
         "p7": "only in B",
     }
     assert "left out: p0 (only in A), and 3 more" in str(found)
+    assert found.to_dict()["left_out"][0] == {"id": "p0", "reason": "only in A"}
 
 
 def test_other_prompts_under_the_same_id_are_left_out():
@@ -244,7 +244,7 @@ def test_cosines_are_those_of_the_signatures():
     a, b = tasks_apart(seed=1), tasks_apart(seed=2)
     found = rs.compare(a, b)
     layers = rs.similarity(a, b, per_layer=True)
-    np.testing.assert_allclose(found.similarity, np.diagonal(layers, axis1=1, axis2=2).T, atol=1e-13)
+    np.testing.assert_allclose(found.prompt_similarity, np.diagonal(layers, axis1=1, axis2=2).T, atol=1e-13)
     different = ~np.eye(len(a), dtype=bool)
     np.testing.assert_allclose(found.similarity_chance, [layer[different].mean() for layer in layers], atol=1e-13)
     assert found.absent["agreement"] == "A and B hold signatures, not traces"
@@ -361,7 +361,7 @@ def test_models_of_other_shapes_are_compared_by_their_matrices():
     a, b = tasks_apart(layers=3, experts=8, seed=1), tasks_apart(layers=5, experts=6, seed=2)
     found = rs.compare(a, b)
     reason = "A has 3 layers x 8 experts, B 5 x 6: no expert is in both"
-    for name in ("agreement", "similarity", "similarity_chance", "mean_similarity", "load_divergence"):
+    for name in ("agreement", "prompt_similarity", "similarity_chance", "mean_similarity", "load_divergence"):
         assert getattr(found, name) is None
         assert found.absent[name] == reason
     assert found.correlation.spearman > 0.3
@@ -375,7 +375,7 @@ def test_models_of_other_shapes_are_compared_by_their_matrices():
 def test_sets_of_other_sizes_have_no_agreement():
     found = rs.compare(random_traces(4, top_k=4), random_traces(4, top_k=2))
     assert found.absent["agreement"] == "a token has 4 experts in A and 2 in B"
-    assert found.similarity.shape == (4, 3)
+    assert found.prompt_similarity.shape == (4, 3)
 
 
 def test_a_planted_difference_of_separations_is_covered():
@@ -447,7 +447,7 @@ def test_the_dictionary_is_plain_and_complete(tmp_path):
         "value": found.correlation.free.p_value.value,
         "floor": found.correlation.free.p_value.floor,
     }
-    assert len(read["similarity"]) == 12
+    assert len(read["prompt_similarity"]) == 12
     assert read["cohens_d"]["difference"]["interval"]["method"] in ("BCa", "percentile")
 
 
@@ -496,26 +496,16 @@ def test_parquet_files_of_either_kind_are_read(tmp_path):
 
 
 def test_studies_are_compared_as_they_were_analysed():
-    @dataclass
-    class Options:
-        tokens: str = "all"
-
-    @dataclass
-    class Study:
-        traces: object
-        signatures: object
-        options: object
-
-    traces = random_traces(6)
+    options = {"permutations": 9, "bootstrap": 9, "null_draws": 2, "shuffles": 2, "refits": 2, "folds": 2}
+    traces = random_traces(12)  # groups of two tasks, which a study refuses
     other = noisy(traces, 0.2)
-    of_prompts = [Study(t, rs.signatures(t, tokens="prompt"), Options("prompt")) for t in (traces, other)]
-    assert rs.compare(*of_prompts).to_json() == rs.compare(traces, other, tokens="prompt").to_json()
-    assert (
-        rs.compare(*of_prompts, tokens="generation").to_json()
-        == rs.compare(traces, other, tokens="generation").to_json()
-    )
-    without_traces = Study(None, rs.signatures(traces), Options())
-    assert rs.compare(without_traces, other).absent["agreement"] == "A holds signatures, not traces"
+    a, b = (rs.study(t, tokens="prompt", groups=False, progress=False, **options) for t in (traces, other))
+    plain = [noisy(t, 0.0) for t in (traces, other)]  # without groups
+    assert rs.compare(a, b).to_json() == rs.compare(*plain, tokens="prompt").to_json()
+    assert rs.compare(a, b, tokens="generation").to_json() == rs.compare(*plain, tokens="generation").to_json()
+    assert a.with_comparison(rs.compare(a, b)).to_dict()["comparison"]["agreement"]["exact"] < 1
+    sigs = rs.study(rs.signatures(traces), groups=False, progress=False, **options)
+    assert rs.compare(sigs, other).absent["agreement"] == "A holds signatures, not traces"
 
 
 def test_progress_is_told_and_may_stop_it():

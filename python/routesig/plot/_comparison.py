@@ -36,8 +36,8 @@ def comparison(comparison: "Comparison", *, ax: "Axes | None" = None) -> "Axes":
         import matplotlib.pyplot as plt
     except ImportError:
         raise ImportError("rs.plot needs matplotlib: pip install matplotlib") from None
-    if comparison.similarity is None:
-        raise ValueError(f"plot.comparison: expected one routing shape ({comparison.absent['similarity']})")
+    if comparison.prompt_similarity is None:
+        raise ValueError(f"plot.comparison: expected one routing shape ({comparison.absent['prompt_similarity']})")
     if ax is None:
         _, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
     if comparison.agreement is not None:
@@ -47,7 +47,7 @@ def comparison(comparison: "Comparison", *, ax: "Axes | None" = None) -> "Axes":
         _line(ax, [one.marginal_chance for one in layers], "black", "in common by chance", linestyle="--")
         ax.set(ylabel="share", title=f"Agreement of {comparison.agreement.tokens:,} tokens")
     else:
-        _line(ax, comparison.similarity.mean(axis=0), _BLUE, "same prompt", marker="o")
+        _line(ax, comparison.prompt_similarity.mean(axis=0), _BLUE, "same prompt", marker="o")
         _line(ax, comparison.similarity_chance, "black", "another prompt", linestyle="--")
         ax.set(ylabel="cosine of signatures", title=f"Similarity of {len(comparison.ids)} prompts to themselves")
     ax.set(xlabel="layer", ylim=(0, 1.03))

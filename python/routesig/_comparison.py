@@ -89,15 +89,10 @@ class Comparison:
     absent: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Every attribute under its name, as dictionaries, lists, numbers, strings and None.
-
-        Masked entries are None, a p-value is {"value", "floor"}, an estimate {"value", "se", "interval": {"low",
-        "high", "method"} or None}; `agreement` holds the attributes of `ExpertAgreement`, `correlation` those of
-        `MatrixCorrelation`.
-        """
+        """Every attribute under its name, as plain data: docs/formats.md, "Comparison JSON"."""
         from routesig._study._json import plain
 
-        return {"kind": "comparison", **plain(self)}
+        return {"format": "routesig-comparison", "version": 1, **plain(self)}
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """The text of `to_dict` as JSON; also written to `path`, whole or not at all, where one is given."""

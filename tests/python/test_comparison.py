@@ -440,8 +440,8 @@ def test_the_dictionary_is_plain_and_complete(tmp_path):
     written = found.to_json(tmp_path / "c.json")
     read = json.loads((tmp_path / "c.json").read_text())
     assert json.loads(written) == read == json.loads(json.dumps(found.to_dict()))
-    assert read["kind"] == "comparison"
-    assert set(read) == {"kind", *found.__dataclass_fields__}
+    assert (read["format"], read["version"]) == ("routesig-comparison", 1)
+    assert set(read) == {"format", "version", *found.__dataclass_fields__}
     assert read["agreement"]["exact"] == found.agreement.exact
     assert read["correlation"]["free"]["p_value"] == {
         "value": found.correlation.free.p_value.value,

@@ -193,6 +193,16 @@ def say_studies(said):
     study()
 
 
+def say_comparisons(said):
+    row = np.array([[[0, 1], [1, 2]]])
+    a, b = (
+        rs.TraceSet([rs.RoutingTrace.from_arrays(row, num_experts=4, prompt_tokens=1, id=name)]) for name in ("a", "b")
+    )
+    for other in (b, rs.signatures(a, tokens="prompt")):
+        with said.caught():
+            rs.compare(a, other)
+
+
 @pytest.fixture(scope="module")
 def messages(model, tmp_path_factory):
     if shutil.which("cmake") is None or not Path("/dev/full").exists():
@@ -202,6 +212,7 @@ def messages(model, tmp_path_factory):
     say_models(said, tmp_path_factory.mktemp("models"), model)
     say_recordings(said, tmp_path_factory.mktemp("recordings"), model)
     say_studies(said)
+    say_comparisons(said)
     return said.messages
 
 

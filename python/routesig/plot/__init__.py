@@ -13,11 +13,12 @@ a new figure. None calls `show()`. A part that a study lacks is a ValueError wit
 Colours are those of Okabe and Ito and the map cividis, which colour-blind readers can tell apart; markers differ too.
 """
 
-from routesig.plot._baselines import baselines
+from routesig.plot._baselines import baselines, load_balance
 from routesig.plot._classification import confusion
-from routesig.plot._controls import controls, overlap_ladder
+from routesig.plot._controls import controls
 from routesig.plot._figures import save_figures
-from routesig.plot._information import evidence
+from routesig.plot._information import evidence, information
+from routesig.plot._ladder import overlap_ladder
 from routesig.plot._layers import decomposition, layers
 from routesig.plot._load import load
 from routesig.plot._null import null
@@ -34,9 +35,11 @@ __all__ = [
     "controls",
     "decomposition",
     "evidence",
+    "information",
     "layers",
     "length",
     "load",
+    "load_balance",
     "null",
     "overlap_ladder",
     "pca",

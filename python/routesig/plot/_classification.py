@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from routesig._classification import Classification
 from routesig.plot import _source, _style
 from routesig.plot._similarity import block_size, name_blocks
 
@@ -34,8 +35,7 @@ def confusion(found: Any, *, ax: "Axes | None" = None) -> "Axes":
     ----------
     arXiv 2603.11114, section 5.4.
     """
-    result = _source.part(found, "classification", "confusion")
-    _source.expect(hasattr(result, "confusion"), "confusion", "a Classification", result)
+    result = _source.part(found, "classification", "confusion", Classification)
     counts = np.asarray(_source.needed(result.confusion, "confusion", "confusion", result.absent))
     ax = _style.axes(ax, _style.SQUARE)
     totals = counts.sum(axis=1, keepdims=True)

@@ -7,10 +7,11 @@ from typing import Any
 
 from routesig import _files
 from routesig.plot import _source
-from routesig.plot._baselines import baselines
+from routesig.plot._baselines import baselines, load_balance
 from routesig.plot._classification import confusion
-from routesig.plot._controls import controls, overlap_ladder
-from routesig.plot._information import evidence
+from routesig.plot._controls import controls
+from routesig.plot._information import evidence, information
+from routesig.plot._ladder import overlap_ladder
 from routesig.plot._layers import decomposition, layers
 from routesig.plot._load import load
 from routesig.plot._null import null
@@ -38,6 +39,8 @@ FIGURES: dict[str, tuple[_Draw, tuple[float, float]]] = {
     "controls_accuracy": (lambda study, ax: controls(study, "accuracy", ax=ax), (6.4, 4.4)),
     "confusion": (confusion, SQUARE),
     "evidence": (evidence, WIDE),
+    "information": (information, WIDE),
+    "load_balance": (load_balance, WIDE),
     "length": (length, WIDE),
     "load": (load, WIDE),
 }

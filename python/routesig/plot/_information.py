@@ -1,9 +1,12 @@
 """Bits about the task, token by token."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from routesig._evidence import Evidence
+from routesig.information import LayerInformation
 from routesig.plot import _source, _style
 
 if TYPE_CHECKING:
@@ -35,8 +38,7 @@ def evidence(found: Any, *, ax: "Axes | None" = None) -> "Axes":
     ----------
     See `rs.information.evidence_over_tokens`.
     """
-    result = _source.part(found, "information.evidence", "evidence")
-    _source.expect(hasattr(result, "prefixes"), "evidence", "an Evidence", result)
+    result = _source.part(found, "information.evidence", "evidence", Evidence)
     ax = _style.axes(ax)
     for name, bits in result.bits.items():
         colour, marker = _LOOKS.get(name, (_style.GREEN, "D"))
@@ -66,3 +68,43 @@ def evidence(found: Any, *, ax: "Axes | None" = None) -> "Axes":
     ax.set_ylim(0, 1.12 * max(result.entropy_bits, result.threshold))
     _style.legend_above(ax)
     return _style.dress(ax, "Evidence about the task over tokens", "first tokens of the text", "bits, at least")
+
+
+def information(found: "Any | Sequence[LayerInformation]", *, ax: "Axes | None" = None) -> "Axes":
+    """Draw what the expert of one layer tells about the task, layer by layer.
+
+    Parameters
+    ----------
+    found : Study, or list of LayerInformation
+    ax : matplotlib Axes, optional
+        Where to draw; default: a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        Bars are one jackknife standard error to each side; without a task effect the value is 0 on average.
+
+    Raises
+    ------
+    ValueError
+        Where no layer has a value.
+
+    References
+    ----------
+    See `rs.information.layer_information`.
+    """
+    rows = _source.part(found, "information.layers", "information", list)
+    _source.expect(all(isinstance(row, LayerInformation) for row in rows), "information", "a Study or layers", rows)
+    known = [(i, row) for i, row in enumerate(rows) if row.corrected is not None]
+    if not known:
+        reason = next((row.absent["corrected"] for row in rows if "corrected" in row.absent), "there are no layers")
+        raise ValueError(f"plot.information: nothing to draw: {reason}")
+    ax = _style.axes(ax)
+    error = [row.standard_error or 0.0 for _, row in known]
+    size = _style.marker_size(ax)
+    look: dict[str, Any] = {"color": _style.BLUE, "fmt": "o-", "capsize": 2, "linewidth": 1.2, "markersize": size}
+    ax.errorbar([i for i, _ in known], [row.corrected for _, row in known], yerr=error, **look)
+    ax.axhline(0, color="black", linewidth=0.8)
+    _style.whole_numbers(ax.xaxis)
+    title = "Information between the task and one expert choice"
+    return _style.dress(ax, title, "layer", "bits, corrected by permutation")

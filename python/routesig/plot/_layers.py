@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from routesig._bootstrap import Bootstrap, Estimate
+from routesig._debiased import DebiasedMeans
+from routesig.controls import Decomposition
 from routesig.plot import _source, _style
 
 if TYPE_CHECKING:
@@ -15,7 +18,11 @@ _PARTS = (("length", _style.GREY, ""), ("vocabulary", _style.AMBER, "////"), ("c
 
 
 def layers(
-    given: Any, *, debiased: "bool | Sequence[Any] | None" = None, alpha: float = 0.05, ax: "Axes | None" = None
+    given: Any,
+    *,
+    debiased: "bool | Sequence[DebiasedMeans] | None" = None,
+    alpha: float = 0.05,
+    ax: "Axes | None" = None,
 ) -> "Axes":
     """Draw Cohen's d of every layer with its bootstrap interval, and the debiased difference beside it.
 
@@ -32,7 +39,7 @@ def layers(
     Returns
     -------
     matplotlib Axes
-        The one of d.
+        The one of d. The title gives the slope of d over layers with its interval, where known.
 
     Raises
     ------
@@ -43,45 +50,58 @@ def layers(
     ----------
     arXiv 2603.11114, section 5. See `rs.statistics.bootstrap`, `rs.debiased_similarity`.
     """
-    rows = _source.part(given, "layers", "layers")
-    rows = getattr(rows, "layers", rows)
-    _source.expect(isinstance(rows, (list, tuple)), "layers", "a Bootstrap or a list of layers", rows)
+    rows = given.layers if isinstance(given, Bootstrap) or _source.is_study(given) else given
+    _source.expect(isinstance(rows, (list, tuple)), "layers", "a Study, Bootstrap or list of layers", rows)
     d = np.array([np.nan if (value := _value(row)) is None else value for row in rows], dtype=np.float64)
     if not np.isfinite(d).any():
         raise ValueError("plot.layers: expected a layer with a Cohen's d, got none")
+    free = _debiased(given, debiased)
     ax = _style.axes(ax)
+    boot = given.bootstrap if _source.is_study(given) else given
     index, size = np.arange(len(d)), _style.marker_size(ax) - 1
-    bands = np.array([_interval(row) or (np.nan, np.nan) for row in rows])
+    bands = np.array([getattr(row, "ci", None) or (np.nan, np.nan) for row in rows])
     if np.isfinite(bands).any():
-        ax.fill_between(
-            *(index, bands[:, 0], bands[:, 1]),
-            color=_style.BLUE,
-            alpha=0.25,
-            linewidth=0,
-            label=f"{getattr(given, 'level', 0.95):.0%} bootstrap interval",
-        )
+        label = f"{boot.level:.0%} bootstrap interval"
+        ax.fill_between(index, *bands.T, color=_style.BLUE, alpha=0.25, linewidth=0, label=label)
     ax.plot(index, d, color=_style.BLUE, marker="o", markersize=size, label="Cohen's d")
-    weak = np.array([getattr(row, "adjusted", None) is not None and row.adjusted >= alpha for row in rows])
+    adjusted = [getattr(row, "adjusted", None) for row in rows]
+    weak = np.array([p is not None and p >= alpha for p in adjusted])
     if weak.any():
-        ax.plot(
-            *(index[weak], d[weak], "o"), mfc="white", mec=_style.BLUE, markersize=size, label=f"adjusted p ≥ {alpha:g}"
-        )
+        label = f"adjusted p ≥ {alpha:g}"
+        ax.plot(index[weak], d[weak], "o", mfc="white", mec=_style.BLUE, markersize=size, label=label)
     _zero_line(ax, d, bands)
     _style.whole_numbers(ax.xaxis)
-    _debiased_beside(ax, given, debiased)
-    _style.dress(ax, "Separation of tasks, layer by layer", "layer", "Cohen's d")
+    _style.dress(ax, f"Separation of tasks, layer by layer{_slope(boot)}", "layer", "Cohen's d")
+    _beside(ax, free)
     return ax
 
 
 def _value(row: Any) -> float | None:
-    value = row.cohens_d if hasattr(row, "cohens_d") else getattr(row, "value", None)
-    return getattr(value, "value", value)
+    """Of an Estimate, or of a row with a d."""
+    value: float | None = row.value if isinstance(row, Estimate) else row.cohens_d
+    return value
 
 
-def _interval(row: Any) -> tuple[float, float] | None:
-    """Of a row of a study (`ci`), or an Estimate (`interval`); others have none."""
-    interval = getattr(row, "interval", None)
-    return getattr(row, "ci", None) if interval is None else (interval.low, interval.high)
+def _slope(boot: Any) -> str:
+    slope = getattr(boot, "slope", None)
+    if slope is None or slope.value is None:
+        return ""
+    interval = "" if slope.ci is None else f" ({slope.ci[0]:+.3f} to {slope.ci[1]:+.3f})"
+    return f"\nslope of d {slope.value:+.3f} a layer{interval}"
+
+
+def _debiased(given: Any, debiased: "bool | Sequence[DebiasedMeans] | None") -> NDArray[np.float64]:
+    """The debiased difference of every layer, NaN where there is none; empty where it is not wanted."""
+    rows: Sequence[Any] = ()
+    if debiased is True:
+        if not _source.is_study(given):
+            raise ValueError("plot.layers: expected the list of DebiasedMeans beside a result that is no Study")
+        rows = _source.part(given, "debiased.layers", "layers", list)
+    elif debiased is None and _source.is_study(given):
+        rows = () if given.debiased is None else given.debiased.layers
+    elif debiased:
+        rows = debiased
+    return np.array([np.nan if row.difference is None else row.difference for row in rows], dtype=np.float64)
 
 
 def _zero_line(ax: "Axes", *drawn: NDArray[Any]) -> None:
@@ -91,30 +111,29 @@ def _zero_line(ax: "Axes", *drawn: NDArray[Any]) -> None:
         ax.set_ylim(bottom=0)
 
 
-def _debiased_beside(ax: "Axes", given: Any, debiased: "bool | Sequence[Any] | None") -> None:
-    """D without the bias of finite texts, on the right axis; then the legend of both."""
-    handles, labels, right = *ax.get_legend_handles_labels(), None
-    if debiased is None and _source.is_study(given):
-        rows = [] if given.debiased is None else given.debiased.layers
-    elif debiased is True:
-        if not _source.is_study(given):
-            raise ValueError("plot.layers: expected the list of DebiasedMeans beside a result that is no Study")
-        rows = _source.part(given, "debiased.layers", "layers")
-    else:
-        rows = debiased or []
-    values = np.array([np.nan if row.difference is None else row.difference for row in rows], dtype=np.float64)
-    if np.isfinite(values).any():
+def _beside(ax: "Axes", free: NDArray[np.float64]) -> None:
+    """The debiased difference on the right axis; then the legend of both."""
+    handles, labels = ax.get_legend_handles_labels()
+    others = []
+    if np.isfinite(free).any():
         right = ax.twinx()
-        line = right.plot(values, color=_style.ORANGE, marker="s", markersize=3, linestyle="--", linewidth=1.2)
-        _zero_line(right, values)
         size = _style.text_size(ax)
+        look: dict[str, Any] = {
+            "color": _style.ORANGE,
+            "marker": "s",
+            "markersize": _style.marker_size(ax) - 2,
+            "linestyle": "--",
+        }
+        handles = [*handles, *right.plot(free, linewidth=1.2, **look)]
+        labels = [*labels, "debiased difference (right)"]
+        _zero_line(right, free)
         right.set_ylabel("debiased difference", fontsize=size)
         right.tick_params(labelsize=size - 0.5)
         right.set_zorder(ax.get_zorder() - 1)  # d is drawn above
         ax.patch.set_visible(False)
-        handles, labels = [*handles, *line], [*labels, "debiased difference (right)"]
+        others = [right]
     if len(handles) > 1:
-        _style.legend_above(ax, *([right] if right else []), handles=handles, labels=labels)
+        _style.legend_above(ax, *others, handles=handles, labels=labels)
 
 
 def decomposition(given: Any, *, ax: "Axes | None" = None) -> "Axes":
@@ -140,8 +159,7 @@ def decomposition(given: Any, *, ax: "Axes | None" = None) -> "Axes":
     ----------
     See `rs.controls.decomposition`.
     """
-    found = _source.part(given, "decomposition", "decomposition")
-    _source.expect(hasattr(found, "overall") and hasattr(found, "layers"), "decomposition", "a Decomposition", found)
+    found = _source.part(given, "decomposition", "decomposition", Decomposition)
     overall = _source.needed(found.overall, "decomposition", "overall", found.absent)
     ax = _style.axes(ax)
     index = np.arange(len(found.layers))

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from routesig._load import Load
 from routesig.plot import _source, _style
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ def load(found: Any, group: str | None = None, *, ax: "Axes | None" = None) -> "
     ----------
     See `rs.metrics.load`.
     """
-    result = _source.part(found, "load" if group in (None, "all") else "load_by_task", "load")
-    _source.expect(hasattr(result, "shares") and hasattr(result, "names"), "load", "a Load", result)
+    result = _source.part(found, "load" if group in (None, "all") else "load_by_task", "load", Load)
     if group is None and len(result.names) != 1:
         raise ValueError(f"plot.load: expected one of {', '.join(result.names)} as group, got none")
     if group is not None and group not in result.names:

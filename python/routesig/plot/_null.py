@@ -3,7 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from routesig._baseline import Baseline
+from routesig._p_value import PValue
+from routesig._permutation import PermutationTest
+from routesig._study import Study
+from routesig.controls import TokenShuffle
 from routesig.plot import _source, _style
 
 if TYPE_CHECKING:
@@ -65,31 +71,32 @@ def null(given: Any, of: str = "permutation_test", *, ax: "Axes | None" = None) 
     return _style.dress(ax, title, "within minus across similarity", unit)
 
 
-def _of_study(study: Any, of: str) -> Any:
-    if of in ("permutation_test", "token_shuffle"):
-        return _source.part(study, of, "null")
+def _of_study(study: Study, of: str) -> "PermutationTest | Baseline | TokenShuffle":
+    if of == "permutation_test":
+        return study.permutation_test
+    if of == "token_shuffle":
+        return _source.part(study, of, "null", TokenShuffle)
     if of in study.baselines:
         return study.baselines[of]
-    if of in study.absent or f"baselines.{of}" in study.absent:
-        reason = study.absent.get(of) or study.absent[f"baselines.{of}"]
-        raise ValueError(f"plot.null: the study has no {of}: {reason}")
+    if f"baselines[{of}]" in study.absent:
+        raise ValueError(f"plot.null: the study has no baseline {of}: {study.absent[f'baselines[{of}]']}")
     known = ", ".join(["permutation_test", "token_shuffle", *study.baselines])
     raise ValueError(f"plot.null: expected one of {known}, got {of!r}")
 
 
-def _drawn(found: Any) -> tuple[Any, float, Any, str, str]:
+def _drawn(found: Any) -> tuple[NDArray[np.float64], float, PValue | None, str, str]:
     """Draws, observed difference, p-value or None, title, what a draw is."""
-    if hasattr(found, "null"):
+    if isinstance(found, PermutationTest):
         observed = _source.needed(found.difference, "null", "difference", found.absent)
         how = "All" if found.exact else "Random"
         what = f"{how} labellings of {found.units} {found.unit}, {len(found.null):,}"
         return found.null, observed, found.p_value, what, "labellings"
-    if hasattr(found, "draws") and hasattr(found, "movable"):
+    if isinstance(found, TokenShuffle):
         test = _source.needed(found.difference, "null", "difference", found.absent)
         share = "" if test.share is None else f", lexical share {test.share:.2f}"
         what = f"Same-token shuffle, {len(found.draws):,} times{share}"
         return found.draws, test.observed, test.p_value, what, "shuffles"
-    _source.expect(hasattr(found, "observed"), "null", "a PermutationTest, Baseline or TokenShuffle", found)
+    _source.expect(isinstance(found, Baseline), "null", "a Study, PermutationTest, Baseline or TokenShuffle", found)
     drawn = _source.needed(found.difference, "null", "difference", found.absent)
-    what = f"Baseline {found.name.replace('_', ' ')}: {found.repetitions:,} repetitions"
+    what = f"Baseline {found.name.replace('_', ' ')}, {found.repetitions:,} repetitions"
     return drawn.values, found.observed.within.mean - found.observed.across.mean, found.p_value, what, "repetitions"

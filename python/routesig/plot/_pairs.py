@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routesig import _reliability
 from routesig._expectations import load_balance_similarity
 from routesig._labelled import LabelledSimilarities
+from routesig._reliability import Reliability
 from routesig.plot import _source, _style
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def separation(sigs: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axe
         raise ValueError("plot.separation: expected two prompts with tasks or more, got none")
     ax = _style.axes(ax)
     low, high = float(values.min()), float(values.max())
-    bins = np.linspace(low, high if high > low else low + 1e-3, 45)
+    bins = np.linspace(low, high if high > low else low + 1e-3, 45).tolist()
     for label, chosen, colour, hatch in (
         ("across tasks", ~same, _style.ORANGE, ""),
         ("within a task", same, _style.BLUE, "////"),
@@ -88,8 +88,7 @@ def length(given: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes |
     ----------
     Spearman, British Journal of Psychology 3 (1910); see `rs.reliability`.
     """
-    found = _source.part(given, "debiased.reliability", "length")
-    _source.expect(isinstance(found, _reliability.Reliability), "length", "a Reliability", found)
+    found = _source.part(given, "debiased.reliability", "length", Reliability)
     study = given if _source.is_study(given) else None
     labels = list(tasks) if tasks is not None else study.signatures.tasks if study is not None else None
     if labels is None or len(labels) != len(found.ids):
@@ -112,7 +111,7 @@ def length(given: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes |
     return _style.dress(ax, "Similarity and length of text", "tokens of the prompt", "mean layer-wise cosine")
 
 
-def _by_prompt(found: Any, labels: Sequence[str | None]) -> tuple[Any, Any]:
+def _by_prompt(found: Reliability, labels: Sequence[str | None]) -> tuple[Any, Any]:
     """Masked float64 [prompts] each: means over the other prompts of the task."""
     task = np.array(
         [-1 if label is None else sorted({t for t in labels if t is not None}).index(label) for label in labels]

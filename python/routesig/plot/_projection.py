@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from routesig._projection import Pca, Tsne
 from routesig.plot import _source, _style
 
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ def pca(found: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes | No
     ----------
     arXiv 2603.11114, figure 4.
     """
-    result, tasks = _result(found, "pca", tasks)
+    result, tasks = _source.part(found, "pca", "pca", Pca), _tasks(found, tasks)
     points = _source.needed(result.points, "pca", "points", result.absent)
-    share = [*result.explained_variance_ratio, 0.0][:2]
+    ratio = _source.needed(result.explained_variance_ratio, "pca", "explained_variance_ratio", result.absent)
+    share = [*ratio, 0.0][:2]
     points = np.column_stack([points, np.zeros(len(points))])[:, :2]
     ax = _scatter(ax, points, tasks, "pca")
     x, y = (f"component {i + 1} ({part:.1%} of variance)" for i, part in enumerate(share))
@@ -71,7 +73,7 @@ def tsne(found: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes | N
     ----------
     arXiv 2603.11114, figure 5.
     """
-    result, tasks = _result(found, "tsne", tasks)
+    result, tasks = _source.part(found, "tsne", "tsne", Tsne), _tasks(found, tasks)
     points = _source.needed(result.points, "tsne", "points", result.absent)
     ax = _scatter(ax, points, tasks, "tsne")
     ax.set_xticks([])
@@ -80,10 +82,8 @@ def tsne(found: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes | N
     return _style.dress(ax, title, "t-SNE 1 (no unit)", "t-SNE 2 (no unit)")
 
 
-def _result(found: Any, name: str, tasks: Sequence[str | None] | None) -> tuple[Any, Sequence[str | None] | None]:
-    result = _source.part(found, name, name)
-    _source.expect(hasattr(result, "points"), name, f"a {name.capitalize()}", result)
-    return result, found.signatures.tasks if tasks is None and _source.is_study(found) else tasks
+def _tasks(found: Any, tasks: Sequence[str | None] | None) -> Sequence[str | None] | None:
+    return found.signatures.tasks if tasks is None and _source.is_study(found) else tasks
 
 
 def _scatter(ax: "Axes | None", points: NDArray[Any], tasks: Sequence[str | None] | None, who: str) -> "Axes":

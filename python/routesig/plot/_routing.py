@@ -1,18 +1,21 @@
 """Routing itself: one prompt's signature or trace, experts chosen together, how sure the router is."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from routesig import _core
+from routesig._coactivation import Coactivation
+from routesig._signatures import Signature
+from routesig._uncertainty import Uncertainty
 from routesig.plot import _source, _style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def signature(one: Any, *, ax: "Axes | None" = None) -> "Axes":
+def signature(one: Signature, *, ax: "Axes | None" = None) -> "Axes":
     """Draw a signature: the share of each layer's picks that each expert received.
 
     Parameters
@@ -29,7 +32,7 @@ def signature(one: Any, *, ax: "Axes | None" = None) -> "Axes":
     ----------
     arXiv 2603.11114, equation 3.
     """
-    _source.expect(np.ndim(getattr(one, "values", None)) == 2, "signature", "a Signature (sigs[0])", one)
+    _source.expect(isinstance(one, Signature), "signature", "a Signature (sigs[0])", one)
     ax = _style.axes(ax)
     image = ax.imshow(one.values, aspect="auto", cmap=_style.MAP, interpolation="nearest")
     _style.colorbar(ax, image, "share of the layer's picks")
@@ -74,7 +77,7 @@ def trace(one: _core.RoutingTrace, *, ax: "Axes | None" = None) -> "Axes":
     return _style.dress(ax, f"Best experts of {one.id}", "token (generated ones right of the line)", "layer")
 
 
-def coactivation(found: Any, layer: int = 0, *, ax: "Axes | None" = None) -> "Axes":
+def coactivation(found: Coactivation, layer: int = 0, *, ax: "Axes | None" = None) -> "Axes":
     """Draw how often expert j is chosen for a token for which expert i is.
 
     Parameters
@@ -94,7 +97,7 @@ def coactivation(found: Any, layer: int = 0, *, ax: "Axes | None" = None) -> "Ax
     ValueError
         Where there is no such layer.
     """
-    _source.expect(hasattr(found, "conditional"), "coactivation", "a Coactivation", found)
+    _source.expect(isinstance(found, Coactivation), "coactivation", "a Coactivation", found)
     if not 0 <= layer < len(found.conditional):
         raise ValueError(f"plot.coactivation: expected a layer from 0 to {len(found.conditional) - 1}, got {layer}")
     ax = _style.axes(ax, _style.SQUARE)
@@ -103,7 +106,7 @@ def coactivation(found: Any, layer: int = 0, *, ax: "Axes | None" = None) -> "Ax
     return _style.dress(ax, f"Experts chosen together, layer {layer}", "expert j", "expert i")
 
 
-def uncertainty(found: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes | None" = None) -> "Axes":
+def uncertainty(found: Uncertainty, tasks: Sequence[str | None] | None = None, *, ax: "Axes | None" = None) -> "Axes":
     """Draw the entropy of the router over layers, mean over the prompts of each task.
 
     Parameters
@@ -123,7 +126,7 @@ def uncertainty(found: Any, tasks: Sequence[str | None] | None = None, *, ax: "A
     ValueError
         Where tasks do not fit.
     """
-    _source.expect(hasattr(found, "entropy") and hasattr(found, "margin"), "uncertainty", "an Uncertainty", found)
+    _source.expect(isinstance(found, Uncertainty), "uncertainty", "an Uncertainty", found)
     entropy = np.ma.asarray(found.entropy)
     labels = ["all prompts"] * len(entropy) if tasks is None else list(tasks)
     if len(labels) != len(entropy):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from routesig import _similarity
 from routesig._signatures import SignatureSet
 from routesig.plot import _source, _style
+from routesig.statistics import CategoryMatrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,8 +104,7 @@ def category_matrix(matrix: Any, *, ax: "Axes | None" = None) -> "Axes":
     >>> [text.get_text() for text in ax.texts]
     ['0.95', '0.16', '0.16', '-']
     """
-    found = _source.part(matrix, "category_matrix", "category_matrix")
-    _source.expect(hasattr(found, "pairs") and hasattr(found, "tasks"), "category_matrix", "a CategoryMatrix", found)
+    found = _source.part(matrix, "category_matrix", "category_matrix", CategoryMatrix)
     if not found.tasks:
         raise ValueError("plot.category_matrix: expected prompts with a task, got none")
     ax = _style.axes(ax, _style.SQUARE)
@@ -121,14 +121,8 @@ def category_matrix(matrix: Any, *, ax: "Axes | None" = None) -> "Axes":
     size = min(_style.text_size(ax), block_size(ax, found.tasks, np.ones(len(found.tasks))) / 2.4)
     if size > 4:  # smaller numbers cannot be read
         for (i, j), value in np.ndenumerate(values.filled(np.nan)):
-            text, colour = ("-", "black") if values.mask.any() and values.mask[i, j] else (f"{value:.2f}", "")
-            ax.text(
-                *(j, i, text),
-                ha="center",
-                va="center",
-                fontsize=size,
-                color=colour or _style.on_map(image, value),
-            )
+            text, colour = (f"{value:.2f}", _style.on_map(image, value)) if np.isfinite(value) else ("-", "black")
+            ax.text(j, i, text, ha="center", va="center", fontsize=size, color=colour)
     name_blocks(ax, np.arange(len(found.tasks)), found.tasks, np.ones(len(found.tasks)))
     return ax
 

@@ -25,7 +25,7 @@ def axes(ax: "Axes | None", size: tuple[float, float] = WIDE) -> "Axes":
         import matplotlib.pyplot as plt
     except ImportError:
         raise ImportError("rs.plot needs matplotlib: pip install matplotlib") from None
-    return plt.subplots(figsize=size, layout="constrained")[1]  # type: ignore[no-any-return]
+    return plt.subplots(figsize=size, layout="constrained")[1]
 
 
 def slot(ax: "Axes") -> tuple[float, float]:
@@ -88,6 +88,19 @@ def legend_above(ax: "Axes", *others: "Axes", **options: Any) -> None:
         one.set_ylim(low, low + (high - low) / (1 - share))
         one.set_yticks([tick for tick in one.get_yticks() if low <= tick <= high])  # none beside the legend
     legend(ax, **({"handles": handles, "labels": labels, "loc": "upper left"} | options))
+
+
+def legend_below_rows(ax: "Axes", rows: int) -> None:
+    """Rows 0, 1, 2, ... from top to bottom, and below them room for the legend, which is as wide as the Axes."""
+    labels = ax.get_legend_handles_labels()[1]
+    size = text_size(ax) - 0.5
+    width = 0.75 * slot(ax)[0]
+    columns = max(1, min(len(labels), int(width / (0.55 * size * max(len(label) for label in labels) + 20))))
+    lines = -(-len(labels) // columns)
+    height = 0.8 * slot(ax)[1]
+    share = min(0.6, (1.6 * size * lines + 8) / height)
+    ax.set_ylim(-0.5 + rows / (1 - share), -0.5)
+    legend(ax, loc="lower center", ncols=columns, columnspacing=1.0, handletextpad=0.3)
 
 
 def colorbar(ax: "Axes", image: Any, label: str) -> Any:

@@ -341,7 +341,8 @@ def test_uncertainty_is_a_line_a_task(ax):
 
 def test_titles_are_wrapped_to_the_place_there_is():
     found = rs.statistics.permutation_test(tasks_apart(), permutations=99)
-    narrow, wide = (rs.plot.null(found, ax=Figure(figsize=(w, 3)).subplots()) for w in (2.0, 6.4))
+    wide = rs.plot.null(found, ax=Figure(figsize=(6.4, 3)).subplots())
+    narrow = rs.plot.null(found, ax=Figure(figsize=(6.4, 3)).subplots(1, 4)[0])
     assert narrow.get_title().count("\n") > wide.get_title().count("\n")
     assert narrow.title.get_size() < wide.title.get_size()
 

@@ -52,7 +52,8 @@ def baselines(given: "Any | Mapping[str, Baseline] | Iterable[Baseline]", *, ax:
     ax.axhline(0.5, color="black", linewidth=0.6)
     lengths = _lengths(list(found.values()))
     _style.dress(ax, "Real routing beside the baselines", f"mean similarity of two prompts\n{lengths}")
-    return _rows(ax, ["real routing", *found])
+    _style.named_rows(ax, ["real routing", *found])
+    return ax
 
 
 def load_balance(given: "Any | Mapping[str, Baseline]", *, ax: "Axes | None" = None) -> "Axes":
@@ -83,11 +84,12 @@ def load_balance(given: "Any | Mapping[str, Baseline]", *, ax: "Axes | None" = N
     ax = _style.axes(ax)
     for kind, label, colour, marker, shift in _KINDS:
         for at, one in enumerate(found.values()):
-            observed, drawn = (f"{label}, {what}" if at == 0 else None for what in ("observed", "load balance"))
-            _point(ax, at + shift, getattr(one.observed, kind).mean, None, color=colour, fmt=marker, label=observed)
-            _point(ax, at + shift, *_centre(one, kind), color=colour, fmt=marker, mfc="white", label=drawn)
-    _style.dress(ax, "Load balancing grows with the length of texts", "mean similarity of two prompts")
-    return _rows(ax, [f"{name}\n{_span(one)}" for name, one in found.items()])
+            named = label if at == 0 else None
+            _point(ax, at + shift, getattr(one.observed, kind).mean, None, color=colour, fmt=marker, label=named)
+            _point(ax, at + shift, *_centre(one, kind), color=colour, fmt=marker, mfc="white")
+    _style.dress(ax, "Load balancing by length of text", "mean similarity of two prompts\n(open: under load balancing)")
+    _style.named_rows(ax, [f"{name} tokens,\n{_span(one)}" for name, one in found.items()])
+    return ax
 
 
 def _named(given: Any, field: str) -> dict[str, Baseline]:
@@ -119,17 +121,10 @@ def _point(ax: "Axes", at: float, mean: float | None, bounds: Bounds, **look: An
         ax.errorbar(mean, at, xerr=reach, markersize=_style.marker_size(ax), capsize=2, **look)
 
 
-def _rows(ax: "Axes", names: list[str]) -> "Axes":
-    ax.set_yticks(range(len(names)), names)
-    _style.legend_below_rows(ax, len(names))
-    return ax
-
-
 def _span(one: Baseline) -> str:
     if one.token_range is None:
-        return "tokens unknown"
-    low, middle, high = one.token_range
-    return f"{low} to {high} tokens,\nmedian {middle:g}"
+        return "length unknown"
+    return f"{one.token_range[0]} to {one.token_range[2]} a prompt"
 
 
 def _lengths(found: list[Baseline]) -> str:

@@ -13,12 +13,7 @@ _VALUES = {
     "cohens_d": ("Cohen's d", "Cohen's d, within against across tasks"),
     "accuracy": ("Accuracy", "accuracy on held-out prompts"),
 }
-# kind of control -> what it is, colour, marker
-_KINDS = {
-    "null": ("null", _style.ORANGE, "s"),
-    "rival": ("sees no routing", _style.PINK, "D"),
-    "check": ("fewer tokens or prompts", _style.GREEN, "^"),
-}
+_KINDS = {"null": (_style.ORANGE, "s"), "rival": (_style.PINK, "D"), "check": (_style.GREEN, "^")}
 
 
 def controls(given: Any, value: str = "difference", *, observed: Any = None, ax: "Axes | None" = None) -> "Axes":
@@ -38,8 +33,9 @@ def controls(given: Any, value: str = "difference", *, observed: Any = None, ax:
     Returns
     -------
     matplotlib Axes
-        A row a control that has the value. The bar of a null runs over its seeds or draws; that of the real routing is
-        its 95 % interval (bootstrap; Wilson's of an accuracy).
+        A row a control that has the value: a null takes away what is claimed, a rival is a classifier that does not see
+        the routing, a check has fewer tokens or prompts. The bar of a null runs over its seeds or draws; that of the
+        real routing is its 95 % interval (bootstrap; Wilson's of an accuracy).
 
     Raises
     ------
@@ -65,15 +61,14 @@ def controls(given: Any, value: str = "difference", *, observed: Any = None, ax:
     kinds = set()
     for at, (one, shown) in enumerate(rows.values(), len(labels) - len(rows)):
         kind = getattr(one, "kind", "null")
-        name, colour, marker = _KINDS[kind]
-        _dot(ax, at, shown.mean, (shown.low, shown.high), "" if kind in kinds else name, colour, marker)
+        label = None if kind in kinds else kind
+        _dot(ax, at, shown.mean, (shown.low, shown.high), label, *_KINDS[kind])
         kinds.add(kind)
     ax.grid(axis="y", color=_style.LIGHT, linewidth=0.6)
     ax.set_axisbelow(True)
     title, label = _VALUES[value]
     _style.dress(ax, f"{title} of the real routing and of its controls", label + _reference(ax, given, value))
-    ax.set_yticks(range(len(labels)), labels)
-    _style.legend_below_rows(ax, len(labels))
+    _style.named_rows(ax, labels)
     if value != "accuracy":
         _accuracies(ax, given, found, labels)
     return ax
@@ -91,7 +86,7 @@ def _real(given: Any, value: str, observed: Any, rows: list[Any]) -> tuple[float
     return getattr(observed, "value", observed), getattr(observed, "ci", None)
 
 
-def _dot(ax: "Axes", at: int, mean: float, bounds: Any, label: str, colour: str, marker: str) -> None:
+def _dot(ax: "Axes", at: int, mean: float, bounds: Any, label: str | None, colour: str, marker: str) -> None:
     reach = None if bounds is None else [[max(0.0, mean - bounds[0])], [max(0.0, bounds[1] - mean)]]
     size = _style.marker_size(ax)
     ax.errorbar(mean, at, xerr=reach, fmt=marker, markersize=size, color=colour, capsize=2, label=label)
@@ -119,6 +114,6 @@ def _accuracies(ax: "Axes", given: Any, found: Mapping[str, Any], labels: list[s
         right = ax.twinx()
         right.set_ylim(ax.get_ylim())
         size = _style.text_size(ax)
-        right.set_yticks(range(len(labels)), texts, fontsize=size - 0.5)
+        right.set_yticks(range(len(labels)), texts, fontsize=ax.get_yticklabels()[0].get_fontsize())
         right.tick_params(length=0)
         right.set_ylabel("accuracy on held-out prompts", fontsize=size)

@@ -106,7 +106,9 @@ def save_figures(
                 except ValueError as error:
                     absent[name] = str(error)
                     continue
-                paths += [_save(figure, folder / f"{name}.{suffix}", suffix) for suffix in formats]
+                for suffix in formats:
+                    paths.append(_save(figure, folder / f"{name}.{suffix}", suffix))
+                    figure.set_layout_engine("none")  # laid out once, for every format alike
     except OSError as error:
         reason = error.strerror or str(error)
         raise type(error)(error.errno, f"save_figures: cannot write to the folder: {reason}", str(folder)) from None

@@ -88,15 +88,15 @@ def _drawn(found: Any) -> tuple[NDArray[np.float64], float, PValue | None, str, 
     """Draws, observed difference, p-value or None, title, what a draw is."""
     if isinstance(found, PermutationTest):
         observed = _source.needed(found.difference, "null", "difference", found.absent)
-        how = "All" if found.exact else "Random"
-        what = f"{how} labellings of {found.units} {found.unit}, {len(found.null):,}"
+        how = f"All {len(found.null):,}" if found.exact else f"{len(found.null):,} random"
+        what = f"{how} labellings of {found.units} {found.unit}"
         return found.null, observed, found.p_value, what, "labellings"
     if isinstance(found, TokenShuffle):
         test = _source.needed(found.difference, "null", "difference", found.absent)
         share = "" if test.share is None else f", lexical share {test.share:.2f}"
-        what = f"Same-token shuffle, {len(found.draws):,} times{share}"
+        what = f"{len(found.draws):,} same-token shuffles{share}"
         return found.draws, test.observed, test.p_value, what, "shuffles"
     _source.expect(isinstance(found, Baseline), "null", "a Study, PermutationTest, Baseline or TokenShuffle", found)
     drawn = _source.needed(found.difference, "null", "difference", found.absent)
-    what = f"Baseline {found.name.replace('_', ' ')}, {found.repetitions:,} repetitions"
+    what = f"{found.repetitions:,} repetitions of the baseline {found.name.replace('_', ' ')}"
     return drawn.values, found.observed.within.mean - found.observed.across.mean, found.p_value, what, "repetitions"

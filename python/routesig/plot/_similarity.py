@@ -117,7 +117,7 @@ def category_matrix(matrix: Any, *, ax: "Axes | None" = None) -> "Axes":
         values, cmap=mpl.colormaps[_style.MAP].with_extremes(bad=_style.LIGHT), vmin=low, vmax=max(high, low + 1e-9)
     )
     _style.colorbar(ax, image, "mean layer-wise cosine")
-    _style.dress(ax, "Mean similarity of two different prompts, by task")
+    _style.dress(ax, "Mean similarity of two prompts, by task")
     size = min(_style.text_size(ax), block_size(ax, found.tasks, np.ones(len(found.tasks))) / 2.4)
     if size > 4:  # smaller numbers cannot be read
         for (i, j), value in np.ndenumerate(values.filled(np.nan)):

@@ -1,7 +1,8 @@
 """What all pictures share: colours, markers, sizes of text, where to draw."""
 
+import math
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,10 +44,14 @@ def dress(ax: "Axes", title: str, x: str | None = None, y: str | None = None) ->
     """Write title and labels, wrapped to the place there is; all text in the size that fits."""
     size = text_size(ax)
     width, height = slot(ax)
-    # Wrapped again while it is drawn: only then is it known how far labels push the Axes to one side.
-    ax.set_title(wrapped(title, 1.15 * width, size + 1), fontsize=size + 1, wrap=True)
+    room, label_room = 1.15 * width, 1.15 * width
+    spec = ax.get_subplotspec()
+    if spec is not None and spec.get_gridspec().nrows * spec.get_gridspec().ncols == 1:
+        # Alone in its figure: matplotlib wraps at the figure's edges itself.
+        room, label_room = 0.85 * 72 * ax.figure.bbox.width / ax.figure.dpi, math.inf
+    ax.set_title(wrapped(title, room, size + 1), fontsize=size + 1, wrap=True)
     if x is not None:
-        ax.set_xlabel(wrapped(x, 1.15 * width, size), fontsize=size, wrap=True)
+        ax.set_xlabel(wrapped(x, label_room, size), fontsize=size, wrap=True)
     if y is not None:
         ax.set_ylabel(wrapped(y, height, size), fontsize=size)
     ax.tick_params(labelsize=size - 0.5)
@@ -55,7 +60,7 @@ def dress(ax: "Axes", title: str, x: str | None = None, y: str | None = None) ->
 
 def wrapped(text: str, width: float, size: float) -> str:
     """Lines of at most `width` points; a letter takes half its size."""
-    columns = max(12, int(width / (0.5 * size)))
+    columns = int(min(1e6, max(12.0, width / (0.5 * size))))
     return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, columns) or [""])
 
 
@@ -90,17 +95,19 @@ def legend_above(ax: "Axes", *others: "Axes", **options: Any) -> None:
     legend(ax, **({"handles": handles, "labels": labels, "loc": "upper left"} | options))
 
 
-def legend_below_rows(ax: "Axes", rows: int) -> None:
-    """Rows 0, 1, 2, ... from top to bottom, and below them room for the legend, which is as wide as the Axes."""
+def named_rows(ax: "Axes", names: Sequence[str]) -> None:
+    """Rows 0, 1, 2, ... from top to bottom, their names, and below them room for the legend."""
     labels = ax.get_legend_handles_labels()[1]
-    size = text_size(ax) - 0.5
-    width = 0.75 * slot(ax)[0]
-    columns = max(1, min(len(labels), int(width / (0.55 * size * max(len(label) for label in labels) + 20))))
-    lines = -(-len(labels) // columns)
-    height = 0.8 * slot(ax)[1]
-    share = min(0.6, (1.6 * size * lines + 8) / height)
-    ax.set_ylim(-0.5 + rows / (1 - share), -0.5)
+    size, (width, height) = text_size(ax) - 0.5, slot(ax)
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    room = max(0.4 * width, 1.1 * width - 0.55 * size * longest)  # right of the names
+    columns = int(room / (0.55 * size * max(len(label) for label in labels) + 24))
+    columns = max(1, min(len(labels), columns))
+    share = min(0.6, (1.6 * size * -(-len(labels) // columns) + 8) / (0.8 * height))
+    ax.set_ylim(-0.5 + len(names) / (1 - share), -0.5)
     legend(ax, loc="lower center", ncols=columns, columnspacing=1.0, handletextpad=0.3)
+    row = 0.8 * height * (1 - share) / len(names) / max(name.count("\n") + 1 for name in names)
+    ax.set_yticks(range(len(names)), names, fontsize=min(size, max(4.5, 0.85 * row)))
 
 
 def colorbar(ax: "Axes", image: Any, label: str) -> Any:

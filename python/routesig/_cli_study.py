@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import routesig as rs
+from routesig import _cli_files
 
 
-def read_study_input(path: Path) -> "rs.TraceSet | rs.SignatureSet":
+def read(path: Path) -> "rs.TraceSet | rs.SignatureSet":
     """Traces or signatures, whatever the file holds."""
-    from routesig.cli import _is_signatures
-
-    if _is_signatures(path):
-        return rs.read_signatures(path)
-    return rs.read_traces(path, recover=path.suffix == ".partial")
+    return rs.read_signatures(path) if _cli_files.is_signatures(path) else _cli_files.read_traces(path)
 
 
 def read_controls(given: Sequence[str]) -> dict[str, list[Any]]:
@@ -25,34 +22,34 @@ def read_controls(given: Sequence[str]) -> dict[str, list[Any]]:
         name, equals, path = text.partition("=")
         if not (name and equals and path):
             raise ValueError(f"study: expected --control NAME=FILE, got {text!r}")
-        controls.setdefault(name, []).append(read_study_input(Path(path)))
+        controls.setdefault(name, []).append(read(Path(path)))
     return controls
 
 
-def show_study(study: "rs.Study", out: Path, as_json: bool, **more: str) -> None:
+def make_folder(folder: Path) -> None:
+    """The folder of the results, before anything is computed for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ValueError(f"{folder}: expected a folder for the results, found a file") from None
+
+
+def show(study: "rs.Study", out: Path, as_json: bool, **paths: str) -> None:
     """Write report, figures and numbers into a folder; print the study and where they are."""
-    _make(out)
-    paths: dict[str, Any] = dict(more)
-    for name, write in (("study", study.to_json), ("report", study.report), ("figures", study.save_figures)):
-        target = out / {"study": "study.json", "report": "report.html", "figures": "figures"}[name]
+    for name, file, write in (
+        ("report", "report.html", study.report),
+        ("figures", "figures", study.save_figures),
+        ("study", "study.json", study.to_json),
+    ):
         try:
-            write(target)
-            paths[name] = str(target)
+            write(out / file)
+            paths[name] = str(out / file)
         except ImportError as error:  # an optional package: the rest is written all the same
-            print(f"routesig: no {name}: {error}", file=sys.stderr)
-            paths[name] = None
+            print(f"routesig: without {name}: {error}", file=sys.stderr)
     if as_json:
         print(json.dumps(study.to_dict() | {"paths": paths}, ensure_ascii=False, allow_nan=False))
         return
     print(study)
     print()
     for name, path in paths.items():
-        if path is not None:
-            print(f"{name:<10}{path}")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise ValueError(f"{folder}: expected a folder for the results, found a file") from None
+        print(f"{name:<9}{path}")

@@ -233,7 +233,11 @@ def test_impossible_rows_are_refused_or_left_out():
 
 
 def test_gate_weighting_leaves_out_what_needs_counts():
-    found = rs.study(random_traces(12), weighting="gate", **ALONE)
+    found = rs.study(random_traces(12), weighting="gate", controls={"other": random_traces(12)}, **ALONE)
+    for name in ("token_shuffle", "decomposition", "debiased"):
+        assert found.absent[name] == 'it counts experts, and the study has weighting="gate"'
+    assert found.controls["other"].difference.mean == pytest.approx(found.difference.value)
+    assert found.controls["other"].p_value is None
     assert "counts" in found.absent["baselines[load_balance]"]
     assert found.baselines["permutation"].within is not None
 

@@ -140,7 +140,7 @@ class _Composer:
             partial(statistics.permutation_test, sigs, permutations=options.permutations, seed=options.seed)
         )
         boot = self.step(partial(statistics.bootstrap, sigs, draws=options.bootstrap, seed=options.seed))
-        debiased = self.attempt("debiased", self.debiased)
+        debiased = self.attempt("debiased", self.counted(self.debiased))
         read = self.step(
             partial(classify, sigs, folds=options.folds, refits=options.refits, repeats=10, seed=options.seed)
         )
@@ -150,7 +150,7 @@ class _Composer:
             name: self.of_traces(f"load_balance[{name}]", partial(self.balanced, name, nulls))
             for name in ("prompt", "generation", "all")
         }
-        shuffled = self.of_traces("token_shuffle", partial(_sampled, controls.token_shuffle, options))
+        shuffled = self.of_traces("token_shuffle", self.counted(partial(_sampled, controls.token_shuffle, options)))
         found_controls = self.controls(shuffled)
         pairs = statistics.separation(sigs)
         layers = layer_rows(sigs, test, boot, debiased, told)
@@ -183,7 +183,7 @@ class _Composer:
             token_shuffle=shuffled,
             decomposition=self.of_traces(
                 "decomposition",
-                partial(_sampled, controls.decomposition, options, bootstrap=options.bootstrap),
+                self.counted(partial(_sampled, controls.decomposition, options, bootstrap=options.bootstrap)),
             ),
             overlap_ladder=self.of_traces("overlap_ladder", partial(_sampled, controls.overlap_ladder, options)),
             pca=self.attempt("pca", lambda: pca(sigs)),
@@ -217,6 +217,17 @@ class _Composer:
             self.absent[name] = NO_TRACES
             return None
         return self.attempt(name, lambda: make(traces))
+
+    def counted(self, make: Callable[..., T]) -> Callable[..., T]:
+        """What counts experts, for a study that does; beside weights or best experts it would compare unlike things."""
+
+        def checked(*arguments: Any) -> T:
+            weighting = self.sigs.info.get("weighting", "count")
+            if weighting != "count":
+                raise ValueError(f'it counts experts, and the study has weighting="{weighting}"')
+            return make(*arguments)
+
+        return checked
 
     def debiased(self) -> Debiased:
         options = self.options

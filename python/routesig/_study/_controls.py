@@ -53,6 +53,8 @@ def model_control(name: str, given: Any, real: Any, options: StudyOptions) -> Co
         raise ValueError(f"study: expected a control {name!r} of one set of traces or more, got none")
     sigs = [one if isinstance(one, SignatureSet) else _signatures(one, options) for one in sets]
     measured = measure_all(sigs, options)(name, "null", _KNOWN.get(name, "as given"))
+    if options.weighting != "count":
+        return replace(measured, absent=measured.absent | {"p_value": 'it compares counts (weighting="count")'})
     recorded = [one for one in sets if isinstance(one, _core.TraceSet)]
     if not isinstance(real, _core.TraceSet) or len(recorded) < len(sets):
         return replace(measured, absent=measured.absent | {"p_value": "it needs traces of the same prompts and tokens"})

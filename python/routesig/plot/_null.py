@@ -53,6 +53,7 @@ def null(given: Any, of: str = "permutation_test", *, ax: "Axes | None" = None) 
     else:
         ax.axvline(float(draws[0]), color=_style.GREY, linewidth=3)
     ax.axvline(observed, color=_style.BLUE, linewidth=2)
+    ax.axvline(0, color="black", linewidth=0.8)
     ax.margins(y=0.18)  # room for the word
     left = observed > np.mean(ax.get_xlim())
     ax.annotate(

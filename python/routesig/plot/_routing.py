@@ -64,13 +64,11 @@ def trace(one: _core.RoutingTrace, *, ax: "Axes | None" = None) -> "Axes":
     if not len(one):
         raise ValueError("plot.trace: expected a trace with tokens, got none")
     ax = _style.axes(ax)
-    import matplotlib as mpl
-
     best = np.ma.MaskedArray(np.asarray(one.experts[:, :, 0]), ~np.asarray(one.valid))
-    cmap = mpl.colormaps["twilight"].with_extremes(bad=_style.LIGHT)
     last = max(1, one.info.experts - 1)
-    image = ax.imshow(best, aspect="auto", cmap=cmap, interpolation="nearest", vmin=0, vmax=last)
-    ax.axvline(one.prompt_tokens - 0.5, color="white", linewidth=2)
+    image = ax.imshow(best, aspect="auto", cmap=_style.colours("twilight"), interpolation="nearest", vmin=0, vmax=last)
+    for colour, width in (("white", 4), ("black", 1.5)):
+        ax.axvline(one.prompt_tokens - 0.5, color=colour, linewidth=width)
     _style.colorbar(ax, image, "best expert")
     _style.whole_numbers(ax.xaxis)
     _style.whole_numbers(ax.yaxis)
@@ -90,7 +88,7 @@ def coactivation(found: Coactivation, layer: int = 0, *, ax: "Axes | None" = Non
     Returns
     -------
     matplotlib Axes
-        The bar says what chance would give.
+        The bar says what chance would give. Grey where there is no pair: the diagonal, experts that no token chose.
 
     Raises
     ------
@@ -101,7 +99,7 @@ def coactivation(found: Coactivation, layer: int = 0, *, ax: "Axes | None" = Non
     if not 0 <= layer < len(found.conditional):
         raise ValueError(f"plot.coactivation: expected a layer from 0 to {len(found.conditional) - 1}, got {layer}")
     ax = _style.axes(ax, _style.SQUARE)
-    image = ax.imshow(found.conditional[layer], cmap=_style.MAP, interpolation="nearest")
+    image = ax.imshow(found.conditional[layer], cmap=_style.colours(), interpolation="nearest")
     _style.colorbar(ax, image, "P(j | i)" + ("" if found.chance is None else f", by chance {found.chance:.2f}"))
     return _style.dress(ax, f"Experts chosen together, layer {layer}", "expert j", "expert i")
 

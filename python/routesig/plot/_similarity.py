@@ -108,14 +108,10 @@ def category_matrix(matrix: Any, *, ax: "Axes | None" = None) -> "Axes":
     if not found.tasks:
         raise ValueError("plot.category_matrix: expected prompts with a task, got none")
     ax = _style.axes(ax, _style.SQUARE)
-    import matplotlib as mpl
-
     values = np.ma.asarray(found.mean)
     known = values.compressed()
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-    image = ax.imshow(
-        values, cmap=mpl.colormaps[_style.MAP].with_extremes(bad=_style.LIGHT), vmin=low, vmax=max(high, low + 1e-9)
-    )
+    image = ax.imshow(values, cmap=_style.colours(), vmin=low, vmax=max(high, low + 1e-9))
     _style.colorbar(ax, image, "mean layer-wise cosine")
     _style.dress(ax, "Mean similarity of two prompts, by task")
     size = min(_style.text_size(ax), block_size(ax, found.tasks, np.ones(len(found.tasks))) / 2.4)

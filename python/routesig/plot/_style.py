@@ -110,6 +110,13 @@ def named_rows(ax: "Axes", names: Sequence[str]) -> None:
     ax.set_yticks(range(len(names)), names, fontsize=min(size, max(4.5, 0.85 * row)))
 
 
+def colours(name: str = MAP) -> Any:
+    """A map of colours in which what is absent is grey."""
+    import matplotlib as mpl
+
+    return mpl.colormaps[name].with_extremes(bad=LIGHT)
+
+
 def colorbar(ax: "Axes", image: Any, label: str) -> Any:
     """A bar beside the map, with the map's sizes of text."""
     size = text_size(ax)

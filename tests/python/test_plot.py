@@ -352,3 +352,42 @@ def test_importing_the_plots_imports_no_matplotlib():
 
     code = "import sys, routesig.plot; assert 'matplotlib' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_names_are_drawn_letter_by_letter():
+    tasks = ["$x_{", "_hidden", "two\nlines", "long " * 20, "$a$"]
+    matrix = rs.statistics.category_matrix(np.eye(10), tasks * 2)
+    found = rs.Pca(np.arange(20.0).reshape(10, 2), None, None, np.array([0.5, 0.25]), np.zeros((1, 1)))
+    controls = {task: rs.controls.ControlValue(1.0, [0.5], 0.5, 0.5, 0.5, 0.5, rs.PValue(0.5, 0.5)) for task in tasks}
+    controls = {task: rs.controls.ControlComparison(task, value, None, [], []) for task, value in controls.items()}
+    figure = Figure(layout="constrained")
+    axes = figure.subplots(2, 2)
+    rs.plot.similarity(np.eye(10), tasks * 2, ax=axes[0, 0])
+    rs.plot.category_matrix(matrix, ax=axes[0, 1])
+    rs.plot.pca(found, tasks * 2, ax=axes[1, 0])
+    rs.plot.controls(controls, ax=axes[1, 1])
+    figure.canvas.draw()  # a formula that cannot be read would stop it
+    drawn = {r"\$x_{", " _hidden", "two lines", r"\$a\$", ("long " * 20)[:31] + "…"}
+    assert labels(axes[1, 0]) == drawn
+    assert set(y_ticks(axes[0, 0])) == set(y_ticks(axes[0, 1])) == drawn
+
+
+def test_axes_without_a_place_in_a_grid_are_drawn_on():
+    ax = Figure().add_axes((0.1, 0.1, 0.8, 0.8))
+    assert rs.plot.separation(tasks_apart(), ax=ax) is ax
+
+
+def test_one_layer_and_many_layers_can_be_drawn():
+    for layers in (1, 60):
+        sigs = tasks_apart((6, 6), layers=layers)
+        drawn = rs.plot.layers(rs.statistics.bootstrap(sigs, draws=50), ax=Figure().subplots())
+        line = next(line for line in drawn.lines if line.get_label() == "Cohen's d")
+        assert len(line.get_ydata()) == layers
+
+
+def test_a_negative_d_is_drawn_below_zero(ax):
+    tests = [rs.statistics.LayerTest(i, d, rs.PValue(0.5, 0.1), d, None) for i, d in enumerate([-0.5, 0.5])]
+    rs.plot.layers(tests, ax=ax)
+    low, high = ax.get_ylim()
+    assert low < -0.5
+    assert high > 0.5

@@ -48,7 +48,7 @@ def load(found: Any, group: str | None = None, *, ax: "Axes | None" = None) -> "
     image = ax.imshow(shares, aspect="auto", cmap=_style.MAP, interpolation="nearest", vmin=0)
     bar = _style.colorbar(ax, image, f"% of the layer's picks (even: {100 / experts:.3g})")
     bar.ax.axhline(100 / experts, color="white", linewidth=1.5)
-    which = "" if result.names[row] == "all" else f", {result.names[row]}"
+    which = "" if result.names[row] == "all" else f", {_style.plain(result.names[row])}"
     idle = np.argwhere(shares == 0)
     side = min(_style.slot(ax)[0] / experts, _style.slot(ax)[1] / layers)
     ax.plot(idle[:, 1], idle[:, 0], "x", color="white", markersize=min(4.0, 0.8 * side), markeredgewidth=0.8)

@@ -38,7 +38,7 @@ def signature(one: Signature, *, ax: "Axes | None" = None) -> "Axes":
     _style.colorbar(ax, image, "share of the layer's picks")
     _style.whole_numbers(ax.xaxis)
     _style.whole_numbers(ax.yaxis)
-    return _style.dress(ax, f"The signature of prompt {one.id}", "expert", "layer")
+    return _style.dress(ax, f"The signature of prompt {_style.plain(one.id)}", "expert", "layer")
 
 
 def trace(one: _core.RoutingTrace, *, ax: "Axes | None" = None) -> "Axes":
@@ -72,7 +72,9 @@ def trace(one: _core.RoutingTrace, *, ax: "Axes | None" = None) -> "Axes":
     _style.colorbar(ax, image, "best expert")
     _style.whole_numbers(ax.xaxis)
     _style.whole_numbers(ax.yaxis)
-    return _style.dress(ax, f"Best experts of {one.id}", "token (generated ones right of the line)", "layer")
+    return _style.dress(
+        ax, f"Best experts of {_style.plain(one.id)}", "token (generated ones right of the line)", "layer"
+    )
 
 
 def coactivation(found: Coactivation, layer: int = 0, *, ax: "Axes | None" = None) -> "Axes":

@@ -125,6 +125,7 @@ def category_matrix(matrix: Any, *, ax: "Axes | None" = None) -> "Axes":
 
 def name_blocks(ax: "Axes", middles: NDArray[Any], names: Sequence[str], sizes: NDArray[Any]) -> None:
     """Name the rows and columns: upright where the widest name does not fit its block, smaller where many are."""
+    names = [_style.plain(name) for name in names]
     block = block_size(ax, names, sizes)
     size = min(_style.text_size(ax) - 0.5, max(4.0, 0.9 * block))
     fits = max(len(name) for name in names) * 0.6 * size < block
@@ -136,5 +137,5 @@ def name_blocks(ax: "Axes", middles: NDArray[Any], names: Sequence[str], sizes: 
 def block_size(ax: "Axes", names: Sequence[str], sizes: NDArray[Any]) -> float:
     """Side of the smallest block in points, once names have taken their room."""
     width, share = min(_style.slot(ax)), float(np.min(sizes)) / float(np.sum(sizes))
-    longest = max(len(name) for name in names) * 0.6 * _style.text_size(ax)
+    longest = max(len(_style.plain(name)) for name in names) * 0.6 * _style.text_size(ax)
     return share * (width if longest < share * width else max(0.4 * width, width - longest + 20))

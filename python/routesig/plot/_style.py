@@ -97,7 +97,7 @@ def legend_above(ax: "Axes", *others: "Axes", **options: Any) -> None:
 
 def named_rows(ax: "Axes", names: Sequence[str]) -> None:
     """Rows 0, 1, 2, ... from top to bottom, their names, and below them room for the legend."""
-    labels = ax.get_legend_handles_labels()[1]
+    labels, names = ax.get_legend_handles_labels()[1], ["\n".join(map(plain, name.split("\n"))) for name in names]
     size, (width, height) = text_size(ax) - 0.5, slot(ax)
     longest = max(len(line) for name in names for line in name.split("\n"))
     room = max(0.4 * width, 1.1 * width - 0.55 * size * longest)  # right of the names
@@ -145,8 +145,15 @@ def task_styles(tasks: Iterable[str | None]) -> "dict[str | None, dict[str, Any]
         styles[None] = {"color": GREY, "marker": ".", "label": "no task"}
     for i, task in enumerate(sorted(str(task) for task in present if task is not None)):
         colour, marker = TASK_COLOURS[i % len(TASK_COLOURS)], TASK_MARKERS[i % len(TASK_MARKERS)]
-        styles[task] = {"color": colour, "marker": marker, "label": task}
+        styles[task] = {"color": colour, "marker": marker, "label": plain(task)}
     return styles
+
+
+def plain(name: str, longest: int = 32) -> str:
+    """A name as matplotlib draws it letter by letter: no formula between dollars, nothing hidden, on one line."""
+    short = " ".join(name.split())
+    short = short if len(short) <= longest else short[: longest - 1] + "…"
+    return (" " if short.startswith("_") else "") + short.replace("$", r"\$")
 
 
 def p_text(p: Any) -> str:

@@ -44,7 +44,7 @@ def evidence(found: Any, *, ax: "Axes | None" = None) -> "Axes":
         colour, marker = _LOOKS.get(name, (_style.GREEN, "D"))
         at, error = result.reached.get(name), np.asarray(result.standard_error[name])
         raw = np.asarray(result.unclipped_bits[name])
-        when = f"{result.threshold:g} bit after {at} token{'s' if at > 1 else ''}" if at else "never reaches it"
+        when = f"{result.threshold:g} bit after {at} token{'s' if at > 1 else ''}" if at else f"never {result.threshold:g} bit"
         label = f"{'bag of tokens' if name == 'bag' else name}: {when}"
         ax.fill_between(
             *(result.prefixes, np.maximum(raw - error, 0), np.maximum(raw + error, 0)),
@@ -82,7 +82,7 @@ def information(found: "Any | Sequence[LayerInformation]", *, ax: "Axes | None" 
     Returns
     -------
     matplotlib Axes
-        Bars are one jackknife standard error to each side; without a task effect the value is 0 on average.
+        The band is one jackknife standard error to each side; without a task effect the value is 0 on average.
 
     Raises
     ------
@@ -100,10 +100,10 @@ def information(found: "Any | Sequence[LayerInformation]", *, ax: "Axes | None" 
         reason = next((row.absent["corrected"] for row in rows if "corrected" in row.absent), "there are no layers")
         raise ValueError(f"plot.information: nothing to draw: {reason}")
     ax = _style.axes(ax)
-    error = [row.standard_error or 0.0 for _, row in known]
-    size = _style.marker_size(ax)
-    look: dict[str, Any] = {"color": _style.BLUE, "fmt": "o-", "capsize": 2, "linewidth": 1.2, "markersize": size}
-    ax.errorbar([i for i, _ in known], [row.corrected for _, row in known], yerr=error, **look)
+    index, bits = [i for i, _ in known], np.array([row.corrected for _, row in known], dtype=np.float64)
+    error = np.array([row.standard_error or 0.0 for _, row in known])
+    ax.fill_between(index, bits - error, bits + error, color=_style.BLUE, alpha=0.2, linewidth=0)
+    ax.plot(index, bits, color=_style.BLUE, marker="o", markersize=_style.marker_size(ax, len(rows)))
     ax.axhline(0, color="black", linewidth=0.8)
     _style.whole_numbers(ax.xaxis)
     title = "Information between the task and one expert choice"

@@ -58,7 +58,7 @@ def layers(
     free = _debiased(given, debiased)
     ax = _style.axes(ax)
     boot = given.bootstrap if _source.is_study(given) else given
-    index, size = np.arange(len(d)), _style.marker_size(ax) - 1
+    index, size = np.arange(len(d)), _style.marker_size(ax, len(d))
     bands = np.array([getattr(row, "ci", None) or (np.nan, np.nan) for row in rows])
     if np.isfinite(bands).any():
         label = f"{boot.level:.0%} bootstrap interval"
@@ -111,6 +111,15 @@ def _zero_line(ax: "Axes", *drawn: NDArray[Any]) -> None:
         ax.set_ylim(bottom=0)
 
 
+def _align_zeros(left: "Axes", right: "Axes") -> None:
+    """One zero for both axes, where both reach above it."""
+    (low, high), (other_low, other_high) = left.get_ylim(), right.get_ylim()
+    if high > 0 and other_high > 0:
+        below = min(low / high, other_low / other_high)
+        left.set_ylim(below * high, high)
+        right.set_ylim(below * other_high, other_high)
+
+
 def _beside(ax: "Axes", free: NDArray[np.float64]) -> None:
     """The debiased difference on the right axis; then the legend of both."""
     handles, labels = ax.get_legend_handles_labels()
@@ -121,12 +130,13 @@ def _beside(ax: "Axes", free: NDArray[np.float64]) -> None:
         look: dict[str, Any] = {
             "color": _style.ORANGE,
             "marker": "s",
-            "markersize": _style.marker_size(ax) - 2,
+            "markersize": _style.marker_size(ax, len(free)) - 0.5,
             "linestyle": "--",
         }
         handles = [*handles, *right.plot(free, linewidth=1.2, **look)]
         labels = [*labels, "debiased difference (right)"]
         _zero_line(right, free)
+        _align_zeros(ax, right)
         right.set_ylabel("debiased difference", fontsize=size)
         right.tick_params(labelsize=size - 0.5)
         right.set_zorder(ax.get_zorder() - 1)  # d is drawn above
@@ -173,7 +183,14 @@ def decomposition(given: Any, *, ax: "Axes | None" = None) -> "Axes":
         _bands(ax, index + 0.25 * (place - 1), base, parts)
         above, below = above + np.maximum(values, 0), below + np.minimum(values, 0)
     total = [layer.total.value for layer in found.layers]
-    ax.plot(index, total, "k_", markersize=5, markeredgewidth=1.4, label=f"sum, {overall.total.value:.3f}")
+    ax.plot(
+        index,
+        total,
+        "k_",
+        markersize=_style.marker_size(ax, len(index)),
+        markeredgewidth=1.4,
+        label=f"sum, {overall.total.value:.3f}",
+    )
     ax.axhline(0, color="black", linewidth=0.8)
     _style.whole_numbers(ax.xaxis)
     size = _style.text_size(ax) - 0.5

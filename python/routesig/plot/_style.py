@@ -64,9 +64,9 @@ def wrapped(text: str, width: float, size: float) -> str:
     return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, columns) or [""])
 
 
-def marker_size(ax: "Axes") -> float:
-    """In points."""
-    return 0.5 * text_size(ax) + 0.5
+def marker_size(ax: "Axes", along: int = 1) -> float:
+    """In points; smaller where many stand in a line."""
+    return min(0.5 * text_size(ax) + 0.5, max(1.5, 0.8 * slot(ax)[0] / along))
 
 
 def legend(ax: "Axes", **options: Any) -> None:
@@ -106,6 +106,7 @@ def named_rows(ax: "Axes", names: Sequence[str]) -> None:
     share = min(0.6, (1.6 * size * -(-len(labels) // columns) + 8) / (0.8 * height))
     ax.set_ylim(-0.5 + len(names) / (1 - share), -0.5)
     legend(ax, loc="lower center", ncols=columns, columnspacing=1.0, handletextpad=0.3)
+    ax.locator_params(axis="x", nbins=7 if text_size(ax) > 8 else 5)
     row = 0.8 * height * (1 - share) / len(names) / max(name.count("\n") + 1 for name in names)
     ax.set_yticks(range(len(names)), names, fontsize=min(size, max(4.5, 0.85 * row)))
 

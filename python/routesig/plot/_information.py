@@ -44,7 +44,11 @@ def evidence(found: Any, *, ax: "Axes | None" = None) -> "Axes":
         colour, marker = _LOOKS.get(name, (_style.GREEN, "D"))
         at, error = result.reached.get(name), np.asarray(result.standard_error[name])
         raw = np.asarray(result.unclipped_bits[name])
-        when = f"{result.threshold:g} bit after {at} token{'s' if at > 1 else ''}" if at else f"never {result.threshold:g} bit"
+        when = (
+            f"{result.threshold:g} bit after {at} token{'s' if at > 1 else ''}"
+            if at
+            else f"never {result.threshold:g} bit"
+        )
         label = f"{'bag of tokens' if name == 'bag' else name}: {when}"
         ax.fill_between(
             *(result.prefixes, np.maximum(raw - error, 0), np.maximum(raw + error, 0)),

@@ -1,6 +1,7 @@
 """Study: every result about one set of prompts."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,14 @@ class Study:
         from routesig._study._json import write_json
 
         return write_json(self, path)
+
+    def save_figures(
+        self, folder: str | os.PathLike[str], formats: Sequence[str] = ("png", "svg")
+    ) -> tuple[list[Path], dict[str, str]]:
+        """Write every figure that can be drawn; the files, and for the others why not. See `rs.plot.save_figures`."""
+        from routesig.plot import save_figures
+
+        return save_figures(self, folder, formats)
 
     def tables(self) -> dict[str, Any]:
         """What is tabular as pandas DataFrames: "prompts", "layers", "pairs", "tasks", "baselines", "controls"."""

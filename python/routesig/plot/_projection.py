@@ -1,0 +1,99 @@
+"""Signatures on a plane, a colour and a marker a task."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routesig._projection import Pca, Tsne
+from routesig.plot import _source, _style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def pca(found: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw the prompts along the two directions of largest variance.
+
+    Parameters
+    ----------
+    found : Study, or Pca
+    tasks : sequence of str or None, optional
+        One a prompt, for a Pca; default: all drawn as unlabelled.
+    ax : matplotlib Axes, optional
+        Where to draw; default: a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        Each axis says its share of the variance. Where prompts span one direction, the second is 0.
+
+    Raises
+    ------
+    ValueError
+        Where no component is defined, or tasks do not fit.
+
+    References
+    ----------
+    arXiv 2603.11114, figure 4.
+    """
+    result, tasks = _source.part(found, "pca", "pca", Pca), _tasks(found, tasks)
+    points = _source.needed(result.points, "pca", "points", result.absent)
+    ratio = _source.needed(result.explained_variance_ratio, "pca", "explained_variance_ratio", result.absent)
+    share = [*ratio, 0.0][:2]
+    points = np.column_stack([points, np.zeros(len(points))])[:, :2]
+    ax = _scatter(ax, points, tasks, "pca")
+    x, y = (f"component {i + 1} ({part:.1%} of variance)" for i, part in enumerate(share))
+    return _style.dress(ax, f"Principal components of {len(points)} signatures", x, y)
+
+
+def tsne(found: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw a t-SNE map of the prompts. Distances between its clusters mean nothing.
+
+    Parameters
+    ----------
+    found : Study, or Tsne
+    tasks : sequence of str or None, optional
+        One a prompt, for a Tsne; default: all drawn as unlabelled.
+    ax : matplotlib Axes, optional
+        Where to draw; default: a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        Its title says perplexity and seed.
+
+    Raises
+    ------
+    ValueError
+        Where there is no map, or tasks do not fit.
+
+    References
+    ----------
+    arXiv 2603.11114, figure 5.
+    """
+    result, tasks = _source.part(found, "tsne", "tsne", Tsne), _tasks(found, tasks)
+    points = _source.needed(result.points, "tsne", "points", result.absent)
+    ax = _scatter(ax, points, tasks, "tsne")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    title = f"t-SNE of {len(points)} prompts (perplexity {result.perplexity:.3g}, seed {result.seed})"
+    return _style.dress(ax, title, "t-SNE 1 (no unit)", "t-SNE 2 (no unit)")
+
+
+def _tasks(found: Any, tasks: Sequence[str | None] | None) -> Sequence[str | None] | None:
+    return found.signatures.tasks if tasks is None and _source.is_study(found) else tasks
+
+
+def _scatter(ax: "Axes | None", points: NDArray[Any], tasks: Sequence[str | None] | None, who: str) -> "Axes":
+    labels = [None] * len(points) if tasks is None else [None if t is None else str(t) for t in tasks]
+    if len(labels) != len(points):
+        raise ValueError(f"plot.{who}: expected tasks for {len(points)} prompts, got {len(labels)}")
+    ax = _style.axes(ax, (6.4, 4.4))
+    for task, style in _style.task_styles(labels).items():
+        chosen = np.array([label == task for label in labels])
+        ax.plot(*points[chosen].T, linestyle="", markersize=_style.marker_size(ax) + 1, mec="white", mew=0.3, **style)
+    if tasks is not None:
+        _style.legend_beside(ax)
+    return ax

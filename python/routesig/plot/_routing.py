@@ -1,0 +1,140 @@
+"""Routing itself: one prompt's signature or trace, experts chosen together, how sure the router is."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from routesig import _core
+from routesig._coactivation import Coactivation
+from routesig._signatures import Signature
+from routesig._uncertainty import Uncertainty
+from routesig.plot import _source, _style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def signature(one: Signature, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw a signature: the share of each layer's picks that each expert received.
+
+    Parameters
+    ----------
+    one : Signature
+    ax : matplotlib Axes, optional
+        Where to draw; default: a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    References
+    ----------
+    arXiv 2603.11114, equation 3.
+    """
+    _source.expect(isinstance(one, Signature), "signature", "a Signature (sigs[0])", one)
+    ax = _style.axes(ax)
+    image = ax.imshow(one.values, aspect="auto", cmap=_style.MAP, interpolation="nearest")
+    _style.colorbar(ax, image, "share of the layer's picks")
+    _style.whole_numbers(ax.xaxis)
+    _style.whole_numbers(ax.yaxis)
+    return _style.dress(ax, f"The signature of prompt {_style.plain(one.id)}", "expert", "layer")
+
+
+def trace(one: _core.RoutingTrace, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw the best expert of every token in every layer.
+
+    Parameters
+    ----------
+    one : RoutingTrace
+    ax : matplotlib Axes, optional
+        Where to draw; default: a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        Grey where routing is unknown. Numbers of experts have no order: equal colours alone mean something.
+
+    Raises
+    ------
+    ValueError
+        Where the trace has no token.
+    """
+    _source.expect(isinstance(one, _core.RoutingTrace), "trace", "a RoutingTrace (traces[0])", one)
+    if not len(one):
+        raise ValueError("plot.trace: expected a trace with tokens, got none")
+    ax = _style.axes(ax)
+    best = np.ma.MaskedArray(np.asarray(one.experts[:, :, 0]), ~np.asarray(one.valid))
+    last = max(1, one.info.experts - 1)
+    image = ax.imshow(best, aspect="auto", cmap=_style.colours("twilight"), interpolation="nearest", vmin=0, vmax=last)
+    for colour, width in (("white", 4), ("black", 1.5)):
+        ax.axvline(one.prompt_tokens - 0.5, color=colour, linewidth=width)
+    _style.colorbar(ax, image, "best expert")
+    _style.whole_numbers(ax.xaxis)
+    _style.whole_numbers(ax.yaxis)
+    return _style.dress(
+        ax, f"Best experts of {_style.plain(one.id)}", "token (generated ones right of the line)", "layer"
+    )
+
+
+def coactivation(found: Coactivation, layer: int = 0, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw how often expert j is chosen for a token for which expert i is.
+
+    Parameters
+    ----------
+    found : Coactivation, from `rs.metrics.coactivation`
+    layer : int
+    ax : matplotlib Axes, optional
+        Where to draw; default: a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        The bar says what chance would give. Grey where there is no pair: the diagonal, experts that no token chose.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such layer.
+    """
+    _source.expect(isinstance(found, Coactivation), "coactivation", "a Coactivation", found)
+    if not 0 <= layer < len(found.conditional):
+        raise ValueError(f"plot.coactivation: expected a layer from 0 to {len(found.conditional) - 1}, got {layer}")
+    ax = _style.axes(ax, _style.SQUARE)
+    image = ax.imshow(found.conditional[layer], cmap=_style.colours(), interpolation="nearest")
+    _style.colorbar(ax, image, "P(j | i)" + ("" if found.chance is None else f", by chance {found.chance:.2f}"))
+    return _style.dress(ax, f"Experts chosen together, layer {layer}", "expert j", "expert i")
+
+
+def uncertainty(found: Uncertainty, tasks: Sequence[str | None] | None = None, *, ax: "Axes | None" = None) -> "Axes":
+    """Draw the entropy of the router over layers, mean over the prompts of each task.
+
+    Parameters
+    ----------
+    found : Uncertainty, from `rs.metrics.uncertainty`
+    tasks : sequence of str or None, optional
+        One a prompt; default: one line for all.
+    ax : matplotlib Axes, optional
+        Where to draw; default: a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ValueError
+        Where tasks do not fit.
+    """
+    _source.expect(isinstance(found, Uncertainty), "uncertainty", "an Uncertainty", found)
+    entropy = np.ma.asarray(found.entropy)
+    labels = ["all prompts"] * len(entropy) if tasks is None else list(tasks)
+    if len(labels) != len(entropy):
+        raise ValueError(f"plot.uncertainty: expected tasks for {len(entropy)} prompts, got {len(labels)}")
+    ax = _style.axes(ax)
+    for task, style in _style.task_styles(labels).items():
+        rows = entropy[np.array([label == task for label in labels])]
+        ax.plot(rows.mean(axis=0), markersize=4, linewidth=1.2, **style)
+    _style.whole_numbers(ax.xaxis)
+    _style.legend_beside(ax)
+    return _style.dress(ax, "How sure the router is, by task", "layer", "entropy of the router, bits")

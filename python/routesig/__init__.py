@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from routesig._reliability import Reliability, reliability
     from routesig._signatures import Signature, SignatureSet, read_signatures, signatures
     from routesig._similarity import separation, similarity
+    from routesig._study import Study, study
     from routesig._traces import read_traces
     from routesig._transformer import SignatureTransformer
 
@@ -59,6 +60,7 @@ __all__ = [
     "Signature",
     "SignatureSet",
     "SignatureTransformer",
+    "Study",
     "TraceRecorder",
     "TraceSet",
     "Tsne",
@@ -83,6 +85,7 @@ __all__ = [
     "signatures",
     "similarity",
     "statistics",
+    "study",
     "tsne",
 ]
 
@@ -116,6 +119,8 @@ _HOME = {
     "separation": "_similarity",
     "signatures": "_signatures",
     "similarity": "_similarity",
+    "Study": "_study",
+    "study": "_study",
     "tsne": "_projection",
 }
 

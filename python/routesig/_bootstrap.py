@@ -31,6 +31,11 @@ class Estimate:
     se: float | None
     interval: Interval | None
 
+    @property
+    def ci(self) -> tuple[float, float] | None:
+        """The two ends of the interval."""
+        return None if self.interval is None else (self.interval.low, self.interval.high)
+
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:

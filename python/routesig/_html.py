@@ -1,4 +1,4 @@
-"""What notebooks show of trace sets and signature sets: escaped, without colours of its own or anything to fetch."""
+"""What notebooks show of our objects: escaped, without colours of its own or anything to fetch."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,6 +9,7 @@ from routesig import _core
 
 if TYPE_CHECKING:
     from routesig._signatures import SignatureSet
+    from routesig._study import Study
 
 _ROWS = 5  # prompts shown
 _LENGTH = 60  # characters of a text shown
@@ -46,6 +47,14 @@ def signatures_html(sigs: "SignatureSet") -> str:
         for i in range(min(_ROWS, len(sigs)))
     ]
     return _page("SignatureSet", facts, ("id", "task", "group", "tokens"), rows, len(sigs), _load(sigs))
+
+
+def study_html(study: "Study") -> str:
+    """See Study._repr_html_."""
+    rows = study.paper()
+    facts = [(name, ours) for name, ours, _ in rows]
+    sentence = f'<div style="max-width:46em">{escape(study.headline)}</div>'
+    return _page("Study", facts, ("", "", ""), [], 0, sentence)
 
 
 def _page(

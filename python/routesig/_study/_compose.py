@@ -1,0 +1,389 @@
+"""`rs.study`: runs every analysis and keeps what each gives."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routesig import _core, baselines, controls, information, metrics, statistics
+from routesig._baseline import Baseline
+from routesig._bootstrap import Bootstrap
+from routesig._classification import Classification, classify
+from routesig._debiased import debiased_similarity
+from routesig._permutation import PermutationTest
+from routesig._progress import progress_bar
+from routesig._projection import pca, tsne
+from routesig._reliability import reliability
+from routesig._signatures import SignatureSet, signatures
+from routesig._similarity import similarity
+from routesig._study._controls import (
+    Filter,
+    GivenControls,
+    filter_control,
+    model_control,
+    shuffle_control,
+    text_control,
+)
+from routesig._study._layers import depth, group, layer_rows
+from routesig._study._parts import Control, Debiased, Information, LeftOut, StudyOptions
+from routesig._study._provenance import provenance
+from routesig._study._result import Study
+
+T = TypeVar("T")
+
+NO_TRACES = "it needs traces; signatures were given"
+
+
+def study(
+    traces: "_core.TraceSet | SignatureSet",
+    *,
+    tokens: str = "all",
+    weighting: str = "count",
+    seed: int = 0,
+    permutations: int = 10_000,
+    bootstrap: int = 2_000,
+    null_draws: int = 1_000,
+    shuffles: int = 200,
+    refits: int = 200,
+    folds: int = 5,
+    drop_invalid: bool = False,
+    controls: GivenControls | None = None,
+    progress: bool = True,
+) -> Study:
+    """Whether routing follows the task, by how much more than chance, and what explains it.
+
+    Parameters
+    ----------
+    traces : TraceSet or SignatureSet
+        Prompts with tasks. Signatures give less: what needs tokens is absent.
+    tokens : {"all", "prompt", "generation"}
+        Which tokens count; of signatures, they have chosen already.
+    weighting : {"count", "gate", "top1"}
+        As in `signatures`.
+    seed : int
+        The same seed gives the same study, on any number of threads.
+    permutations : int
+        Labellings of the permutation test.
+    bootstrap : int
+        Resamples for the intervals.
+    null_draws : int
+        Repetitions of each baseline.
+    shuffles : int
+        Of the same-token shuffle.
+    refits : int
+        Permuted refits of the classifier.
+    folds : int
+        Of the cross-validation.
+    drop_invalid : bool
+        Leave impossible rows out, counted, instead of refusing them.
+    controls : dict, optional
+        Name -> traces (or signatures) of a control model fed the same tokens, or a list of them, one a seed:
+        `{"random weights": [...]}`. Rotated routers recorded with the traces (`traces.rotated`) are found.
+    progress : bool
+        Show a bar on stderr.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    ValueError
+        On impossible rows, a group that spans two tasks, a token set that no prompt has, an option that does not fit.
+
+    References
+    ----------
+    arXiv 2603.11114, sections 3 to 5; docs/concepts has a page for every part.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> counts = [[[9, 1, 0]], [[8, 2, 0]], [[9, 0, 1]], [[1, 9, 0]], [[0, 8, 2]], [[1, 8, 1]]]
+    >>> sigs = rs.SignatureSet.from_counts(counts, tasks=["code"] * 3 + ["math"] * 3, top_k=1)
+    >>> found = rs.study(sigs, folds=3, progress=False)
+    >>> found.p_value, found.absent["decomposition"]
+    (PValue(0.1, floor=0.1), 'it needs traces; signatures were given')
+    """
+    options = StudyOptions(
+        tokens, weighting, seed, permutations, bootstrap, null_draws, shuffles, refits, folds, drop_invalid
+    )
+    with progress_bar("study", progress) as advance:
+        return _Composer(traces, options, dict(controls or {}), advance).study()
+
+
+class _Composer:
+    """Runs the parts in their order; a part that cannot be had leaves its reason in `absent`."""
+
+    def __init__(self, given: Any, options: StudyOptions, models: dict[str, Any], advance: Any) -> None:
+        self.options = options
+        self.absent: dict[str, str] = {}
+        self.advance = advance
+        self.done = 0
+        self.given = given
+        self.traces, self.sigs, self.left_out = _analysed(given, options)
+        rotated = self.traces.rotated if self.traces is not None else []
+        self.draws: dict[str, Any] = {"repetitions": options.null_draws, "seed": options.seed}
+        self.models = ({"rotated router": rotated} if rotated else {}) | models
+
+    def study(self) -> Study:
+        options, sigs = self.options, self.sigs
+        cosines = np.asarray(similarity(sigs))
+        test = self.step(
+            partial(statistics.permutation_test, sigs, permutations=options.permutations, seed=options.seed)
+        )
+        boot = self.step(partial(statistics.bootstrap, sigs, draws=options.bootstrap, seed=options.seed))
+        debiased = self.attempt("debiased", self.debiased)
+        read = self.step(
+            partial(classify, sigs, folds=options.folds, refits=options.refits, repeats=10, seed=options.seed)
+        )
+        told = self.information(read)
+        nulls = self.baselines()
+        balanced = {
+            name: self.of_traces(f"load_balance[{name}]", partial(self.balanced, name, nulls))
+            for name in ("prompt", "generation", "all")
+        }
+        shuffled = self.of_traces("token_shuffle", partial(_sampled, controls.token_shuffle, options))
+        found_controls = self.controls(shuffled)
+        pairs = statistics.separation(sigs)
+        layers = layer_rows(sigs, test, boot, debiased, told)
+        return Study(
+            traces=self.traces,
+            signatures=sigs,
+            options=options,
+            left_out=self.left_out,
+            similarity=cosines,
+            within=group(pairs.within, boot.within),
+            across=group(pairs.across, boot.across),
+            balanced=statistics.separation(sigs, balanced=True),
+            difference=boot.difference,
+            cohens_d=boot.cohens_d,
+            p_value=test.p_value,
+            layers=layers,
+            depth=depth(layers, boot, found_controls),
+            category_matrix=statistics.category_matrix(sigs),
+            permutation_test=test,
+            bootstrap=boot,
+            dispersion=self.attempt(
+                "dispersion",
+                lambda: statistics.dispersion_test(sigs, permutations=options.permutations, seed=options.seed),
+            ),
+            debiased=debiased,
+            baselines={name: null for name, null in nulls.items() if null is not None},
+            load_balance={name: null for name, null in balanced.items() if null is not None},
+            classification=read,
+            controls=found_controls,
+            token_shuffle=shuffled,
+            decomposition=self.of_traces(
+                "decomposition",
+                partial(_sampled, controls.decomposition, options, bootstrap=options.bootstrap),
+            ),
+            overlap_ladder=self.of_traces("overlap_ladder", partial(_sampled, controls.overlap_ladder, options)),
+            pca=self.attempt("pca", lambda: pca(sigs)),
+            tsne=self.attempt("tsne", lambda: tsne(sigs, seed=options.seed)),
+            information=told,
+            load=self.attempt("load", lambda: metrics.load(sigs)),
+            load_by_task=self.attempt("load_by_task", lambda: metrics.load(sigs, by="task")),
+            provenance=provenance(self.given, sigs, options),
+            absent=self._reasons(test, boot, read),
+        )
+
+    def step(self, make: Callable[[], T]) -> T:
+        """Compute a part and move the bar."""
+        value = make()
+        self.done += 1
+        if self.advance is not None:
+            self.advance(self.done, _STEPS + len(self.models))
+        return value
+
+    def attempt(self, name: str, make: Callable[[], T]) -> T | None:
+        """A part, or None and the sentence of the error that says why there is none."""
+        try:
+            return self.step(make)
+        except (ValueError, ImportError) as error:
+            self.absent[name] = str(error)
+            return None
+
+    def of_traces(self, name: str, make: Callable[[_core.TraceSet], T]) -> T | None:
+        traces = self.traces
+        if traces is None:
+            self.absent[name] = NO_TRACES
+            return None
+        return self.attempt(name, lambda: make(traces))
+
+    def debiased(self) -> Debiased:
+        options = self.options
+        if self.traces is None:
+            found, halves = debiased_similarity(self.sigs), None
+        else:
+            chosen: dict[str, Any] = {"tokens": options.tokens, "drop_invalid": options.drop_invalid}
+            found = debiased_similarity(self.traces, **chosen)
+            halves = reliability(self.traces, **chosen)
+        means, layers = found.means()
+        known: NDArray[np.bool_] = np.asarray(~np.ma.getmaskarray(found.values).all(axis=1))
+        pairs = found.values.data[np.ix_(known, known)] + np.eye(int(known.sum()))
+        absent = {} if halves is not None else {"reliability": NO_TRACES}
+        p_value = None
+        if means.difference is None:
+            absent["p_value"] = absent["difference"] = "no two prompts of one task, or of two tasks, have a value"
+        else:
+            labels = self.sigs[known]
+            test = statistics.permutation_test(
+                pairs, labels.tasks, permutations=options.permutations, seed=options.seed, groups=_groups(labels)
+            )
+            p_value = test.p_value
+        return Debiased(
+            means.within, means.across, means.difference, p_value, layers, found.values, found.window, halves, absent
+        )
+
+    def baselines(self) -> dict[str, Baseline | None]:
+        nulls: dict[str, Baseline | None] = {
+            name: self.attempt(f"baselines[{name}]", partial(make, self.sigs, **self.draws))
+            for name, make in _NULLS.items()
+        }
+        options = self.options
+        chosen: dict[str, Any] = {"tokens": options.tokens, "weighting": options.weighting}
+        pool = partial(baselines.token_pool, drop_invalid=options.drop_invalid, **chosen, **self.draws)
+        return nulls | {"token_pool": self.of_traces("baselines[token_pool]", pool)}
+
+    def balanced(self, tokens: str, nulls: dict[str, Baseline | None], traces: _core.TraceSet) -> Baseline:
+        """Load balance of one token set; that of the study has been drawn."""
+        drawn = nulls["load_balance"]
+        if tokens == self.options.tokens and drawn is not None:
+            return drawn
+        sigs = signatures(traces, tokens=tokens, drop_invalid=self.options.drop_invalid)
+        if not sigs.values.any():
+            raise ValueError(f"no prompt has a {tokens} token")
+        return baselines.load_balance(sigs, **self.draws)
+
+    def information(self, read: Classification) -> Information:
+        options, sigs = self.options, self.sigs
+        log_loss = fano = None
+        if read.probabilities is None or read.confusion is None:
+            self.absent["information"] = read.absent.get("accuracy", "there are no held-out predictions")
+        else:
+            rows = [i for i, name in enumerate(read.predictions) if name is not None]
+            labels = [read.tasks[i] for i in rows]
+            log_loss = information.log_loss_bound(read.probabilities[rows].filled(0.0), labels, read.classes)
+            fano = information.fano_bound(
+                read.trials - read.hits, read.trials, len(read.classes), entropy=log_loss.entropy_bits
+            )
+        layers = self.attempt("information.layers", lambda: information.layer_information(sigs, seed=options.seed))
+        evidence = self.of_traces(
+            "information.evidence",
+            lambda t: information.evidence_over_tokens(
+                t, folds=options.folds, seed=options.seed, tokens=options.tokens, drop_invalid=options.drop_invalid
+            ),
+        )
+        return Information(log_loss, fano, layers or [], evidence)
+
+    def controls(self, shuffled: Any) -> dict[str, Control]:
+        found: list[Control | None] = []
+        options = self.options
+        if shuffled is not None:
+            found.append(
+                self.of_traces("controls[token shuffle]", lambda traces: shuffle_control(shuffled, traces, options))
+            )
+        for name, given in self.models.items():
+            found.append(self.attempt(f"controls[{name}]", partial(model_control, name, given, self.given, options)))
+        found += self.of_traces("controls[bag of tokens]", self.text_controls) or []
+        for name, (holds, keep) in _FILTERS.items():
+            found.append(self.of_traces(f"controls[{name}]", partial(filter_control, name, holds, keep, options)))
+        return {control.name: control for control in found if control is not None}
+
+    def text_controls(self, traces: _core.TraceSet) -> list[Control]:
+        options = self.options
+        chosen: dict[str, Any] = {"folds": options.folds, "seed": options.seed, "bootstrap": options.bootstrap}
+        # Token counts beside expert counts: the classifiers see the same tokens whatever the weighting is.
+        bag = controls.bag_of_tokens(traces, self.sigs, tokens=options.tokens, **chosen)
+        by_length = controls.length(traces, self.sigs, tokens=options.tokens, **chosen)
+        return [
+            text_control("bag of tokens", "a tuned classifier sees the token ids alone", bag),
+            *(
+                text_control(f"length ({what})", f"a classifier sees the number of {what} tokens alone", found)
+                for what, found in by_length.items()
+            ),
+        ]
+
+    def _reasons(self, test: PermutationTest, boot: Bootstrap, read: Classification) -> dict[str, str]:
+        """What is missing in the whole study, from its parts' own reasons."""
+        reasons = dict(self.absent)
+        reasons |= {name: test.absent[name] for name in ("p_value",) if name in test.absent}
+        for name in ("within", "across", "difference", "cohens_d"):
+            for what in ("value", "interval"):
+                if f"{name}.{what}" in boot.absent:
+                    reasons[name if what == "value" else f"{name}.ci"] = boot.absent[f"{name}.{what}"]
+        if "accuracy" in read.absent:
+            reasons["classification"] = read.absent["accuracy"]
+        return reasons
+
+
+_STEPS = 25
+
+_NULLS = {
+    "permutation": baselines.permutation,
+    "load_balance": baselines.load_balance,
+    "marginal": baselines.marginal,
+}
+
+_FILTERS: dict[str, tuple[str, Filter]] = {
+    "position matched (prompt)": (
+        "the first prompt tokens, as many of every prompt",
+        partial(controls.position_matched, tokens="prompt"),
+    ),
+    "position matched (generation)": (
+        "the first generated tokens, as many of every prompt",
+        partial(controls.position_matched, tokens="generation"),
+    ),
+    "without first token": ("all tokens but position 0", controls.drop_first),
+    "without duplicates": ("one prompt of those with the same tokens", controls.without_duplicates),
+}
+
+
+def _analysed(given: Any, options: StudyOptions) -> tuple[Any, SignatureSet, list[LeftOut]]:
+    """Traces, signatures of those with a token in the token set, and the prompts without."""
+    if isinstance(given, (str, os.PathLike)):
+        raise TypeError("study: expected traces or signatures, got a path (rs.read_traces reads it)")
+    traces = None
+    if isinstance(given, SignatureSet):
+        if options.tokens not in ("all", given.info.get("tokens", "all")):
+            raise ValueError(
+                f"study: expected tokens={given.info.get('tokens', 'all')!r}, which the signatures count, "
+                f"got {options.tokens!r}"
+            )
+        sigs = given
+    else:
+        traces = given if isinstance(given, _core.TraceSet) else _core.TraceSet(list(given))
+        sigs = signatures(traces, tokens=options.tokens, weighting=options.weighting, drop_invalid=options.drop_invalid)
+    kept: NDArray[np.intp] = np.flatnonzero(sigs.values.any(axis=(1, 2)))
+    which = "" if options.tokens == "all" else f" {options.tokens}"
+    if not len(kept):
+        raise ValueError(f"study: expected prompts with a{which} token whose routing is known, got none of {len(sigs)}")
+    out = [LeftOut(sigs.ids[i], f"no{which} token with known routing") for i in set(range(len(sigs))) - set(kept)]
+    if len(kept) == len(sigs):
+        return traces, sigs, []
+    return (
+        None if traces is None else traces.take(kept.tolist()),
+        sigs[kept],
+        sorted(out, key=lambda o: sigs.ids.index(o.id)),
+    )
+
+
+def _sampled(function: Callable[..., T], options: StudyOptions, traces: _core.TraceSet, **more: Any) -> T:
+    """A function that draws same-token shuffles, with the options of the study."""
+    return function(
+        traces,
+        shuffles=options.shuffles,
+        seed=options.seed,
+        tokens=options.tokens,
+        drop_invalid=options.drop_invalid,
+        **more,
+    )
+
+
+def _groups(sigs: SignatureSet) -> Any:
+    """Groups for a test on matrices, as it would take those of a set: only where any holds two prompts."""
+    named = [group for group in sigs.groups if group is not None]
+    return sigs.groups if len(set(named)) < len(named) else None

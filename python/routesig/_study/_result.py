@@ -1,0 +1,193 @@
+"""Study: every result about one set of prompts."""
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routesig import _core
+from routesig._baseline import Baseline
+from routesig._bootstrap import Bootstrap, Estimate
+from routesig._classification import Classification
+from routesig._dispersion import DispersionTest
+from routesig._load import Load
+from routesig._p_value import PValue
+from routesig._permutation import PermutationTest
+from routesig._projection import Pca, Tsne
+from routesig._signatures import SignatureSet
+from routesig._similarity import similarity
+from routesig._study._parts import (
+    Control,
+    Debiased,
+    Depth,
+    Group,
+    Information,
+    LayerRow,
+    LeftOut,
+    StudyOptions,
+)
+from routesig.controls import Decomposition, OverlapLadder, TokenShuffle
+from routesig.statistics import CategoryMatrix
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Result of `rs.study`: whether routing follows the task, by how much, and what explains it.
+
+    What is undefined is None or empty, and `absent` says why. Similarities are mean layer-wise cosines (arXiv
+    2603.11114, equation 5).
+
+    Attributes
+    ----------
+    traces : TraceSet or None
+        The prompts that were analysed; None where signatures were given.
+    signatures : SignatureSet
+        Theirs, in the same order.
+    options : StudyOptions
+    left_out : list of LeftOut
+        Prompts without a token in the chosen set.
+    similarity : float64 [prompts, prompts]
+    within, across : Group
+        `.mean`, `.sd` and `.pairs` of the similarities of pairs of prompts; `.ci`: interval of the mean.
+    balanced : Separation
+        The same with every task weighing the same.
+    difference, cohens_d : Estimate
+        D = within - across, and d: `.value`, `.ci`, `.se`.
+    p_value : PValue or None
+        Label permutation, one-sided; it knows its floor.
+    layers : list of LayerRow
+    depth : Depth
+        Slopes over the layers.
+    category_matrix : CategoryMatrix
+    permutation_test : PermutationTest
+    bootstrap : Bootstrap
+    dispersion : DispersionTest or None
+    debiased : Debiased or None
+        Free of text length.
+    baselines : dict of Baseline
+        "permutation", "load_balance", "marginal", "token_pool".
+    load_balance : dict of Baseline
+        By token set: "prompt", "generation", "all".
+    classification : Classification
+    controls : dict of Control
+    token_shuffle, decomposition, overlap_ladder : or None
+        Where the difference comes from.
+    pca, tsne : Pca and Tsne, or None
+    information : Information
+    load, load_by_task : Load or None
+    comparison : Comparison or None
+        See `with_comparison`.
+    provenance : dict
+        Model, tokenizer, settings, hashes, versions.
+    absent : dict
+        Field -> why it is None or lacks an entry.
+    """
+
+    traces: _core.TraceSet | None
+    signatures: SignatureSet
+    options: StudyOptions
+    left_out: list[LeftOut]
+    similarity: NDArray[np.float64]
+    within: Group
+    across: Group
+    balanced: _core.Separation
+    difference: Estimate
+    cohens_d: Estimate
+    p_value: PValue | None
+    layers: list[LayerRow]
+    depth: Depth
+    category_matrix: CategoryMatrix
+    permutation_test: PermutationTest
+    bootstrap: Bootstrap
+    dispersion: DispersionTest | None
+    debiased: Debiased | None
+    baselines: dict[str, Baseline]
+    load_balance: dict[str, Baseline]
+    classification: Classification
+    controls: dict[str, Control]
+    token_shuffle: TokenShuffle | None
+    decomposition: Decomposition | None
+    overlap_ladder: OverlapLadder | None
+    pca: Pca | None
+    tsne: Tsne | None
+    information: Information
+    load: Load | None
+    load_by_task: Load | None
+    provenance: dict[str, Any]
+    absent: dict[str, str] = field(default_factory=dict)
+    comparison: Any = None
+
+    def layer_similarity(self) -> NDArray[np.float64]:
+        """Cosines of the signatures, layer by layer: float64 [layers, prompts, prompts]; computed when asked for."""
+        return np.asarray(similarity(self.signatures, per_layer=True))
+
+    def with_comparison(self, comparison: Any) -> "Study":
+        """The same study with a `Comparison` (of `rs.compare`) for its report to show."""
+        return replace(self, comparison=comparison)
+
+    @property
+    def headline(self) -> str:
+        """What was found, in sentences that name size, interval, p, the strongest control, and what is not claimed."""
+        from routesig._study._headline import headline
+
+        return " ".join(headline(self))
+
+    @property
+    def not_claimed(self) -> tuple[str, ...]:
+        """What the numbers do not say."""
+        from routesig._study._headline import NOT_CLAIMED
+
+        return NOT_CLAIMED
+
+    @property
+    def strongest(self) -> Control | None:
+        """The control that leaves the largest difference of similarities."""
+        nulls = [c for c in self.controls.values() if c.kind == "null" and c.difference is not None]
+        return max(nulls, key=lambda c: c.difference.mean if c.difference else 0.0, default=None)
+
+    def paper(self) -> list[tuple[str, str, str]]:
+        """Name, this study's value and the paper's, as text: another model and other prompts."""
+        from routesig._study._text import beside_the_paper
+
+        return beside_the_paper(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but traces, signatures and single draws, as plain data: docs/formats.md, "Study JSON"."""
+        from routesig._study._json import study_to_dict
+
+        return study_to_dict(self)
+
+    def to_json(self, path: str | os.PathLike[str]) -> Path:
+        """Write `to_dict` as a JSON file; the same study gives the same bytes.
+
+        Raises
+        ------
+        OSError
+            Where the file cannot be written; nothing is left behind.
+        """
+        from routesig._study._json import write_json
+
+        return write_json(self, path)
+
+    def tables(self) -> dict[str, Any]:
+        """What is tabular as pandas DataFrames: "prompts", "layers", "pairs", "tasks", "baselines", "controls"."""
+        from routesig._study._tables import tables
+
+        return tables(self)
+
+    def _repr_html_(self) -> str:
+        from routesig._html import study_html
+
+        return study_html(self)
+
+    def __str__(self) -> str:
+        from routesig._study._text import study_text
+
+        return study_text(self)
+
+    def __repr__(self) -> str:
+        difference = "None" if self.difference.value is None else f"{self.difference.value:.4f}"
+        return f"Study({len(self.signatures)} prompts, difference={difference}, p_value={self.p_value!r})"

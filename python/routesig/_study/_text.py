@@ -1,0 +1,142 @@
+"""A study on one screen."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from routesig._p_value import PValue
+from routesig._study._headline import NOT_CLAIMED, headline, percent
+from routesig._study._parts import Control, ControlSummary, Group
+
+if TYPE_CHECKING:
+    from routesig._study._result import Study
+
+_WIDTH = 100
+_DASH = "-"
+
+
+def study_text(study: "Study") -> str:
+    """What `print(study)` shows."""
+    lines = [*_wrapped(" ".join(headline(study))), ""]
+    lines += _table(("", "this study", "the paper (*)"), study.paper())
+    lines += ["", *_controls(study), "", *_absent(study)]
+    lines += _wrapped("(*) OLMoE-1B-7B-0125-Instruct on 80 prompts of its own: another model, other prompts.")
+    lines += _wrapped("p: of the routing against chance or the control; its floor is the smallest it could have been.")
+    lines += _wrapped("Not claimed: " + " ".join(NOT_CLAIMED))
+    return "\n".join(lines).rstrip()
+
+
+def beside_the_paper(study: "Study") -> list[tuple[str, str, str]]:
+    """Rows (name, ours, the paper's). Its figures: arXiv 2603.11114, abstract and section 5."""
+    read, info = study.classification, study.provenance
+    shape = f"{info['layers']} layers x {info['experts']} experts" + (
+        f" x top-{info['top_k']}" if info["top_k"] else ""
+    )
+    tasks = len(study.category_matrix.tasks)
+    rows = [
+        ("model", str(info["model"] or "unknown"), "OLMoE-1B-7B-0125-Instruct"),
+        ("routing", shape, "16 layers x 64 experts x top-8"),
+        ("prompts", f"{len(study.signatures)} of {tasks} task{'s' * (tasks != 1)}", "80 of 4 tasks"),
+        ("within a task", _group(study.within), "0.8435 ± 0.0879"),
+        ("across tasks", _group(study.across), "0.6225 ± 0.1687"),
+        ("Cohen's d", _estimate(study.cohens_d.value, study.cohens_d.ci), "1.44"),
+        ("p (label permutation)", _p(study.p_value), "not reported"),
+        ("strongest layer", _peak(study), "around 13"),
+        ("accuracy", _accuracy(study), "92.5 % ± 6.1 %"),
+        ("macro F1", _DASH if read.macro_f1 is None else f"{read.macro_f1:.2f}", "0.93"),
+    ]
+    for name, label in (("permutation", "experts permuted"), ("load_balance", "load balanced")):
+        null = study.baselines.get(name)
+        if null is not None and null.within is not None and null.across is not None:
+            rows.append((label, f"{null.within.mean:.4f} within, {null.across.mean:.4f} across", "figure 2 alone"))
+    return rows
+
+
+def _controls(study: "Study") -> list[str]:
+    header = ("controls", "difference", "Cohen's d", "accuracy", "p of the routing")
+    real = (
+        "the routing itself",
+        _number(study.difference.value),
+        _number(study.cohens_d.value, 2),
+        _DASH if study.classification.accuracy is None else f"{study.classification.accuracy:.3f}",
+        "",
+    )
+    rows = [real] + [
+        (c.name, _summary(c.difference), _summary(c.cohens_d, 2), _summary(c.accuracy), _control_p(c))
+        for c in study.controls.values()
+    ]
+    parts = None if study.decomposition is None else study.decomposition.overall
+    lines = _table(header, rows)
+    if parts is not None:
+        lines.append(
+            f"difference {parts.total.value:.3f} = length {parts.length.value:.3f} + vocabulary "
+            f"{parts.vocabulary.value:.3f} + context {parts.context.value:.3f}"
+        )
+    return lines
+
+
+def _absent(study: "Study") -> list[str]:
+    lines = [f"left out: {len(study.left_out)} prompts ({study.left_out[0].reason})"] if study.left_out else []
+    # Parts that are absent for one reason share a line.
+    reasons: dict[str, list[str]] = {}
+    for name, reason in study.absent.items():
+        reasons.setdefault(reason, []).append(name)
+    for reason, names in reasons.items():
+        lines += _wrapped(f"absent: {', '.join(names)}: {reason}")
+    return [*lines, ""] if lines else []
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns as wide as they need."""
+    whole = [header, *rows]
+    widths = [max(len(row[i]) for row in whole) for i in range(len(header))]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in whole]
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _group(group: Group) -> str:
+    if group.mean is None:
+        return _DASH
+    spread = "" if group.sd is None else f" ± {group.sd:.4f}"
+    return f"{group.mean:.4f}{spread} ({group.pairs} pairs)"
+
+
+def _estimate(value: float | None, ci: tuple[float, float] | None) -> str:
+    if value is None:
+        return _DASH
+    return f"{value:.2f}" + ("" if ci is None else f" ({ci[0]:.2f} to {ci[1]:.2f})")
+
+
+def _p(p: PValue | None) -> str:
+    return _DASH if p is None else f"{p:.2g} (floor {p.floor:.2g})"
+
+
+def _peak(study: "Study") -> str:
+    known = [(row.cohens_d, row.layer) for row in study.layers if row.cohens_d is not None]
+    return f"{max(known)[1]} (d = {max(known)[0]:.2f}; layers count from 0)" if known else _DASH
+
+
+def _accuracy(study: "Study") -> str:
+    read = study.classification
+    if read.accuracy is None or read.wilson is None:
+        return _DASH
+    spread = 100 * (read.accuracy_sd or 0.0)
+    return f"{100 * read.accuracy:.1f} % ± {spread:.1f} % ({percent(read.wilson[0])} to {percent(read.wilson[1])})"
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return _DASH if value is None else f"{value:.{digits}f}"
+
+
+def _summary(value: ControlSummary | None, digits: int = 3) -> str:
+    if value is None:
+        return _DASH
+    spread = "" if value.repetitions == 1 else f" ({value.low:.{digits}f} to {value.high:.{digits}f})"
+    return f"{value.mean:.{digits}f}{spread}"
+
+
+def _control_p(control: Control) -> str:
+    return "" if control.kind == "check" else _p(control.p_value)

@@ -23,7 +23,48 @@ def sections(study: Any) -> dict[str, Any]:
         "unused": unused(study),
         "missing": missing(study),
         "provenance": provenance(study),
+        "permutations": permutations(study),
+        "p": p_value(study.p_value),
+        "effect_p": None if study.overlap_ladder is None else _effect_p(study.overlap_ladder.effect),
+        "token_ranges": token_ranges(study),
+        "command": command(study),
     }
+
+
+def permutations(study: Any) -> str:
+    """How many labellings, in words."""
+    test = study.permutation_test
+    return f"all {test.permutations:,} labellings is" if test.exact else f"{test.permutations:,} random labellings is"
+
+
+def _effect_p(effect: Any) -> str | None:
+    return None if effect is None else p_value(effect.p_value)
+
+
+def token_ranges(study: Any) -> list[str]:
+    """Tokens a prompt under load balance, for each token set."""
+    rows = []
+    for tokens, found in study.load_balance.items():
+        if found is not None and found.token_range is not None:
+            low, median, high = found.token_range
+            rows.append(f"{tokens}: {low} to {high}, median {median:g}")
+    return rows
+
+
+def command(study: Any) -> str:
+    """What computes this study again."""
+    options = study.options
+    chosen = [f"tokens={options.tokens!r}", f"weighting={options.weighting!r}", f"seed={options.seed}"]
+    names = ("permutations", "bootstrap", "null_draws", "shuffles", "refits", "folds")
+    chosen += [f"{name}={getattr(options, name):_}" for name in names]
+    source = 'rs.read_signatures("signatures.npz")' if study.traces is None else 'rs.read_traces("traces.jsonl")'
+    models = [name for name in study.controls if name == "random weights"]
+    extra = ', controls={"random weights": [...]}' if models else ""
+    return (
+        f"import routesig as rs\n\ngiven = {source}\n"
+        f"study = rs.study(given, {', '.join(chosen)}{extra})\n"
+        'study.report("report.html")'
+    )
 
 
 def layer_rows(study: Any) -> list[dict[str, Any]]:
@@ -140,9 +181,9 @@ def _percent_range(found: Any) -> str | None:
 def controls_absent(study: Any) -> list[tuple[str, str]]:
     """Controls that could not be made, and why."""
     return [
-        (key.partition(".")[2] or "controls", reason)
+        (key.partition("[")[2].rstrip("]") or "controls", reason)
         for key, reason in study.absent.items()
-        if key.partition(".")[0] == "controls"
+        if key.partition("[")[0] == "controls"
     ]
 
 
@@ -197,9 +238,13 @@ def unused(study: Any) -> dict[str, Any] | None:
     }
 
 
-def missing(study: Any) -> list[tuple[str, str]]:
-    """Everything absent from the study, and why."""
-    return [(field.replace("_", " ").replace(".", ": "), str(reason)) for field, reason in study.absent.items()]
+def missing(study: Any) -> list[tuple[str, list[str]]]:
+    """Why something is absent from the study, and what; parts that are absent for one reason stand together."""
+    reasons: dict[str, list[str]] = {}
+    for field, reason in study.absent.items():
+        name = field.replace("_", " ").replace("[", ": ").rstrip("]").replace(".ci", " interval").replace(".", ": ")
+        reasons.setdefault(str(reason), []).append(name)
+    return list(reasons.items())
 
 
 def provenance(study: Any) -> list[tuple[str, str]]:

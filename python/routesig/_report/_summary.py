@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from routesig._report._numbers import ABSENT, decimal, interval, p_value, percent
+from routesig._study._headline import headline
 
 TOKEN_SETS = {"all": "prompt and generated tokens", "prompt": "prompt tokens", "generation": "generated tokens"}
 
@@ -13,7 +14,7 @@ def summary(study: Any) -> dict[str, Any]:
     return {
         "model": str(study.provenance.get("model") or study.signatures.info.get("model") or "an unnamed model"),
         "facts": _facts(study),
-        "headline": study.headline,
+        "headline": headline(study),
         "numbers": _numbers(study),
         "origin": origin(study),
         "paper": paper_rows(study),

@@ -75,9 +75,9 @@ def _baseline(name: str, one: Any) -> dict[str, Any]:
 
 def layers(study: Any) -> dict[str, Any] | None:
     """Every layer: d with its interval, D, debiased D, information, and D of control models."""
-    if not study.layers:
-        return None
     rows = study.layers
+    if all(row.difference is None and row.information is None for row in rows):
+        return None
     return {
         "d": plain([row.cohens_d for row in rows]),
         "low": plain([row.ci[0] if row.ci else None for row in rows]),
@@ -114,7 +114,7 @@ def null(study: Any) -> dict[str, Any] | None:
     if test is not None and test.difference is not None and len(test.null):
         series.append(("labels permuted", test.null))
     if shuffled is not None and shuffled.difference is not None:
-        series.append(("routing shuffled among occurrences of the same token", shuffled.draws))
+        series.append(("same words, routing shuffled", shuffled.draws))
     if not series or study.difference.value is None:
         return None
     return {

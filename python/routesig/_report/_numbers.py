@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 ABSENT = "\u2013"
+_RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 
 
 def decimal(value: Any, places: int = 3) -> str:
@@ -37,17 +38,23 @@ def p_value(p: Any) -> str:
     if p is None:
         return ABSENT
     floor = significant(p.floor)
+    if p.floor >= 1:
+        return "1, the only value possible"
     if float(p) <= p.floor * (1 + 1e-9):
         return f"{floor}, the smallest possible"
     return f"{significant(p)} (smallest possible {floor})"
 
 
 def significant(value: float, digits: int = 2) -> str:
-    """Two significant digits, without an exponent above a millionth."""
+    """Two significant digits, with a power of ten below a millionth."""
     if value == 0:
         return "0"
+    if value < 1e-6:
+        mantissa, _, exponent = f"{value:.0e}".partition("e")
+        return f"{mantissa} \u00d7 10" + str(int(exponent)).translate(_RAISED)
     places = max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))
-    return f"{value:.{places}f}" if value >= 1e-6 else f"{value:.1e}"
+    text = f"{value:.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def plain(value: Any, places: int = 5) -> Any:

@@ -11,8 +11,8 @@ from routesig._report._packing import packed, size
 from routesig._signatures import signatures
 
 COMPARED = 1_500  # prompts that the page compares pair by pair
-_COUNT_BYTES = 3_600_000  # of the page that counts may take
-_TEXT_CHARACTERS = 1_200_000  # of all prompts' texts together
+_COUNT_BYTES = 3_400_000  # of the page that counts may take
+_TEXT_CHARACTERS = 1_000_000  # of all prompts' texts together
 _IMAGE_SIDE = 1_000
 
 
@@ -63,8 +63,8 @@ def similarity_data(study: Any, prompts: Prompts) -> dict[str, Any]:
         matrix = study.similarity[np.ix_(prompts.order, prompts.order)]
         off_diagonal = matrix[~np.eye(len(matrix), dtype=bool)]
         low = float(off_diagonal.min()) if off_diagonal.size else 0.0
-        found["image"] = {"source": png(block_means(matrix, _IMAGE_SIDE), low, 1.0), "low": low}
-        found["reason"] = reason or f"with more than {COMPARED:,} prompts the page shows the study's own choice alone"
+        found["image"] = {"source": png(block_means(matrix, _IMAGE_SIDE), low, 1.0), "low": low, "side": _IMAGE_SIDE}
+        found["reason"] = reason if len(sigs) <= COMPARED else _too_many()
     return found
 
 
@@ -77,22 +77,37 @@ def _counts(study: Any, prompts: Prompts) -> tuple[dict[str, Any], str | None]:
         if size(values) > _COUNT_BYTES:
             return {}, "the gate-weighted signatures of so many prompts do not fit into a page"
         return {chosen: values}, "gate weights are known for the study's own tokens alone"
-    if study.traces is None or study.options.weighting != "count":
-        mine = packed(sigs.counts[prompts.order])
-        if size(mine) > _COUNT_BYTES:
-            return {}, "the counts of so many prompts do not fit into a page"
-        why = "the study was given signatures, not traces" if study.traces is None else "only rank 0 is counted"
-        return {chosen: mine}, why
-    by_set = {
-        name: packed(signatures(study.traces, tokens=name, drop_invalid=study.options.drop_invalid).counts[prompts.order])
-        for name in ("prompt", "generation")
-    }
-    if sum(map(size, by_set.values())) <= _COUNT_BYTES:  # all tokens: their sum
-        return by_set, None
+    why = _only_the_chosen(study)
+    if why is None:
+        by_set = {name: packed(_counted(study, name)[prompts.order]) for name in ("prompt", "generation")}
+        if sum(map(size, by_set.values())) <= _COUNT_BYTES:
+            return by_set, None  # all tokens are their sum
+        why = "the counts of other token sets do not fit into a page"
     mine = packed(sigs.counts[prompts.order])
-    if size(mine) <= _COUNT_BYTES:
-        return {chosen: mine}, "the counts of other token sets do not fit into a page"
-    return {}, "the counts of so many prompts do not fit into a page"
+    if size(mine) > _COUNT_BYTES:
+        return {}, "the counts of so many prompts do not fit into a page"
+    return {chosen: mine}, why
+
+
+def _only_the_chosen(study: Any) -> str | None:
+    """Why other token sets than the study's cannot be counted, if so."""
+    if study.traces is None:
+        return "the study was given signatures, not traces"
+    if study.options.weighting != "count":
+        return "the study counts the first expert of a token alone"
+    if len(study.signatures) > COMPARED:
+        return _too_many()
+    return None
+
+
+def _too_many() -> str:
+    return f"with more than {COMPARED:,} prompts the page shows the study's own choice alone"
+
+
+def _counted(study: Any, tokens: str) -> NDArray[np.uint64]:
+    counts = signatures(study.traces, tokens=tokens, drop_invalid=study.options.drop_invalid).counts
+    assert counts is not None
+    return counts
 
 
 def _texts(study: Any, prompts: Prompts) -> list[str] | None:

@@ -34,7 +34,7 @@ def sections(study: Any) -> dict[str, Any]:
 def permutations(study: Any) -> str:
     """How many labellings, in words."""
     test = study.permutation_test
-    return f"all {test.permutations:,} labellings is" if test.exact else f"{test.permutations:,} random labellings is"
+    return f"all {test.permutations:,} labellings" if test.exact else f"{test.permutations:,} random labellings"
 
 
 def _effect_p(effect: Any) -> str | None:
@@ -130,7 +130,7 @@ def control_rows(study: Any) -> list[dict[str, Any]]:
     mine = {
         "name": "this study",
         "kind": None,
-        "holds": "nothing",
+        "holds": "nothing: the analysis of the paper",
         "prompts": len(study.signatures),
         "difference": _cell(study.difference.value),
         "d": _cell(study.cohens_d.value, 2),
@@ -200,7 +200,7 @@ def reading(study: Any) -> dict[str, Any] | None:
         "trials": read.trials,
         "accuracy": percent(read.accuracy),
         "sd": decimal(100 * read.accuracy_sd, 1) if read.accuracy_sd is not None else None,
-        "wilson": f"{decimal(100 * read.wilson[0])} to {percent(read.wilson[1])}" if read.wilson else None,
+        "wilson": f"{decimal(100 * read.wilson[0], 1)} to {percent(read.wilson[1])}" if read.wilson else None,
         "macro_f1": decimal(read.macro_f1),
         "chance": percent(read.chance),
         "p": p_value(read.p_value),
@@ -256,12 +256,18 @@ def provenance(study: Any) -> list[tuple[str, str]]:
             for key, inner in value.items():
                 walk(f"{prefix} {key}".strip(), inner)
         else:
-            rows.append((prefix.replace("_", " "), "unknown" if value is None else str(value)))
+            rows.append((prefix.replace("_", " "), _word(value)))
 
     walk("", study.provenance)
-    options = vars(study.options) if hasattr(study.options, "__dict__") else {}
-    rows += [(f"option {name.replace('_', ' ')}", str(value)) for name, value in options.items()]
+    stated = {"tokens", "weighting", "seed"}
+    rows += [(name.replace("_", " "), _word(value)) for name, value in vars(study.options).items() if name not in stated]
     return rows
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
 __all__ = ["sections", "why"]

@@ -58,10 +58,14 @@ def _numbers(study: Any) -> list[dict[str, Any]]:
     ]
     keys = {"difference": "difference", "d": "cohens_d", "p": "p_value", "accuracy": "classification"}
     for tile in tiles:
+        tile["paper"] = _PAPER.get(tile["term"])
         if tile["value"] == ABSENT:
             field = keys.get(tile["term"], "token_shuffle" if tile["term"] == "lexical" else tile["term"])
             tile["reason"] = why(study, field)
     return tiles
+
+
+_PAPER = {"within": "0.8435 \u00b1 0.0879", "across": "0.6225 \u00b1 0.1687", "d": "1.44", "accuracy": "92.5 % \u00b1 6.1 %"}  # arXiv 2603.11114
 
 
 def _tile(term: str, value: Any, text: str, below: str | None) -> dict[str, Any]:
@@ -136,6 +140,10 @@ def why(study: Any, field: str) -> str:
     inside = getattr(getattr(study, field, None), "absent", None)
     if isinstance(inside, dict) and inside:
         return str(next(iter(inside.values())))
+    if field == "baselines":
+        parts = [dict(one.absent) for one in study.baselines.values()]
+        parts.append({key: reason for key, reason in study.absent.items() if key.startswith("baselines[")})
+        return next((str(reason) for part in parts for reason in part.values()), "no baseline could be drawn")
     for name in ("permutation_test", "bootstrap", "classification", "token_shuffle"):
         reasons = getattr(getattr(study, name, None), "absent", {})
         if field in reasons:

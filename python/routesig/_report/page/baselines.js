@@ -15,19 +15,21 @@ function baselineFigure() {
   });
   const observed = [["within", within, colour("within")], ["across", across, colour("across")]]
     .filter(([, value]) => value !== null);
+  const all = [within, across, ...rows.flatMap((row) => [...(row.within ?? []), ...(row.across ?? [])])].filter((x) => x !== null);
+  const pad = 0.06 * (Math.max(...all) - Math.min(...all)) + 0.005;
   return {
     traces: [
       dots("within", colour("within"), "circle", -0.12),
       dots("across", colour("across"), "square", 0.12),
     ],
     layout: {
-      margin: { l: 130, r: 16, t: 34, b: 44 },
+      margin: { l: 118, r: 16, t: 46, b: 44 },
       shapes: observed.map(([, x, shade]) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: shade, width: 2, dash: "dot" } })),
-      annotations: observed.map(([name, x, shade]) => ({
-        x, yref: "paper", y: 1, yanchor: "bottom", text: `observed ${name} ${number(x, 2)}`, showarrow: false, font: { color: shade, size: 12 },
-        xanchor: name === "within" ? (x > 0.8 ? "right" : "left") : (x < 0.2 ? "left" : "right"),
+      annotations: observed.map(([name, x, shade], i) => ({
+        x, yref: "paper", y: 1, yanchor: "bottom", yshift: 16 * i, text: `observed ${name} ${number(x, 2)}`, showarrow: false, font: { color: shade, size: 12 },
+        xanchor: x > (Math.max(...all) + Math.min(...all)) / 2 ? "right" : "left",
       })),
-      xaxis: { title: "mean similarity" },
+      xaxis: { title: "mean similarity", range: [Math.min(...all) - pad, Math.max(...all) + pad], nticks: narrow.matches ? 4 : 8 },
       yaxis: { tickvals: place, ticktext: rows.map((row) => row.name.replace(", ", "<br>")), range: [rows.length - 0.5, -0.5], showgrid: false },
     },
     hover: ({ customdata }) => {

@@ -7,6 +7,12 @@ async function loadShares(group) {
   return loads.shares.get(group);
 }
 
+/** Doublings that the colours span: as many as 98 % of the experts need, from 1 to 3. */
+function loadScale(times) {
+  const sizes = times.flat().filter((value) => value !== null).map(Math.abs).sort((a, b) => a - b);
+  return Math.min(3, Math.max(1, Math.ceil(sizes[Math.floor(0.98 * (sizes.length - 1))] ?? 1)));
+}
+
 function loadFigure() {
   const { layers, experts } = prompts;
   const shares = loads.shares.get(loads.group);
@@ -14,13 +20,16 @@ function loadFigure() {
   const times = rows.map((row) => row.map((share) => (share > 0 ? Math.log2(share * experts) : null)));
   const unused = rows.flatMap((row, layer) => row.flatMap((share, expert) => (share > 0 ? [] : [[expert, layer]])));
   const ground = colour("surface-2");
+  const doublings = loadScale(times);
+  const ticks = [-3, -2, -1, 0, 1, 2, 3].filter((tick) => Math.abs(tick) <= doublings);
+  const names = { "-3": "⅛×", "-2": "¼×", "-1": "½×", 0: "even", 1: "2×", 2: "4×", 3: "8×" };
   return {
     traces: [
       {
-        type: "heatmap", z: times, zmin: -3, zmax: 3, hoverinfo: "none", xgap: experts > 128 ? 0 : 1, ygap: 1,
+        type: "heatmap", z: times, zmin: -doublings, zmax: doublings, hoverinfo: "none", xgap: experts > 128 ? 0 : 1, ygap: 1,
         colorscale: [[0, colour("less")], [0.5, ground], [1, colour("more")]],
         colorbar: {
-          tickvals: [-3, -2, -1, 0, 1, 2, 3], ticktext: ["⅛×", "¼×", "½×", "even", "2×", "4×", "8×"], thickness: 10, outlinewidth: 0,
+          tickvals: ticks, ticktext: ticks.map((tick) => names[tick]), thickness: 10, outlinewidth: 0,
           tickfont: { color: colour("muted"), size: 12 }, len: 1,
         },
       },

@@ -37,7 +37,6 @@ function mapFigure(found, names) {
   return {
     traces,
     layout: {
-      showlegend: tasks.length <= 12,
       xaxis: { title: names[0], showticklabels: false }, yaxis: { title: names[1], showticklabels: false },
       margin: { l: 34, r: 8, t: 8, b: 36 },
     },
@@ -45,7 +44,19 @@ function mapFigure(found, names) {
   };
 }
 
+/** The tasks' colours and shapes, once for all maps. */
+function showLegend() {
+  const glyphs = ["●", "■", "◆", "▲", "✚", "✖", "★", "▼", "⬟"];
+  byId("task-legend").replaceChildren(...taskBlocks().map(({ task }) => {
+    const glyph = element("span", { "aria-hidden": "true" }, task < 0 ? "○" : glyphs[task % glyphs.length]);
+    glyph.style.color = taskColour(task);
+    return element("li", {}, glyph, taskName(task));
+  }));
+}
+
 function startMaps() {
+  showLegend();
+  themeListeners.push(showLegend);
   if (figures.categories) chart("categories", categoryFigure);
   if (figures.pca) {
     const share = (i) => (figures.pca.explained ? ` (${(100 * figures.pca.explained[i]).toFixed(0)} % of variance)` : "");

@@ -37,7 +37,7 @@ function cividis(place) {
 }
 
 /** Black or white, whichever can be read on a colour. */
-const inkOn = ([red, green, blue]) => (0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#111" : "#fff");
+const inkOn = ([red, green, blue]) => (0.299 * red + 0.587 * green + 0.114 * blue > 118 ? "#111" : "#fff");
 
 function startTheme() {
   const button = byId("theme");

@@ -1,4 +1,4 @@
-"""The report as a file: what stands in it, that it stands alone, and what becomes of hostile texts and missing parts."""
+"""The report as a file: what stands in it, that it stands alone, and what becomes of hostile and missing parts."""
 
 import base64
 import json

@@ -14,10 +14,10 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="the browser is dri
 if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
     pytest.skip("Chromium and its driver are not installed", allow_module_level=True)
 
-from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
 FLAGS = (
     *("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"),
@@ -87,14 +87,22 @@ def show(driver, name):
 
 def settle(driver):
     """Let what scrolling brought about happen."""
-    driver.execute_async_script("const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()));")
+    driver.execute_async_script(
+        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()));"
+    )
 
 
 def hover(driver, target, x=0, y=0):
     """Point at a place, counted from the target's middle; the tooltip's text."""
-    ActionChains(driver, duration=0).move_to_element_with_offset(target, x + 3, y).move_by_offset(-3, 0).perform()
     tip = driver.find_element(By.ID, "tip")
-    return until(driver, lambda: tip.is_displayed() and tip.text)
+
+    def told():  # from elsewhere: a figure tells of a point once, when the pointer comes to it
+        chain = ActionChains(driver, duration=0)
+        chain.w3c_actions.pointer_action.move_to_location(1, 1)
+        chain.move_to_element_with_offset(target, x, y).perform()
+        return tip.is_displayed() and tip.text
+
+    return until(driver, told)
 
 
 def text(driver, name):
@@ -173,7 +181,9 @@ def test_a_click_opens_the_pair(browser, study):
     canvas = show(browser, "similarity")
     side = canvas.size["width"]
     move = ActionChains(browser, duration=0)
-    move.move_to_element_with_offset(canvas, round(side * (10.5 / 12 - 0.5)), round(side * (0.5 / 12 - 0.5))).click().perform()
+    move.move_to_element_with_offset(
+        canvas, round(side * (10.5 / 12 - 0.5)), round(side * (0.5 / 12 - 0.5))
+    ).click().perform()
     until(browser, lambda: browser.find_element(By.ID, "pair-panel").get_attribute("data-pair") == "0 10")
     a, b = (study.signatures.ids.index(name) for name in ("code-00", "story-09"))
     assert text(browser, "pair-mean") == f"{study.similarity[a, b]:.3f}"
@@ -243,7 +253,9 @@ def test_loads_of_a_task_can_be_chosen(browser, study):
     Select(browser.find_element(By.ID, "load-group")).select_by_visible_text("task story")
     values = until(
         browser,
-        lambda: [v for v in browser.execute_script("return document.getElementById('load').data[0].z")[1] if v is not None],
+        lambda: [
+            v for v in browser.execute_script("return document.getElementById('load').data[0].z")[1] if v is not None
+        ],
     )
     shares = study.load_by_task.shares[1, 1]
     assert len(values) == (shares > 0).sum()
@@ -259,7 +271,9 @@ def test_texts_of_the_data_stay_texts(driver, tmp_path):
     assert driver.execute_script("return document.querySelectorAll('script').length") == 4
     assert driver.execute_script("return document.querySelectorAll('svg b, #tip b, #pair-panel b').length") == 0
     assert HOSTILE in driver.find_element(By.ID, "pair-a-text").text
-    ticks = driver.execute_script("return [...document.querySelectorAll('#categories .ytick text')].map((t) => t.textContent)")
+    ticks = driver.execute_script(
+        "return [...document.querySelectorAll('#categories .ytick text')].map((t) => t.textContent)"
+    )
     assert f"code {HOSTILE}" in ticks
     show(driver, "pca")
     assert HOSTILE in hover(driver, driver.find_element(By.CSS_SELECTOR, "#pca .scatterlayer .point"))
@@ -294,8 +308,11 @@ def test_dark_colours_follow_the_system_and_the_button(driver, address):
 def test_paper_holds_every_figure(browser):
     printed = browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
     assert len(printed["data"]) > 100_000
-    drawn = "return [...document.querySelectorAll('.plot')].filter((plot) => !plot.dataset.drawn).map((plot) => plot.id)"
+    drawn = (
+        "return [...document.querySelectorAll('.plot')].filter((plot) => !plot.dataset.drawn).map((plot) => plot.id)"
+    )
     assert browser.execute_script(drawn) == []
+    assert browser.execute_script("return document.querySelectorAll('details[open]').length") == 0  # folded again
 
 
 @pytest.mark.parametrize("n", [1, 12])

@@ -45,7 +45,9 @@ def write(study: Any, path: str | os.PathLike[str]) -> Path:
             file.write(page)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise type(error)(error.errno, f"report: expected a path that can be written, got {reason}", os.fspath(path)) from None
+        raise type(error)(
+            error.errno, f"report: expected a path that can be written, got {reason}", os.fspath(path)
+        ) from None
     return Path(path)
 
 
@@ -53,8 +55,11 @@ def render(study: Any) -> str:
     """The page as text."""
     jinja2, plotly = _need("jinja2"), _need("plotly.offline")
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_PAGE), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(_PAGE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     prompts = Prompts.of(study)
     data = {
@@ -118,6 +123,4 @@ def _need(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError:
-        raise ImportError(
-            f"reports need {module.partition('.')[0]}: pip install 'routesig[report]'"
-        ) from None
+        raise ImportError(f"reports need {module.partition('.')[0]}: pip install 'routesig[report]'") from None

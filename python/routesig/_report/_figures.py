@@ -186,7 +186,8 @@ def load(study: Any) -> dict[str, Any] | None:
     groups = [("all prompts", study.load, 0)]
     if study.load_by_task is not None:
         groups += [(f"task {name}", study.load_by_task, i) for i, name in enumerate(study.load_by_task.names)]
-    entries, room = [], _LOAD_BYTES
+    entries: list[dict[str, Any]] = []
+    room = _LOAD_BYTES
     for name, found, i in groups:
         entry = {
             "name": name,

@@ -154,9 +154,7 @@ def _control(control: Any) -> dict[str, Any]:
         "prompts": control.prompts,
         "difference": _summary(control.difference),
         "d": _summary(control.cohens_d, 2),
-        "accuracy": None
-        if accuracy is None
-        else (percent(accuracy.mean), _percent_range(accuracy)),
+        "accuracy": None if accuracy is None else (percent(accuracy.mean), _percent_range(accuracy)),
         "p": p_value(control.p_value),
         "reason": control.absent.get("p_value") or next(iter(control.absent.values()), None),
     }
@@ -260,7 +258,9 @@ def provenance(study: Any) -> list[tuple[str, str]]:
 
     walk("", study.provenance)
     stated = {"tokens", "weighting", "seed"}
-    rows += [(name.replace("_", " "), _word(value)) for name, value in vars(study.options).items() if name not in stated]
+    rows += [
+        (name.replace("_", " "), _word(value)) for name, value in vars(study.options).items() if name not in stated
+    ]
     return rows
 
 

@@ -65,7 +65,12 @@ def _numbers(study: Any) -> list[dict[str, Any]]:
     return tiles
 
 
-_PAPER = {"within": "0.8435 \u00b1 0.0879", "across": "0.6225 \u00b1 0.1687", "d": "1.44", "accuracy": "92.5 % \u00b1 6.1 %"}  # arXiv 2603.11114
+_PAPER = {
+    "within": "0.8435 \u00b1 0.0879",
+    "across": "0.6225 \u00b1 0.1687",
+    "d": "1.44",
+    "accuracy": "92.5 % \u00b1 6.1 %",
+}  # arXiv 2603.11114
 
 
 def _tile(term: str, value: Any, text: str, below: str | None) -> dict[str, Any]:

@@ -90,7 +90,4 @@ function startCharts() {
   for (const { place } of charts.values()) seen.observe(place);
   themeListeners.push(() => { for (const id of charts.keys()) redraw(id); });
   narrow.addEventListener("change", () => { for (const id of charts.keys()) redraw(id); });
-  addEventListener("beforeprint", () => {
-    for (const [id, { drawn }] of charts) if (!drawn) drawChart(id);
-  });
 }

@@ -1,6 +1,7 @@
 // Everything begins here. Figures wait until they come into view.
 
 startTheme();
+startPrinting();
 startTips();
 startMaps();
 startBaselines();

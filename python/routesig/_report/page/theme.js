@@ -39,6 +39,28 @@ function cividis(place) {
 /** Black or white, whichever can be read on a colour. */
 const inkOn = ([red, green, blue]) => (0.299 * red + 0.587 * green + 0.114 * blue > 118 ? "#111" : "#fff");
 
+/** Paper is light, holds every figure, and folds nothing away. */
+function startPrinting() {
+  let before = null;
+  addEventListener("beforeprint", () => {
+    const { dataset } = document.documentElement;
+    const folded = [...document.querySelectorAll("details:not([open])")];
+    before = { theme: dataset.theme, folded };
+    dataset.theme = "light";
+    for (const one of folded) one.open = true;
+    for (const id of charts.keys()) drawChart(id);
+    for (const listener of themeListeners) listener();
+  });
+  addEventListener("afterprint", () => {
+    if (!before) return;
+    const { dataset } = document.documentElement;
+    if (before.theme) dataset.theme = before.theme; else delete dataset.theme;
+    for (const one of before.folded) one.open = false;
+    for (const listener of themeListeners) listener();
+    before = null;
+  });
+}
+
 function startTheme() {
   const button = byId("theme");
   const show = () => {

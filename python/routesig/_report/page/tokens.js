@@ -142,9 +142,5 @@ function startTokens() {
     event.preventDefault();
   });
   themeListeners.push(showTokens);
-  const seen = new IntersectionObserver(([entry]) => {
-    if (entry.isIntersecting) { seen.disconnect(); showTokens(); }
-  }, { rootMargin: "300px" });
-  seen.observe(byId("token-text"));
-  addEventListener("beforeprint", showTokens);
+  showTokens();
 }

@@ -9,6 +9,7 @@ void bind_baselines(py::module_& m);
 void bind_controls(py::module_& m);
 void bind_debiased(py::module_& m);
 void bind_classifier(py::module_& m);
+void bind_comparison(py::module_& m);
 void bind_error(py::module_& m);
 void bind_information(py::module_& m);
 void bind_jsonl(py::module_& m);

@@ -25,6 +25,7 @@ PYBIND11_MODULE(_core, m) {
   bind_metrics(m);
   bind_information(m);
   bind_tuning(m);
+  bind_comparison(m);
 
   m.def(
       "num_threads", &routesig::num_threads,

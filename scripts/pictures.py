@@ -211,6 +211,12 @@ def information(ax):
     )
 
 
+def comparison(ax):
+    rounded = rs.record(rs.load_model(dtype="bfloat16"), traces, progress=False)
+    rs.plot.comparison(rs.compare(traces, rounded), ax=ax)
+    ax.set(title="The shipped model in float32 and in bfloat16")
+
+
 def shortened(one: rs.RoutingTrace, length: int) -> rs.RoutingTrace:
     return rs.RoutingTrace.from_arrays(one.experts[:, :length], num_experts=sigs.experts, id=one.id, task=one.task)
 
@@ -231,6 +237,7 @@ PAGES: list[Callable[[plt.Axes], None]] = [
         overlap_ladder,
     ),
     *(controls, classifier, projection, debiased_similarity, load, co_activation, uncertainty, information),
+    comparison,
 ]
 
 if __name__ == "__main__":

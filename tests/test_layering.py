@@ -39,7 +39,7 @@ RANKS = (
     # Arithmetic that knows nothing of routing.
     ("quantile",),
     ("expert_sampling", "inner_products", "features", "folds", "lbfgs", "unit_pairs", "bca", "multiplicity"),
-    ("row_products", "nearest_centroid"),
+    ("row_products", "nearest_centroid", "cka"),
     ("features", "folds", "lbfgs"),
     ("row_products", "nearest_centroid", "naive_bayes"),
     ("logistic_search", "eigenpairs"),
@@ -51,12 +51,12 @@ RANKS = (
     ("validation",),
     ("signature",),
     ("metric", "known_tokens"),
-    ("debiased", "reliability", "evidence"),
-    ("coactivation", "load", "specialization", "uncertainty"),
+    ("debiased", "reliability", "evidence", "shared_tokens"),
+    ("coactivation", "load", "specialization", "uncertainty", "agreement"),
     ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
     # Built on statistics.
-    ("category_matrix", "labelling", "bootstrap"),
-    ("pair_sums", "dispersion"),
+    ("category_matrix", "labelling", "bootstrap", "matrix_correlation"),
+    ("pair_sums", "dispersion", "paired_bootstrap", "matched_similarity"),
     ("permutation",),
     # Nulls rerun the analysis.
     ("token_pool", "expectations", "token_table", "trace_filter"),

@@ -61,6 +61,9 @@ using Statistics = std::array<double, 4>;  // within, across, difference, cohens
 class Resamples {
  public:
   Resamples(const Units& units, const BootstrapOptions& options) : options_(options), order_(units.size()) {
+    if (options.draws == 0) throw invalid_argument("bootstrap: expected 1 draw or more, got 0");
+    if (!(options.level > 0.0 && options.level < 1.0))
+      throw invalid_argument("bootstrap: expected a level between 0 and 1, got ", options.level);
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     std::ranges::stable_sort(order_, {}, [&](std::size_t unit) { return units.task()[unit]; });
     for (std::size_t i = 0; i < order_.size(); ++i)
@@ -73,6 +76,12 @@ class Resamples {
   [[nodiscard]] std::size_t tasks() const noexcept { return starts_.size() - 1; }
   [[nodiscard]] std::size_t start(std::size_t task) const noexcept { return starts_[task]; }
   [[nodiscard]] std::size_t count(std::size_t task) const noexcept { return starts_[task + 1] - starts_[task]; }
+  /// Units of the smallest task; 0 without a task.
+  [[nodiscard]] std::size_t fewest() const noexcept {
+    std::size_t least = tasks() == 0 ? 0 : count(0);
+    for (std::size_t task = 1; task < tasks(); ++task) least = std::min(least, count(task));
+    return least;
+  }
   /// Rows of weights: all units once; `draws` draws; each unit left out in turn.
   [[nodiscard]] std::size_t rows() const noexcept { return 1 + options_.draws + units(); }
 
@@ -201,14 +210,9 @@ class WeightedPairs {
   if (size == 0 ? !similarity.empty() : similarity.size() % size != 0)
     throw invalid_argument("bootstrap: expected similarity matrices of ", task.size(), " x ", task.size(),
                            " (one task label a prompt), got ", similarity.size(), " values");
-  if (options.draws == 0) throw invalid_argument("bootstrap: expected 1 draw or more, got 0");
-  if (!(options.level > 0.0 && options.level < 1.0))
-    throw invalid_argument("bootstrap: expected a level between 0 and 1, got ", options.level);
   const Units units(task, group);
   const detail::Resamples resamples(units, options);
-  Bootstrap out{.units = units.size()};
-  for (std::size_t c = 0; c < resamples.tasks(); ++c)
-    out.fewest = c == 0 ? resamples.count(c) : std::min(out.fewest, resamples.count(c));
+  Bootstrap out{.units = units.size(), .fewest = resamples.fewest()};
   const bool intervals = out.fewest >= kFewestResampled;
 
   const std::size_t matrices = size == 0 ? 0 : similarity.size() / size, rows = resamples.rows();

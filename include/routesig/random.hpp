@@ -49,6 +49,7 @@ enum class Draws : std::uint16_t {
   folds,
   classifier,
   information,
+  mantel,
 };
 
 /// The stream of repetition `index` of a procedure.

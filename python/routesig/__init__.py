@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from routesig import baselines, controls, information, metrics, plot, statistics
     from routesig._classification import Classification, classify
     from routesig._classifier import LogisticRegression, NearestCentroid
+    from routesig._comparison import Comparison, compare
     from routesig._core import (
         RoutingInfo,
         RoutingTrace,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Classification",
+    "Comparison",
     "DebiasedMeans",
     "DebiasedSimilarity",
     "FormatError",
@@ -67,6 +69,7 @@ __all__ = [
     "__version__",
     "baselines",
     "classify",
+    "compare",
     "controls",
     "debiased_similarity",
     "information",
@@ -96,6 +99,7 @@ _HOME = {
     "DebiasedMeans": "_debiased",
     "DebiasedSimilarity": "_debiased",
     "Classification": "_classification",
+    "Comparison": "_comparison",
     "LogisticRegression": "_classifier",
     "Model": "_model",
     "NearestCentroid": "_classifier",
@@ -109,6 +113,7 @@ _HOME = {
     "SignatureTransformer": "_transformer",
     "Tsne": "_projection",
     "classify": "_classification",
+    "compare": "_comparison",
     "load_model": "_model",
     "load_prompts": "_prompts",
     "pca": "_projection",

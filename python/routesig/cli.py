@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import routesig as rs
+from routesig import _cli_compare, _cli_files, _cli_study
 
 app = typer.Typer(
     name="routesig",
@@ -57,37 +58,65 @@ def _options(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("routesig-demo"),
     max_new_tokens: NewTokens = 32,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Record the shipped model on the shipped prompts and show whether its routing follows the task."""
+    """Record the shipped model on the shipped prompts, study it, and write a report."""
     began = time.perf_counter()
-    figures = out / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    traces = rs.record(rs.load_model(), rs.load_prompts(), max_new_tokens=max_new_tokens, out=out / "traces.jsonl")
-    sigs = rs.signatures(traces)
-    found = rs.separation(sigs)
-    sigs.save(out / "signatures.npz")
-    _save_picture(sigs, figures / "similarity.png")
-    summary = _trace_summary(traces) | {
-        "within": {"mean": found.within.mean, "sd": found.within.sd, "pairs": found.within.pairs},
-        "across": {"mean": found.across.mean, "sd": found.across.sd, "pairs": found.across.pairs},
-        "cohens_d": found.cohens_d,
-        "traces": str(out / "traces.jsonl"),
-        "signatures": str(out / "signatures.npz"),
-        "picture": str(figures / "similarity.png"),
-    }
-    if as_json:
-        _print_json(summary)
-        return
-    print(f"model       {summary['model']}: {_shape_text(summary)}")
-    print(f"prompts     {summary['prompts']} ({_tasks_text(summary['tasks'])}), {summary['tokens']} tokens routed")
-    print(f"within      {_moments(found.within)}  pairs of prompts of one task")
-    print(f"across      {_moments(found.across)}  pairs of prompts of different tasks")
-    print(f"Cohen's d   {'undefined' if found.cohens_d is None else f'{found.cohens_d:.2f}'}")
-    print(f"traces      {summary['traces']}")
-    print(f"signatures  {summary['signatures']}")
-    print(f"picture     {summary['picture']}")
+    _cli_study.make_folder(out)
+    model, prompts, file = rs.load_model(), rs.load_prompts(), out / "traces.jsonl"
+    traces = rs.record(model, prompts, max_new_tokens=max_new_tokens, rotated_routers=20, out=file)
+    untrained = [rs.record(rs.load_model(random_weights=i), traces, progress=False) for i in range(5)]
+    found = rs.study(traces, seed=seed, controls={"random weights": untrained})
+    _cli_study.show(found, out, as_json, traces=str(file))
     print(f"done in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+
+
+@app.command()
+def study(
+    path: Annotated[Path, typer.Argument(help="A trace file (finished or .partial) or a signature file.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.html, figures/ and study.json.")],
+    tokens: Annotated[str, typer.Option(help="all, prompt or generation.")] = "all",
+    weighting: Annotated[str, typer.Option(help="count, gate or top1.")] = "count",
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE: traces of a control model; a repeated NAME is another seed."),
+    ] = None,
+    groups: Annotated[
+        bool, typer.Option(help="Keep groups of prompts together, or treat prompts as independent.")
+    ] = True,
+    drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave impossible rows out, counted.")] = False,
+    permutations: Annotated[int, typer.Option(help="Labellings of the permutation test.", min=1)] = 10_000,
+    bootstrap: Annotated[int, typer.Option(help="Resamples for intervals.", min=1)] = 2_000,
+    null_draws: Annotated[int, typer.Option(help="Repetitions of each baseline.", min=2)] = 1_000,
+    shuffles: Annotated[int, typer.Option(help="Same-token shuffles.", min=1)] = 200,
+    refits: Annotated[int, typer.Option(help="Permuted refits of the classifier.", min=0)] = 200,
+    folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", min=2)] = 5,
+    as_json: JsonFlag = False,
+) -> None:
+    """Test whether routing follows the task, by how much more than chance, and show what explains it."""
+    given, controls = _cli_study.read(path), _cli_study.read_controls(control or [])
+    _cli_study.make_folder(out)
+    found = rs.study(
+        given,
+        tokens=tokens,
+        weighting=weighting,
+        seed=seed,
+        groups=groups,
+        drop_invalid=drop_invalid,
+        permutations=permutations,
+        bootstrap=bootstrap,
+        null_draws=null_draws,
+        shuffles=shuffles,
+        refits=refits,
+        folds=folds,
+        controls=controls,
+    )
+    if dropped := found.provenance["dropped_rows"]:
+        rows = "row was" if dropped == 1 else "rows were"
+        print(f"routesig: {dropped} impossible {rows} left out", file=sys.stderr)
+    _cli_study.show(found, out, as_json)
 
 
 @app.command()
@@ -138,7 +167,7 @@ def convert(
     as_json: JsonFlag = False,
 ) -> None:
     """Write traces in another format."""
-    traces = _read_traces(source)
+    traces = _cli_files.read_traces(source)
     traces.save(out)
     summary = _trace_summary(traces) | {"traces": str(out)}
     if as_json:
@@ -159,7 +188,7 @@ def info(
     if path.is_dir():
         _info_model(path, as_json)
         return
-    if _is_signatures(path):
+    if _cli_files.is_signatures(path):
         sigs = rs.read_signatures(path)
         summary: dict[str, Any] = {
             "kind": "signatures",
@@ -170,43 +199,19 @@ def info(
         summary |= {"tasks": _count(sigs.tasks), **{k: v for k, v in sigs.info.items() if v is not None}}
         _print_json(summary) if as_json else _print_table(summary)
         return
-    if _is_prompts(path):
+    if _cli_files.is_prompts(path):
         prompts = rs.load_prompts(path)
         summary = {"kind": "prompts", "prompts": len(prompts), "tasks": _count([p.task for p in prompts])}
         _print_json(summary) if as_json else _print_table(summary)
         return
-    summary = _trace_summary(_read_traces(path))
+    summary = _trace_summary(_cli_files.read_traces(path))
     if as_json:
         _print_json(summary)
     else:
         _print_trace_summary(summary)
 
 
-def _read_traces(path: Path) -> rs.TraceSet:
-    return rs.read_traces(path, recover=path.suffix == ".partial")
-
-
-def _is_signatures(path: Path) -> bool:
-    if path.suffix == ".npz":
-        return True
-    from routesig._files import is_parquet
-    from routesig._parquet import holds_signatures
-
-    return is_parquet(path) and holds_signatures(path)
-
-
-def _is_prompts(path: Path) -> bool:
-    if path.suffix.lower() in (".csv", ".txt"):
-        return True
-    if path.suffix.lower() != ".jsonl":
-        return False
-    with open(path, "rb") as file:
-        first = file.readline(1 << 20)
-    try:
-        fields = json.loads(first)
-    except ValueError:
-        return False
-    return isinstance(fields, dict) and "text" in fields and "id" in fields and "kind" not in fields
+app.command()(_cli_compare.compare)
 
 
 def _info_model(path: Path, as_json: bool) -> None:
@@ -272,24 +277,3 @@ def _shape_text(summary: dict[str, Any]) -> str:
 
 def _tasks_text(tasks: dict[str, int]) -> str:
     return ", ".join(f"{n} {task}" for task, n in tasks.items()) or "none"
-
-
-def _moments(moments: Any) -> str:
-    if moments.mean is None:
-        return "undefined          "
-    spread = "          " if moments.sd is None else f" ± {moments.sd:.4f}"
-    return f"{moments.mean:.4f}{spread}  {moments.pairs:>5}"
-
-
-def _save_picture(sigs: rs.SignatureSet, path: Path) -> None:
-    try:
-        import matplotlib
-    except ImportError:
-        raise ImportError("the picture needs matplotlib: pip install matplotlib") from None
-    matplotlib.use("Agg")
-    from routesig._files import atomic_write
-
-    figure = rs.plot.similarity(sigs).get_figure(root=True)
-    assert figure is not None
-    with atomic_write(path) as file:
-        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 import routesig as rs
-from support import random_traces
+from support import random_experts, random_traces
 
 
 def routesig(*arguments, code=0):
@@ -34,19 +35,6 @@ def prompts(tmp_path):
 def test_help_and_version():
     assert "record" in routesig("--help").stdout
     assert routesig("--version").stdout == f"routesig {rs.__version__}\n"
-
-
-def test_demo_prints_the_separation_and_leaves_a_picture(model, tmp_path):
-    done = routesig("demo", "--out", tmp_path / "d", "--max-new-tokens", 4, "--json")
-    summary = json.loads(done.stdout)
-    assert summary["prompts"] == 80
-    assert summary["within"]["mean"] > summary["across"]["mean"]
-    assert summary["within"]["pairs"] == 760
-    assert summary["across"]["pairs"] == 2400
-    assert (tmp_path / "d/figures/similarity.png").read_bytes().startswith(b"\x89PNG")
-    traces = rs.read_traces(tmp_path / "d/traces.jsonl")
-    assert rs.separation(rs.signatures(traces)).cohens_d == pytest.approx(summary["cohens_d"])
-    assert rs.read_signatures(tmp_path / "d/signatures.npz").ids == traces.ids
 
 
 def test_record_and_info(model, tmp_path, prompts):
@@ -107,6 +95,68 @@ def test_convert_refuses_in_one_line_what_it_cannot_read_or_write(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "bad.parquet"]
 
 
+QUICK = ["--permutations", 50, "--bootstrap", 50, "--null-draws", 5, "--shuffles", 5, "--refits", 2, "--no-groups"]
+
+
+@pytest.fixture
+def traces(tmp_path):
+    path = tmp_path / "traces.jsonl"
+    random_traces(12).save(path)
+    return path
+
+
+def test_study_writes_report_figures_and_numbers(tmp_path, traces):
+    for package in ("jinja2", "plotly", "matplotlib"):
+        pytest.importorskip(package, reason="a report needs Jinja2 and Plotly, figures matplotlib")
+    random_traces(12, seed=99).save(tmp_path / "control.jsonl")
+    given = ["--control", f"other={tmp_path}/control.jsonl", "--control", f"other={tmp_path}/control.jsonl"]
+    done = routesig("study", traces, "--out", tmp_path / "out", *QUICK, *given, "--seed", 3)
+    assert done.stdout.startswith("Routing is not shown to follow the task")
+    read = json.loads((tmp_path / "out/study.json").read_text())
+    assert read["options"]["seed"] == 3
+    assert read["controls"]["other"]["difference"]["repetitions"] == 2
+    assert (tmp_path / "out/report.html").read_text(encoding="utf-8").startswith("<!")
+    assert {path.suffix for path in (tmp_path / "out/figures").iterdir()} == {".png", ".svg"}
+    for name in ("report.html", "figures", "study.json"):
+        assert str(tmp_path / "out" / name) in done.stdout
+
+
+def test_study_of_signatures_and_as_json(tmp_path):
+    rs.signatures(random_traces(12)).save(tmp_path / "s.npz")
+    done = json.loads(routesig("study", tmp_path / "s.npz", "--out", tmp_path / "out", *QUICK, "--json").stdout)
+    assert done["format"] == "routesig-study"
+    assert done["absent"]["decomposition"] == "it needs traces; signatures were given"
+    assert done["paths"]["study"] == str(tmp_path / "out/study.json")
+
+
+def test_study_leaves_impossible_rows_out_only_when_told(tmp_path):
+    rows = random_experts(3, 10, 16, 4, 0)
+    rows[1, 2] = 7
+    bad = rs.RoutingTrace.from_arrays(rows, num_experts=16, token_ids=list(range(10)), id="bad", task="code")
+    rs.TraceSet([*random_traces(12), bad]).save(tmp_path / "t.jsonl")
+    refused = routesig("study", tmp_path / "t.jsonl", "--out", tmp_path / "out", *QUICK, code=2)
+    assert "bad" in refused.stderr
+    done = routesig("study", tmp_path / "t.jsonl", "--out", tmp_path / "out", *QUICK, "--drop-invalid")
+    assert "1 impossible row was left out" in done.stderr
+
+
+def test_study_refuses_in_one_line(tmp_path, traces):
+    (tmp_path / "file").write_text("")
+    for arguments in (
+        [tmp_path / "absent.jsonl", "--out", tmp_path / "out"],
+        [traces, "--out", tmp_path / "file"],
+        [traces, "--out", tmp_path / "file/below"],
+        [traces, "--out", tmp_path / "out", "--control", "nameless"],
+        [traces, "--out", tmp_path / "out", "--control", f"x={tmp_path}/absent.jsonl"],
+        [traces, "--out", tmp_path / "out", "--tokens", "some"],
+        [traces, "--out", tmp_path / "out"],  # groups that span tasks
+    ):
+        done = routesig("study", *arguments, code=2)
+        said = [line for line in done.stderr.splitlines() if line.startswith("routesig: ")]
+        assert len(said) == 1, done.stderr
+        assert not (tmp_path / "out/study.json").exists()
+
+
 def test_bad_input_is_one_line_and_exit_code_2(model, tmp_path, prompts):
     broken = tmp_path / "broken.jsonl"
     broken.write_text("{}\n")
@@ -155,3 +205,39 @@ def test_ctrl_c_leaves_a_readable_partial_file(model, tmp_path):
     summary = json.loads(routesig("info", partial, "--json").stdout)
     assert summary["complete"] is False
     assert summary["prompts"] >= 1
+
+
+def test_compare_prints_writes_and_refuses(tmp_path):
+    traces = random_traces(8)
+    traces.save(tmp_path / "a.jsonl")
+    traces[:6].save(tmp_path / "b.jsonl")
+    text = routesig("compare", tmp_path / "a.jsonl", tmp_path / "b.jsonl").stdout
+    assert "6 prompts in both" in text
+    assert "same set of experts" in text
+    assert "left out: p6 (only in A)" in text
+    done = routesig("compare", tmp_path / "a.jsonl", tmp_path / "b.jsonl", "--json", "--out", tmp_path / "c.json")
+    assert json.loads(done.stdout) == json.loads((tmp_path / "c.json").read_text())
+    assert json.loads(done.stdout)["agreement"]["exact"] == 1.0
+    prompt = routesig("compare", tmp_path / "a.jsonl", tmp_path / "b.jsonl", "--tokens", "prompt", "--json").stdout
+    assert json.loads(prompt)["tokens"] == "prompt"
+    other = rs.RoutingTrace.from_arrays(np.zeros((1, 2, 1), int), num_experts=2, id="other")
+    rs.TraceSet([other]).save(tmp_path / "other.jsonl")
+    for b, sentence in (
+        ("other.jsonl", "no id in common (A begins with 'p0', B with 'other')"),
+        ("nothing.jsonl", "nothing.jsonl: No such file or directory"),
+        ("c.json", "expected a routesig trace file or routing events"),
+    ):
+        error = routesig("compare", tmp_path / "a.jsonl", tmp_path / b, code=2).stderr
+        assert sentence in error
+        assert error.count("\n") == 1
+
+
+def test_compare_refuses_invalid_rows_unless_they_are_dropped(tmp_path):
+    ids = np.array([[[0, 1], [2, 2]]])
+    wrong = rs.TraceSet(
+        [rs.RoutingTrace.from_arrays(ids, num_experts=4, token_ids=[5, 6], prompt_tokens=2, id="x", task="a")]
+    )
+    wrong.save(tmp_path / "w.jsonl")
+    assert "drop_invalid" in routesig("compare", tmp_path / "w.jsonl", tmp_path / "w.jsonl", code=2).stderr
+    done = routesig("compare", tmp_path / "w.jsonl", tmp_path / "w.jsonl", "--drop-invalid", "--json")
+    assert json.loads(done.stdout)["agreement"]["dropped_rows"] == 1

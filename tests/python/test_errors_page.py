@@ -177,6 +177,32 @@ def say_recordings(said, tmp, model):
         rs.record(model, PROMPTS, max_new_tokens=1, router_logits=True, progress=False).save(tmp / "logits.jsonl")
 
 
+def say_studies(said):
+    def study(**options):
+        with said.caught():
+            rs.study(rs.TraceSet(traces), progress=False, permutations=10, **options)
+
+    row = np.array([[[0, 1]]])
+    traces = [
+        rs.RoutingTrace.from_arrays(row, num_experts=4, prompt_tokens=1, id=f"p{i}", task="ab"[i], group="g")
+        for i in range(2)
+    ]
+    study()
+    study(tokens="generation")
+    traces.append(rs.RoutingTrace.from_arrays(np.array([[[1, 1]]]), num_experts=4, id="bad", task="a"))
+    study()
+
+
+def say_comparisons(said):
+    row = np.array([[[0, 1], [1, 2]]])
+    a, b = (
+        rs.TraceSet([rs.RoutingTrace.from_arrays(row, num_experts=4, prompt_tokens=1, id=name)]) for name in ("a", "b")
+    )
+    for other in (b, rs.signatures(a, tokens="prompt")):
+        with said.caught():
+            rs.compare(a, other)
+
+
 @pytest.fixture(scope="module")
 def messages(model, tmp_path_factory):
     if shutil.which("cmake") is None or not Path("/dev/full").exists():
@@ -185,6 +211,8 @@ def messages(model, tmp_path_factory):
     say_set_up(said, tmp_path_factory.mktemp("set-up"), monkeypatch)
     say_models(said, tmp_path_factory.mktemp("models"), model)
     say_recordings(said, tmp_path_factory.mktemp("recordings"), model)
+    say_studies(said)
+    say_comparisons(said)
     return said.messages
 
 

@@ -33,3 +33,25 @@ def test_similarity_takes_a_matrix_and_one_prompt():
         rs.plot.similarity(np.zeros((2, 3)))
     with pytest.raises(ValueError, match="expected tasks for 3 prompts, got 2"):
         rs.plot.similarity(np.eye(3), ["a", "b"])
+
+
+def test_comparison_draws_agreement_beside_chance_and_similarity_where_there_are_no_tokens():
+    import matplotlib.pyplot as plt
+
+    traces = random_traces()
+    _, ax = plt.subplots()
+    found = rs.compare(traces, traces)
+    assert rs.plot.comparison(found, ax=ax) is ax
+    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+    np.testing.assert_array_equal(drawn["same set"], np.ones(3))
+    np.testing.assert_allclose(
+        drawn["in common by chance"], [layer.marginal_chance for layer in found.agreement.layers]
+    )
+    sigs = rs.signatures(traces)
+    drawn = {line.get_label(): line.get_ydata() for line in rs.plot.comparison(rs.compare(sigs, sigs)).lines}
+    np.testing.assert_allclose(drawn["same prompt"], np.ones(3))
+    assert (drawn["another prompt"] < 1).all()
+    plt.close("all")
+    other = rs.signatures(random_traces(layers=2))
+    with pytest.raises(ValueError, match=r"expected one routing shape \(A has 3 layers x 16 experts, B 2 x 16"):
+        rs.plot.comparison(rs.compare(sigs, other))

@@ -41,6 +41,8 @@ def test_demo_prints_what_is_shown(model: object, tmp_path: Path) -> None:
     assert [numbers.sub("#", line) for line in printed] == [numbers.sub("#", line) for line in shown]
     for ours, theirs in zip(numbers.findall("".join(printed)), numbers.findall("".join(shown)), strict=True):
         assert float(ours) == pytest.approx(float(theirs), abs=0.01)  # near ties fall otherwise on other processors
+    made = {str(path.relative_to(tmp_path / "routesig-demo")) for path in (tmp_path / "routesig-demo").iterdir()}
+    assert made == {"traces.jsonl", "report.html", "figures", "study.json"}
 
 
 def test_paths_that_are_named_exist() -> None:

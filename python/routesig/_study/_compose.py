@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -49,6 +50,7 @@ def study(
     shuffles: int = 200,
     refits: int = 200,
     folds: int = 5,
+    groups: bool = True,
     drop_invalid: bool = False,
     controls: GivenControls | None = None,
     progress: bool = True,
@@ -77,6 +79,9 @@ def study(
         Permuted refits of the classifier.
     folds : int
         Of the cross-validation.
+    groups : bool
+        Keep prompts of one group (template, source) together when labels are permuted, prompts resampled and folds
+        made. False: prompts are treated as independent.
     drop_invalid : bool
         Leave impossible rows out, counted, instead of refusing them.
     controls : dict, optional
@@ -108,7 +113,7 @@ def study(
     (PValue(0.1, floor=0.1), 'it needs traces; signatures were given')
     """
     options = StudyOptions(
-        tokens, weighting, seed, permutations, bootstrap, null_draws, shuffles, refits, folds, drop_invalid
+        tokens, weighting, seed, permutations, bootstrap, null_draws, shuffles, refits, folds, groups, drop_invalid
     )
     with progress_bar("study", progress) as advance:
         return _Composer(traces, options, dict(controls or {}), advance).study()
@@ -122,9 +127,9 @@ class _Composer:
         self.absent: dict[str, str] = {}
         self.advance = advance
         self.done = 0
-        self.given = given
-        self.traces, self.sigs, self.left_out = _analysed(given, options)
-        rotated = self.traces.rotated if self.traces is not None else []
+        self.given = given if isinstance(given, (SignatureSet, _core.TraceSet)) else _traces(given)
+        self.traces, self.sigs, self.left_out = _analysed(self.given, options)
+        rotated = self.given.rotated if isinstance(self.given, _core.TraceSet) else []
         self.draws: dict[str, Any] = {"repetitions": options.null_draws, "seed": options.seed}
         self.models = ({"rotated router": rotated} if rotated else {}) | models
 
@@ -135,7 +140,7 @@ class _Composer:
             partial(statistics.permutation_test, sigs, permutations=options.permutations, seed=options.seed)
         )
         boot = self.step(partial(statistics.bootstrap, sigs, draws=options.bootstrap, seed=options.seed))
-        debiased = self.attempt("debiased", self.debiased)
+        debiased = self.attempt("debiased", self.counted(self.debiased))
         read = self.step(
             partial(classify, sigs, folds=options.folds, refits=options.refits, repeats=10, seed=options.seed)
         )
@@ -145,7 +150,7 @@ class _Composer:
             name: self.of_traces(f"load_balance[{name}]", partial(self.balanced, name, nulls))
             for name in ("prompt", "generation", "all")
         }
-        shuffled = self.of_traces("token_shuffle", partial(_sampled, controls.token_shuffle, options))
+        shuffled = self.of_traces("token_shuffle", self.counted(partial(_sampled, controls.token_shuffle, options)))
         found_controls = self.controls(shuffled)
         pairs = statistics.separation(sigs)
         layers = layer_rows(sigs, test, boot, debiased, told)
@@ -178,7 +183,7 @@ class _Composer:
             token_shuffle=shuffled,
             decomposition=self.of_traces(
                 "decomposition",
-                partial(_sampled, controls.decomposition, options, bootstrap=options.bootstrap),
+                self.counted(partial(_sampled, controls.decomposition, options, bootstrap=options.bootstrap)),
             ),
             overlap_ladder=self.of_traces("overlap_ladder", partial(_sampled, controls.overlap_ladder, options)),
             pca=self.attempt("pca", lambda: pca(sigs)),
@@ -212,6 +217,17 @@ class _Composer:
             self.absent[name] = NO_TRACES
             return None
         return self.attempt(name, lambda: make(traces))
+
+    def counted(self, make: Callable[..., T]) -> Callable[..., T]:
+        """What counts experts, for a study that does; beside weights or best experts it would compare unlike things."""
+
+        def checked(*arguments: Any) -> T:
+            weighting = self.sigs.info.get("weighting", "count")
+            if weighting != "count":
+                raise ValueError(f'it counts experts, and the study has weighting="{weighting}"')
+            return make(*arguments)
+
+        return checked
 
     def debiased(self) -> Debiased:
         options = self.options
@@ -274,7 +290,11 @@ class _Composer:
         evidence = self.of_traces(
             "information.evidence",
             lambda t: information.evidence_over_tokens(
-                t, folds=options.folds, seed=options.seed, tokens=options.tokens, drop_invalid=options.drop_invalid
+                t,
+                folds=options.folds if read.accuracy is None else read.folds.tolist(),
+                seed=options.seed,
+                tokens=options.tokens,
+                drop_invalid=options.drop_invalid,
             ),
         )
         return Information(log_loss, fano, layers or [], evidence)
@@ -342,10 +362,14 @@ _FILTERS: dict[str, tuple[str, Filter]] = {
 }
 
 
-def _analysed(given: Any, options: StudyOptions) -> tuple[Any, SignatureSet, list[LeftOut]]:
-    """Traces, signatures of those with a token in the token set, and the prompts without."""
+def _traces(given: Any) -> _core.TraceSet:
     if isinstance(given, (str, os.PathLike)):
         raise TypeError("study: expected traces or signatures, got a path (rs.read_traces reads it)")
+    return _core.TraceSet(list(given))
+
+
+def _analysed(given: Any, options: StudyOptions) -> tuple[Any, SignatureSet, list[LeftOut]]:
+    """Traces, signatures of those with a token in the token set, and the prompts without."""
     traces = None
     if isinstance(given, SignatureSet):
         if options.tokens not in ("all", given.info.get("tokens", "all")):
@@ -355,8 +379,10 @@ def _analysed(given: Any, options: StudyOptions) -> tuple[Any, SignatureSet, lis
             )
         sigs = given
     else:
-        traces = given if isinstance(given, _core.TraceSet) else _core.TraceSet(list(given))
+        traces = given
         sigs = signatures(traces, tokens=options.tokens, weighting=options.weighting, drop_invalid=options.drop_invalid)
+    if not options.groups:
+        sigs = replace(sigs, groups=[None] * len(sigs))
     kept: NDArray[np.intp] = np.flatnonzero(sigs.values.any(axis=(1, 2)))
     which = "" if options.tokens == "all" else f" {options.tokens}"
     if not len(kept):

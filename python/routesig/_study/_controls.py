@@ -53,6 +53,8 @@ def model_control(name: str, given: Any, real: Any, options: StudyOptions) -> Co
         raise ValueError(f"study: expected a control {name!r} of one set of traces or more, got none")
     sigs = [one if isinstance(one, SignatureSet) else _signatures(one, options) for one in sets]
     measured = measure_all(sigs, options)(name, "null", _KNOWN.get(name, "as given"))
+    if options.weighting != "count":
+        return replace(measured, absent=measured.absent | {"p_value": 'it compares counts (weighting="count")'})
     recorded = [one for one in sets if isinstance(one, _core.TraceSet)]
     if not isinstance(real, _core.TraceSet) or len(recorded) < len(sets):
         return replace(measured, absent=measured.absent | {"p_value": "it needs traces of the same prompts and tokens"})
@@ -93,6 +95,10 @@ def text_control(name: str, holds: str, found: TextControl) -> Control:
 def filter_control(name: str, holds: str, keep: Filter, options: StudyOptions, traces: _core.TraceSet) -> Control:
     """The same analysis of fewer tokens or prompts."""
     kept = keep(traces)
+    if not len(kept.traces):
+        why = kept.left_out[0].reason if kept.left_out else "there are no prompts"
+        reasons = dict.fromkeys(("within", "across", "difference", "cohens_d", "accuracy"), f"no prompt is left: {why}")
+        return Control(name, "check", holds, detail=kept, absent=reasons)
     whole = replace(options, tokens="all") if kept.length is not None else options  # what was matched is all there is
     measured = measure_all([_signatures(kept.traces, whole)], whole)(name, "check", holds)
     return replace(measured, detail=kept, absent=measured.absent | {"p_value": "it is a check, not a hypothesis"})

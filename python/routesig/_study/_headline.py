@@ -48,7 +48,7 @@ def _separation(study: "Study") -> str:
     if study.p_value <= _ALPHA:
         verdict = "Prompts of one task are routed more alike than prompts of different tasks"
     else:
-        verdict = "That prompts of one task are routed more alike than prompts of different tasks is not shown"
+        verdict = "Routing is not shown to follow the task"
     unit = "whole groups of prompts" if test.unit == "groups" else "prompts, treated as independent,"
     return (
         f"{verdict}: similarity {within:.3f} against {across:.3f}, a difference of {difference:.3f} "

@@ -27,6 +27,7 @@ class StudyOptions:
     shuffles: int = 200
     refits: int = 200
     folds: int = 5
+    groups: bool = True
     drop_invalid: bool = False
 
 

@@ -62,7 +62,7 @@ def _controls(study: "Study") -> list[str]:
         "",
     )
     rows = [real] + [
-        (c.name, _summary(c.difference), _summary(c.cohens_d, 2), _summary(c.accuracy), _control_p(c))
+        (c.name, _range(c.difference), _mean(c.cohens_d, 2), _mean(c.accuracy, 3), _control_p(c))
         for c in study.controls.values()
     ]
     parts = None if study.decomposition is None else study.decomposition.overall
@@ -131,11 +131,13 @@ def _number(value: float | None, digits: int = 3) -> str:
     return _DASH if value is None else f"{value:.{digits}f}"
 
 
-def _summary(value: ControlSummary | None, digits: int = 3) -> str:
-    if value is None:
-        return _DASH
-    spread = "" if value.repetitions == 1 else f" ({value.low:.{digits}f} to {value.high:.{digits}f})"
-    return f"{value.mean:.{digits}f}{spread}"
+def _mean(value: ControlSummary | None, digits: int) -> str:
+    return _number(None if value is None else value.mean, digits)
+
+
+def _range(value: ControlSummary | None) -> str:
+    spread = "" if value is None or value.repetitions == 1 else f" ({value.low:.3f} to {value.high:.3f})"
+    return _mean(value, 3) + spread
 
 
 def _control_p(control: Control) -> str:

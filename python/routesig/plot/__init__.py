@@ -1,5 +1,6 @@
 """Pictures of routing, drawn with matplotlib: Axes in, Axes out."""
 
+from routesig.plot._comparison import comparison
 from routesig.plot._similarity import similarity
 
-__all__ = ["similarity"]
+__all__ = ["comparison", "similarity"]

@@ -1,0 +1,77 @@
+/// \file cka.hpp
+/// Do two models arrange the same prompts alike? Linear centred kernel alignment, without the bias of few prompts.
+///
+///     const auto k = routesig::linear_kernel(x, prompts), l = routesig::linear_kernel(y, prompts);
+///     if (const auto alignment = routesig::unbiased_cka(k, l, prompts)) use(*alignment);   // about 0 where unrelated
+///
+/// CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) [Kornblith et al., ICML 2019] with the unbiased HSIC [Song et al.,
+/// JMLR 2012, eq. 5]: the plain one approaches 1 for any two matrices of more features than prompts.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "routesig/error.hpp"
+#include "routesig/inner_products.hpp"
+
+namespace routesig {
+
+/// The unbiased HSIC is defined for this many prompts and more.
+inline constexpr std::size_t kFewestAligned = 4;
+
+/// Inner products of the rows of `values` [n, features]: [n, n].
+[[nodiscard]] inline std::vector<double> linear_kernel(std::span<const double> values, std::size_t n) {
+  if (n == 0 ? !values.empty() : values.size() % n != 0)
+    throw invalid_argument("cka: expected ", n, " rows of equal length, got ", values.size(), " values");
+  const std::size_t features = n == 0 ? 0 : values.size() / n;
+  const PackedRows<double> rows(n, features, [&](std::size_t row, std::span<double> out) {
+    std::ranges::copy(values.subspan(row * features, features), out.begin());
+  });
+  std::vector<double> out(n * n);
+  inner_products(rows, rows, 1.0, std::span(out));
+  return out;
+}
+
+/// (1 / (n (n - 3))) [tr KL + 1'K1 1'L1 / ((n - 1)(n - 2)) - 2 / (n - 2) 1'KL1], diagonals taken as 0. `k` and `l` are
+/// symmetric [n, n], n >= 4.
+[[nodiscard]] inline double unbiased_hsic(std::span<const double> k, std::span<const double> l, std::size_t n) {
+  if (n < kFewestAligned || k.size() != n * n || l.size() != n * n)
+    throw invalid_argument("cka: expected two kernels of ", kFewestAligned, " prompts or more, got ", n,
+                           " prompts and kernels of ", k.size(), " and ", l.size(), " values");
+  double trace = 0.0, sum_k = 0.0, sum_l = 0.0, product = 0.0;
+  for (std::size_t i = 0; i < n; ++i) {
+    double row_k = 0.0, row_l = 0.0;
+    for (std::size_t j = 0; j < n; ++j) {
+      if (i == j) continue;
+      trace += k[i * n + j] * l[i * n + j];
+      row_k += k[i * n + j];
+      row_l += l[i * n + j];
+    }
+    sum_k += row_k;
+    sum_l += row_l;
+    product += row_k * row_l;
+  }
+  const auto m = static_cast<double>(n);
+  return (trace + sum_k * sum_l / ((m - 1.0) * (m - 2.0)) - 2.0 * product / (m - 2.0)) / (m * (m - 3.0));
+}
+
+/// At most 1, and below 0 by chance where the two are unrelated. Absent for fewer than four prompts, and where the
+/// prompts of either kernel do not differ.
+[[nodiscard]] inline std::optional<double> unbiased_cka(std::span<const double> k, std::span<const double> l,
+                                                        std::size_t n) {
+  if (n < kFewestAligned) return std::nullopt;
+  const auto varies = [&](std::span<const double> kernel, double hsic) {
+    double squares = 0.0;
+    for (const double x : kernel) squares += x * x;
+    return hsic > 1e-12 * squares / static_cast<double>(kernel.size());  // the rest is rounding
+  };
+  const double of_k = unbiased_hsic(k, k, n), of_l = unbiased_hsic(l, l, n);
+  if (!varies(k, of_k) || !varies(l, of_l)) return std::nullopt;
+  return unbiased_hsic(k, l, n) / (std::sqrt(of_k) * std::sqrt(of_l));
+}
+
+}  // namespace routesig

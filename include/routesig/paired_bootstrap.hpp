@@ -1,0 +1,65 @@
+/// \file paired_bootstrap.hpp
+/// Does one set of prompts separate tasks more than another recording of the same prompts does? Intervals for the
+/// difference, from the same resampled prompts in both.
+///
+///     const auto found = routesig::paired_bootstrap(similarity_a, similarity_b, task, group, {.draws = 2'000});
+///     if (found.cohens_d.difference.interval) use(*found.cohens_d.difference.value);   // of b, less that of a
+///
+/// What is drawn, and how intervals are made of it, is `bootstrap`'s.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "routesig/bootstrap.hpp"
+
+namespace routesig {
+
+/// A statistic of a, of b, and b less a. Each is absent where it is undefined.
+struct PairedEstimate {
+  BootstrapEstimate a{}, b{}, difference{};
+};
+
+struct PairedBootstrap {
+  std::size_t units = 0;   ///< prompts, or groups, that were resampled
+  std::size_t fewest = 0;  ///< units of the smallest task; below 5 there are no intervals
+  PairedEstimate within{}, across{}, difference{}, cohens_d{};
+};
+
+/// `a` and `b` are similarity matrices [n, n] of the same prompts in one order, `task` and `group` as for `bootstrap`.
+[[nodiscard]] inline PairedBootstrap paired_bootstrap(std::span<const double> a, std::span<const double> b,
+                                                      std::span<const int> task, std::span<const int> group = {},
+                                                      const BootstrapOptions& options = {},
+                                                      const Progress& progress = {}) {
+  const Units units(task, group);
+  const detail::Resamples resamples(units, options);
+  PairedBootstrap out{.units = units.size(), .fewest = resamples.fewest()};
+  const bool intervals = out.fewest >= kFewestResampled;
+
+  const std::size_t rows = resamples.rows();
+  const auto part = [&](std::size_t before) {
+    const Progress told = [&progress, before, rows](std::size_t done, std::size_t) {
+      progress(before + done, 2 * rows);
+    };
+    return progress ? told : Progress{};
+  };
+  const auto of_a = detail::resampled(units, resamples, a, part(0));
+  const auto of_b = detail::resampled(units, resamples, b, part(rows));
+  std::vector<double> column_a(rows), column_b(rows), difference(rows);
+  const std::array<PairedEstimate*, 4> estimates{&out.within, &out.across, &out.difference, &out.cohens_d};
+  for (std::size_t k = 0; k < estimates.size(); ++k) {
+    for (std::size_t row = 0; row < rows; ++row) {
+      column_a[row] = of_a[row][k];
+      column_b[row] = of_b[row][k];
+      difference[row] = of_b[row][k] - of_a[row][k];  // NaN where either is
+    }
+    estimates[k]->a = detail::bootstrap_estimate(column_a, resamples, options, intervals);
+    estimates[k]->b = detail::bootstrap_estimate(column_b, resamples, options, intervals);
+    estimates[k]->difference = detail::bootstrap_estimate(difference, resamples, options, intervals);
+  }
+  return out;
+}
+
+}  // namespace routesig

@@ -1,0 +1,36 @@
+"""What a file that a command is given holds."""
+
+import json
+from pathlib import Path
+
+import routesig as rs
+
+
+def read_traces(path: Path) -> rs.TraceSet:
+    """Read traces; a `.partial` file as far as it goes."""
+    return rs.read_traces(path, recover=path.suffix == ".partial")
+
+
+def is_signatures(path: Path) -> bool:
+    """Whether a file holds signatures."""
+    if path.suffix == ".npz":
+        return True
+    from routesig._files import is_parquet
+    from routesig._parquet import holds_signatures
+
+    return is_parquet(path) and holds_signatures(path)
+
+
+def is_prompts(path: Path) -> bool:
+    """Whether a file holds prompts."""
+    if path.suffix.lower() in (".csv", ".txt"):
+        return True
+    if path.suffix.lower() != ".jsonl":
+        return False
+    with open(path, "rb") as file:
+        first = file.readline(1 << 20)
+    try:
+        fields = json.loads(first)
+    except ValueError:
+        return False
+    return isinstance(fields, dict) and "text" in fields and "id" in fields and "kind" not in fields

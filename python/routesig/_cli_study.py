@@ -1,0 +1,55 @@
+"""What `routesig study` and `routesig demo` do after the traces are there."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import routesig as rs
+from routesig import _cli_files
+
+
+def read(path: Path) -> "rs.TraceSet | rs.SignatureSet":
+    """Traces or signatures, whatever the file holds."""
+    return rs.read_signatures(path) if _cli_files.is_signatures(path) else _cli_files.read_traces(path)
+
+
+def read_controls(given: Sequence[str]) -> dict[str, list[Any]]:
+    """`NAME=FILE` texts; a repeated name is another seed."""
+    controls: dict[str, list[Any]] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise ValueError(f"study: expected --control NAME=FILE, got {text!r}")
+        controls.setdefault(name, []).append(read(Path(path)))
+    return controls
+
+
+def make_folder(folder: Path) -> None:
+    """The folder of the results, before anything is computed for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ValueError(f"{folder}: expected a folder for the results, found a file") from None
+
+
+def show(study: "rs.Study", out: Path, as_json: bool, **paths: str) -> None:
+    """Write report, figures and numbers into a folder; print the study and where they are."""
+    for name, file, write in (
+        ("report", "report.html", study.report),
+        ("figures", "figures", study.save_figures),
+        ("study", "study.json", study.to_json),
+    ):
+        try:
+            write(out / file)
+            paths[name] = str(out / file)
+        except ImportError as error:  # an optional package: the rest is written all the same
+            print(f"routesig: without {name}: {error}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(study.to_dict() | {"paths": paths}, ensure_ascii=False, allow_nan=False))
+        return
+    print(study)
+    print()
+    for name, path in paths.items():
+        print(f"{name:<9}{path}")

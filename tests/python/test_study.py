@@ -1,0 +1,296 @@
+"""The study: that it says what its parts say, and what is missing where something is missing."""
+
+import json
+
+import numpy as np
+import pytest
+
+import routesig as rs
+from support import random_experts, random_traces, tasks_apart
+
+QUICK = {"permutations": 200, "bootstrap": 200, "null_draws": 20, "shuffles": 20, "refits": 5, "progress": False}
+ALONE = QUICK | {"groups": False}  # the groups of random_traces span tasks
+
+
+@pytest.fixture(scope="module")
+def traces(model):
+    return rs.record(model, rs.load_prompts(), max_new_tokens=20, rotated_routers=3, progress=False)
+
+
+@pytest.fixture(scope="module")
+def study(traces):
+    pytest.importorskip("sklearn", reason="t-SNE is scikit-learn's")
+    return rs.study(traces, **QUICK)
+
+
+def test_nothing_is_absent_on_the_shipped_model(study):
+    assert study.absent == {}
+    assert study.left_out == []
+    assert set(study.baselines) == {"permutation", "load_balance", "marginal", "token_pool"}
+    assert set(study.load_balance) == {"prompt", "generation", "all"}
+    assert study.load_balance["all"] is study.baselines["load_balance"]
+
+
+def test_it_says_what_its_parts_say(study, traces):
+    sigs = rs.signatures(traces)
+    found = rs.separation(sigs)
+    assert (study.within.mean, study.within.sd, study.within.pairs) == (found.within.mean, found.within.sd, 760)
+    assert study.across.mean == found.across.mean
+    assert study.cohens_d.value == pytest.approx(found.cohens_d)
+    assert study.p_value == rs.statistics.permutation_test(sigs, permutations=200).p_value
+    assert study.p_value.floor == pytest.approx(1 / 201)
+    assert study.cohens_d.ci == rs.statistics.bootstrap(sigs, draws=200).cohens_d.ci
+    assert [row.cohens_d for row in study.layers] == [s.cohens_d for s in rs.statistics.layer_separation(sigs)]
+    assert study.classification.accuracy == rs.classify(sigs).accuracy
+    assert study.decomposition.overall == rs.controls.decomposition(traces, shuffles=20, bootstrap=200).overall
+    assert study.debiased.difference == rs.debiased_similarity(traces).means()[0].difference
+    assert study.similarity.shape == (80, 80)
+    assert study.layer_similarity().mean(axis=0) == pytest.approx(study.similarity)
+
+
+def test_controls_have_means_and_ranges(study, traces):
+    shuffle, rotated = study.controls["token shuffle"], study.controls["rotated router"]
+    assert shuffle.difference.mean == pytest.approx(study.token_shuffle.difference.mean)
+    assert shuffle.difference.repetitions == 20
+    compared = rs.controls.rotated_router(traces, traces.rotated)
+    assert rotated.difference.mean == pytest.approx(compared.difference.mean)
+    assert rotated.difference.range == pytest.approx((compared.difference.low, compared.difference.high))
+    assert rotated.cohens_d.mean == pytest.approx(compared.cohens_d.mean)
+    assert rotated.accuracy.repetitions == 3
+    assert rotated.p_value.floor == 0.25
+    assert study.controls["bag of tokens"].difference is None
+    assert study.controls["bag of tokens"].accuracy.mean > 0.5
+    first = study.controls["without first token"]
+    dropped = rs.separation(rs.signatures(rs.controls.drop_first(traces).traces))
+    assert first.cohens_d.mean == pytest.approx(dropped.cohens_d)
+    assert study.strongest.name in ("token shuffle", "rotated router")
+
+
+def test_a_check_that_no_prompt_passes_says_why():
+    found = rs.study(random_traces(12, tokens=4), **ALONE).controls["position matched (prompt)"]
+    assert found.difference is None
+    assert "fewer than the 16 compared" in found.absent["difference"]
+
+
+def test_given_controls_stand_beside_the_others(model, traces):
+    untrained = rs.load_model(random_weights=1)
+    weights = rs.record(untrained, traces, progress=False)
+    sigs = rs.signatures(weights)
+    found = rs.study(traces, controls={"random weights": [weights, weights], "counts": sigs}, **ALONE)
+    control = found.controls["random weights"]
+    assert control.difference.repetitions == 2
+    assert control.cohens_d.mean == pytest.approx(rs.separation(sigs).cohens_d)
+    assert control.p_value.floor == pytest.approx(1 / 3)
+    assert len(control.layers) == 16
+    assert "random weights" in found.depth.controls
+    assert found.controls["counts"].p_value is None
+    assert "traces of the same prompts" in found.controls["counts"].absent["p_value"]
+
+
+def test_a_control_of_other_prompts_is_shown_without_a_comparison(traces):
+    other = random_traces(12)
+    found = rs.study(random_traces(12, seed=50), controls={"other": other}, **ALONE)
+    assert found.controls["other"].p_value is None
+    assert found.controls["other"].difference is not None
+    assert "p_value" in found.controls["other"].absent
+
+
+def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads(tmp_path):
+    traces, threads = random_traces(14, tokens=12), rs.num_threads()
+    written = []
+    try:
+        for count in (1, 2, 3):
+            rs.set_num_threads(count)
+            path = rs.study(traces, seed=3, **ALONE).to_json(tmp_path / f"{count}.json")
+            written.append(path.read_bytes())
+    finally:
+        rs.set_num_threads(threads)
+    assert written[0] == written[1] == written[2]
+    assert rs.study(traces, seed=4, **ALONE).to_dict()["baselines"] != json.loads(written[0])["baselines"]
+
+
+def test_json_holds_the_numbers_and_no_draws(study, tmp_path):
+    path = study.to_json(tmp_path / "study.json")
+    read = json.loads(path.read_text(encoding="utf-8"))
+    assert (read["format"], read["version"]) == ("routesig-study", 1)
+    assert read["headline"] == study.headline
+    assert read["p_value"] == {"value": float(study.p_value), "floor": study.p_value.floor}
+    assert read["cohens_d"]["value"] == study.cohens_d.value
+    assert read["controls"]["token shuffle"]["difference"]["mean"] == study.controls["token shuffle"].difference.mean
+    assert [row["id"] for row in read["prompts"]] == study.signatures.ids
+    assert read["category_matrix"]["tasks"] == ["code", "factual", "math", "story"]
+    assert "null" not in read["permutation_test"]
+    assert path.stat().st_size < 1_000_000
+
+
+def test_an_unwritable_file_is_named_and_nothing_is_left(study, tmp_path):
+    with pytest.raises(OSError, match="absent"):
+        study.to_json(tmp_path / "absent/study.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_fits_a_screen_and_names_what_is_not_claimed(study):
+    lines = str(study).splitlines()
+    assert len(lines) <= 50
+    assert max(map(len, lines)) <= 120
+    text = " ".join(str(study).split())
+    for part in ("0.8435 ± 0.0879", "1.44", "92.5 %", "another model, other prompts", "Not claimed", study.headline):
+        assert part in text
+
+
+def test_headline_names_size_interval_p_strongest_control_and_parts(study):
+    for part in (
+        "similarity",
+        "95 % interval",
+        "p = ",
+        "strongest control",
+        "vocabulary",
+        "context",
+        "held-out",
+        "tokens",
+    ):
+        assert part in study.headline
+
+
+def test_without_an_effect_the_headline_claims_none():
+    found = rs.study(tasks_apart((12, 12, 12), effect=0.0, top_k=1), **ALONE)
+    assert found.p_value > 0.05
+    assert found.headline.startswith("Routing is not shown to follow the task")
+    assert "are routed more alike" not in found.headline
+
+
+def test_signatures_alone_leave_what_needs_tokens_absent():
+    found = rs.study(tasks_apart(top_k=1), **ALONE)
+    assert found.traces is None
+    for name in ("token_shuffle", "decomposition", "overlap_ladder", "baselines[token_pool]", "information.evidence"):
+        assert found.absent[name] == "it needs traces; signatures were given"
+    assert found.controls == {}
+    assert found.cohens_d.ci is None
+    assert "5 or more" in found.absent["cohens_d.ci"]
+    assert "absent" in str(found)
+
+
+def test_one_task_leaves_similarity_load_and_projections():
+    traces = rs.TraceSet([t for t in random_traces(12) if t.task == "code"])
+    found = rs.study(traces, **ALONE)
+    assert found.p_value is None
+    assert found.across.mean is None
+    assert found.absent["p_value"]
+    assert found.absent["classification"]
+    assert found.load is not None
+    assert found.pca.points is not None
+    assert "no separation of tasks to test" in found.headline
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert str(found)
+
+
+@pytest.mark.parametrize("prompts", [1, 2, 3])
+def test_a_few_prompts(prompts):
+    found = rs.study(random_traces(prompts), **ALONE)
+    assert len(found.signatures) == prompts
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert str(found)
+
+
+def test_unlabelled_prompts_are_kept_in_the_projections_and_out_of_the_tests():
+    traces = list(random_traces(12))
+    for i in (1, 4):
+        traces[i] = rs.RoutingTrace.from_arrays(
+            traces[i].experts, num_experts=16, token_ids=traces[i].token_ids, id=traces[i].id
+        )
+    found = rs.study(rs.TraceSet(traces), **ALONE)
+    assert len(found.pca.points) == 12
+    assert found.permutation_test.unlabelled == 2
+    assert found.classification.left_out == 2
+    unlabelled = rs.study(rs.TraceSet([traces[1], traces[4]]), **ALONE)
+    assert unlabelled.p_value is None
+    assert str(unlabelled)
+
+
+def test_prompts_without_such_tokens_are_left_out_and_listed():
+    traces = list(random_traces(12))
+    short = traces[3]
+    traces[3] = rs.RoutingTrace.from_arrays(
+        short.experts, num_experts=16, token_ids=short.token_ids, prompt_tokens=len(short), id=short.id, task=short.task
+    )
+    found = rs.study(rs.TraceSet(traces), tokens="generation", **ALONE)
+    assert found.left_out == [rs.controls.LeftOut("p3", "no generation token with known routing")]
+    assert found.signatures.ids == found.traces.ids == [f"p{i}" for i in range(12) if i != 3]
+    assert "left out: 1 prompt" in str(found)
+    with pytest.raises(ValueError, match="expected prompts with a generation token"):
+        rs.study(rs.TraceSet([traces[3]]), tokens="generation", **ALONE)
+
+
+def test_impossible_rows_are_refused_or_left_out():
+    traces = list(random_traces(12))
+    experts = np.array(random_experts(3, 10, 16, 4, 9))
+    experts[0, 0] = 5  # one expert four times
+    traces[0] = rs.RoutingTrace.from_arrays(experts, num_experts=16, token_ids=np.arange(10), id="bad", task="code")
+    with pytest.raises(ValueError, match="bad"):
+        rs.study(rs.TraceSet(traces), **ALONE)
+    found = rs.study(rs.TraceSet(traces), drop_invalid=True, **ALONE)
+    assert found.provenance["dropped_rows"] == 1
+
+
+def test_gate_weighting_leaves_out_what_needs_counts():
+    found = rs.study(random_traces(12), weighting="gate", controls={"other": random_traces(12)}, **ALONE)
+    for name in ("token_shuffle", "decomposition", "debiased"):
+        assert found.absent[name] == 'it counts experts, and the study has weighting="gate"'
+    assert found.controls["other"].difference.mean == pytest.approx(found.difference.value)
+    assert found.controls["other"].p_value is None
+    assert "counts" in found.absent["baselines[load_balance]"]
+    assert found.baselines["permutation"].within is not None
+
+
+def test_bad_options_are_refused():
+    traces = random_traces(12)
+    for options in ({"tokens": "some"}, {"weighting": "some"}, {"folds": 1}, {"permutations": 0}, {"refits": -1}):
+        with pytest.raises(ValueError, match=r"expected"):
+            rs.study(traces, **{**ALONE, **options})
+    with pytest.raises(TypeError, match="read_traces"):
+        rs.study("traces.jsonl", **ALONE)
+    with pytest.raises(ValueError, match="tokens"):
+        rs.study(rs.signatures(traces), tokens="prompt", **ALONE)
+
+
+def test_groups_that_span_tasks_are_refused_with_the_way_out():
+    counts = np.random.default_rng(0).poisson(4.0, (12, 2, 4))
+    sigs = rs.SignatureSet.from_counts(counts, tasks=["a", "b"] * 6, groups=["g"] * 2 + [None] * 10)
+    with pytest.raises(ValueError, match=r"every group within one task.*groups=False"):
+        rs.study(sigs, **QUICK)
+    assert rs.study(sigs, **ALONE).permutation_test.unit == "prompts"
+
+
+def test_tables_hold_the_rows(study):
+    pytest.importorskip("pandas", reason="tables are pandas'")
+    tables = study.tables()
+    assert tables["layers"].shape[0] == 16
+    assert tables["layers"]["cohens_d"].tolist() == [row.cohens_d for row in study.layers]
+    assert set(tables["controls"]["control"]) == set(study.controls)
+    assert len(tables["prompts"]) == 80
+    assert len(tables["tasks"]) == 10
+    assert len(tables["pairs"]) == 6
+    assert set(tables["baselines"]["baseline"]) == set(study.baselines)
+
+
+def test_notebooks_show_it_escaped():
+    traces = random_traces(12)
+    found = rs.study(traces, **ALONE)
+    shown = found._repr_html_()
+    assert "&lt;" not in found.headline
+    assert "Study" in shown
+    assert "0.8435" not in shown  # the paper's column is for the terminal
+    assert len(shown) < 10_000
+
+
+def test_whether_it_grows_with_depth():
+    effect = np.linspace(0, 1, 6)
+    random = np.random.default_rng(0)
+    rates = np.full((30, 6, 8), 10.0)
+    for i in range(30):
+        rates[i, :, i % 3] += 20 * effect
+    sigs = rs.SignatureSet.from_counts(random.poisson(rates), tasks=[str(i % 3) for i in range(30)], top_k=1)
+    deeper = rs.study(sigs, **{**ALONE, "bootstrap": 500})
+    assert deeper.depth.grows is True
+    shallower = rs.SignatureSet.from_counts(sigs.counts[:, ::-1], tasks=sigs.tasks, top_k=1)
+    assert rs.study(shallower, **ALONE).depth.grows is False

@@ -14,12 +14,13 @@ HOSTILE = "<script>alert(1)</script></script><b>bold</b>&amp;<!--"
 def worded_traces(n=12, layers=4, experts=16, top_k=2, tasks=("code", "story"), seed=0) -> rs.TraceSet:
     """Prompts of words; a word's experts depend on the word, and sometimes on the task."""
     random = np.random.default_rng(seed)
+    spoken = np.random.default_rng(seed + 1)
     usual = random.permuted(np.tile(np.arange(experts), (40, layers, 1)), axis=2)[:, :, :top_k]
     own = random.permuted(np.tile(np.arange(experts), (len(tasks), 40, layers, 1)), axis=3)[:, :, :, :top_k]
     traces = []
     for i in range(n):
         task = i % len(tasks)
-        words = random.integers(20 * task % 40 - 10 * (task > 0), 20 * task % 40 + 20, 18 + i % 5) % 40
+        words = spoken.integers(20 * task % 40 - 10 * (task > 0), 20 * task % 40 + 20, 18 + i % 5) % 40
         lexical = random.random(len(words)) < 0.7
         chosen = np.where(lexical[:, None, None], usual[words], own[task, words])
         traces.append(

@@ -325,3 +325,14 @@ def test_every_file_of_the_page_is_used():
     assert scripts == {*_report._SCRIPTS, "head"}
     templates = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.j2"))
     assert all(file.name in templates or file.name == "report.html.j2" for file in folder.glob("*.j2"))
+
+
+def test_a_comparison_has_a_section_of_its_own(study, page):
+    assert "comparison" not in [attributes.get("id") for attributes in page.tags("section")]
+    other = worded_traces(experts=12)  # the same words through another router
+    compared = rs.compare(study.traces, other, bootstrap=20, permutations=19)
+    found = Page(_report.render(study.with_comparison(compared)))
+    assert "comparison" in [attributes.get("id") for attributes in found.tags("section")]
+    assert f"{len(compared.ids)} prompts that both hold" in found.text
+    assert f"{compared.difference.a.value:.3f}" in found.text
+    assert "Mantel's p" in found.text

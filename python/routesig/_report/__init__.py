@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from routesig._files import atomic_write
+from routesig._report._comparison import comparison_tables
 from routesig._report._figures import figure_data
 from routesig._report._image import CIVIDIS
 from routesig._report._prompts import COMPARED, Prompts, prompt_data, similarity_data
@@ -80,6 +81,7 @@ def render(study: Any) -> str:
             study=study,
             summary=summary(study),
             sections=sections(study),
+            comparison=comparison_tables(study.comparison),
             prompts=data["prompts"],
             similarity=data["similarity"],
             figures=data["figures"],

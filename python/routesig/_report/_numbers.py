@@ -18,7 +18,7 @@ def decimal(value: Any, places: int = 3) -> str:
 
 def percent(value: Any, places: int = 1) -> str:
     """A share as a percentage."""
-    return ABSENT if value is None else f"{decimal(100 * float(value), places)} %"
+    return ABSENT if value is None else f"{decimal(100 * float(value), places)}\u00a0%"
 
 
 def interval(limits: Any, places: int = 3) -> str | None:

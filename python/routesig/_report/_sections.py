@@ -57,6 +57,7 @@ def command(study: Any) -> str:
     chosen = [f"tokens={options.tokens!r}", f"weighting={options.weighting!r}", f"seed={options.seed}"]
     names = ("permutations", "bootstrap", "null_draws", "shuffles", "refits", "folds")
     chosen += [f"{name}={getattr(options, name):_}" for name in names]
+    chosen += [] if options.groups else ["groups=False"]
     source = 'rs.read_signatures("signatures.npz")' if study.traces is None else 'rs.read_traces("traces.jsonl")'
     models = [name for name in study.controls if name == "random weights"]
     extra = ', controls={"random weights": [...]}' if models else ""

@@ -14,7 +14,7 @@ def summary(study: Any) -> dict[str, Any]:
     return {
         "model": str(study.provenance.get("model") or study.signatures.info.get("model") or "an unnamed model"),
         "facts": _facts(study),
-        "headline": headline(study),
+        "headline": [sentence.replace(" %", "\u00a0%") for sentence in headline(study)],
         "numbers": _numbers(study),
         "origin": origin(study),
         "paper": paper_rows(study),
@@ -69,7 +69,7 @@ _PAPER = {
     "within": "0.8435 \u00b1 0.0879",
     "across": "0.6225 \u00b1 0.1687",
     "d": "1.44",
-    "accuracy": "92.5 % \u00b1 6.1 %",
+    "accuracy": "92.5\u00a0% \u00b1 6.1\u00a0%",
 }  # arXiv 2603.11114
 
 
@@ -84,7 +84,7 @@ def _group(group: Any) -> str | None:
 
 def _range(estimate: Any, places: int = 3) -> str | None:
     limits = estimate.interval
-    return None if limits is None else f"95 %: {interval((limits.low, limits.high), places)}"
+    return None if limits is None else f"95\u00a0%: {interval((limits.low, limits.high), places)}"
 
 
 def _p_short(p: Any) -> str:
@@ -102,7 +102,7 @@ def _accuracy(read: Any) -> str | None:
     if read is None or read.accuracy is None:
         return None
     low, high = read.wilson
-    return f"95 %: {decimal(100 * low, 0)} to {percent(high, 0)}, chance {percent(read.chance, 0)}"
+    return f"95\u00a0%: {decimal(100 * low, 0)} to {percent(high, 0)}, chance {percent(read.chance, 0)}"
 
 
 def _movable(shuffled: Any) -> str | None:

@@ -181,6 +181,29 @@ class Study:
 
         return save_figures(self, folder, formats)
 
+    def report(self, path: str | os.PathLike[str]) -> Path:
+        """Write one self-contained interactive page (docs/report.md); the same study gives the same bytes.
+
+        Parameters
+        ----------
+        path : path
+            Usually ends in `.html`.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ImportError
+            Without Jinja2 and Plotly: `pip install 'routesig[report]'`.
+        OSError
+            Where the file cannot be written; nothing is left behind.
+        """
+        from routesig._report import write
+
+        return write(self, path)
+
     def tables(self) -> dict[str, Any]:
         """What is tabular as pandas DataFrames: "prompts", "layers", "pairs", "tasks", "baselines", "controls"."""
         from routesig._study._tables import tables

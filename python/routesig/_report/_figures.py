@@ -1,0 +1,204 @@
+"""What the figures draw, as plain numbers."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from routesig._report._numbers import plain
+from routesig._report._packing import packed, size
+from routesig._report._prompts import Prompts
+
+_BINS = 60
+_LOAD_BYTES = 1_000_000  # of the page that loads of tasks may take
+BASELINES = {
+    "permutation": "experts permuted",
+    "load_balance": "load balance",
+    "marginal": "popular experts",
+    "token_pool": "tokens pooled",
+}
+
+
+def figure_data(study: Any, prompts: Prompts) -> dict[str, Any]:
+    """One entry a figure; None where there is nothing to draw."""
+    return {
+        "categories": categories(study),
+        "baselines": baselines(study),
+        "layers": layers(study),
+        "pca": points(study.pca, prompts),
+        "tsne": points(study.tsne, prompts),
+        "null": null(study),
+        "decomposition": decomposition(study),
+        "ladder": ladder(study),
+        "evidence": evidence(study),
+        "load": load(study),
+    }
+
+
+def categories(study: Any) -> dict[str, Any] | None:
+    """Mean similarity of every pair of tasks, and how many pairs of prompts it rests on."""
+    matrix = study.category_matrix
+    if matrix is None or not len(matrix.tasks):
+        return None
+    return {"tasks": list(matrix.tasks), "mean": plain(matrix.mean), "pairs": plain(matrix.pairs)}
+
+
+def baselines(study: Any) -> dict[str, Any] | None:
+    """Within and across of every baseline: mean and the middle 95 % of its repetitions."""
+    rows = []
+    for name, one in study.baselines.items():
+        if name != "load_balance":
+            rows.append(_baseline(BASELINES.get(name, name), one))
+            continue
+        by_tokens = {tokens: found for tokens, found in study.load_balance.items() if found is not None}
+        for tokens, found in (by_tokens or {study.options.tokens: one}).items():
+            rows.append(_baseline(f"load balance, {_SETS[tokens]}", found))
+    rows = [row for row in rows if row["within"] or row["across"]]
+    return {"rows": rows, "within": study.within.mean, "across": study.across.mean} if rows else None
+
+
+_SETS = {"all": "all tokens", "prompt": "prompt tokens", "generation": "generated tokens"}
+
+
+def _baseline(name: str, one: Any) -> dict[str, Any]:
+    def drawn(found: Any) -> Any:
+        return None if found is None else plain([found.mean, found.low, found.high])
+
+    return {
+        "name": name,
+        "within": drawn(one.within),
+        "across": drawn(one.across),
+        "tokens": None if one.token_range is None else plain(one.token_range),
+        "observed": plain([one.observed.within.mean, one.observed.across.mean]),
+    }
+
+
+def layers(study: Any) -> dict[str, Any] | None:
+    """Every layer: d with its interval, D, debiased D, information, and D of control models."""
+    rows = study.layers
+    if all(row.difference is None and row.information is None for row in rows):
+        return None
+    return {
+        "d": plain([row.cohens_d for row in rows]),
+        "low": plain([row.ci[0] if row.ci else None for row in rows]),
+        "high": plain([row.ci[1] if row.ci else None for row in rows]),
+        "adjusted": [None if row.adjusted is None else plain([row.adjusted, row.adjusted.floor]) for row in rows],
+        "within": plain([row.within for row in rows]),
+        "across": plain([row.across for row in rows]),
+        "difference": plain([row.difference for row in rows]),
+        "debiased": plain([row.debiased for row in rows]),
+        "information": plain([row.information for row in rows]),
+        "controls": {
+            name: plain(control.layers) for name, control in study.controls.items() if control.layers is not None
+        },
+    }
+
+
+def points(found: Any, prompts: Prompts) -> dict[str, Any] | None:
+    """Two coordinates a prompt."""
+    if found is None or found.points is None or found.points.shape[1] < 2:
+        return None
+    chosen = found.points[prompts.order]
+    explained = getattr(found, "explained_variance_ratio", None)
+    return {
+        "x": plain(chosen[:, 0]),
+        "y": plain(chosen[:, 1]),
+        "explained": None if explained is None else plain(explained[:2]),
+    }
+
+
+def null(study: Any) -> dict[str, Any] | None:
+    """Histograms of D: labels permuted, and words that take their routing from any prompt."""
+    test, shuffled = study.permutation_test, study.token_shuffle
+    series = []
+    if test is not None and test.difference is not None and len(test.null):
+        series.append(("labels permuted", test.null))
+    if shuffled is not None and shuffled.difference is not None:
+        series.append(("same words, routing shuffled", shuffled.draws))
+    if not series or study.difference.value is None:
+        return None
+    return {
+        "observed": plain(study.difference.value),
+        "series": [{"name": name, **_histogram(values)} for name, values in series],
+    }
+
+
+def _histogram(values: ArrayLike) -> dict[str, Any]:
+    array = np.asarray(values, dtype=np.float64)
+    counts, edges = np.histogram(array, bins=min(_BINS, max(8, int(np.sqrt(len(array))))))
+    return {
+        "draws": len(array),
+        "share": plain(counts / max(1, len(array))),
+        "middle": plain((edges[1:] + edges[:-1]) / 2),
+        "width": plain(edges[1] - edges[0], 8),
+    }
+
+
+PARTS = ("length", "vocabulary", "context")
+
+
+def decomposition(study: Any) -> dict[str, Any] | None:
+    """Length, vocabulary and context of D, layer by layer with bands."""
+    found = study.decomposition
+    if found is None or not found.layers:
+        return None
+    parts = {
+        name: {
+            "value": plain([getattr(layer, name).value for layer in found.layers]),
+            "band": [plain(getattr(layer, name).band) for layer in found.layers],
+        }
+        for name in PARTS
+    }
+    return {"parts": parts, "total": plain([layer.total.value for layer in found.layers])}
+
+
+def ladder(study: Any) -> dict[str, Any] | None:
+    """Experts shared by two tokens, rung by rung, over layers and in the mean."""
+    found = study.overlap_ladder
+    if found is None or not any(value is not None for value in found.overlap.values()):
+        return None
+    return {
+        "rungs": list(found.overlap),
+        "mean": plain(list(found.overlap.values())),
+        "chance": plain(found.chance),
+        "layers": {rung: plain([layer.overlap[rung] for layer in found.layers]) for rung in found.overlap},
+    }
+
+
+def evidence(study: Any) -> dict[str, Any] | None:
+    """Bits about the task after the first t tokens."""
+    found = None if study.information is None else study.information.evidence
+    if found is None or not found.bits:
+        return None
+    return {
+        "t": list(found.prefixes),
+        "bits": {name: plain(values) for name, values in found.bits.items()},
+        "error": {name: plain(values) for name, values in found.standard_error.items()},
+        "ended": list(found.ended),
+        "entropy": plain(found.entropy_bits),
+    }
+
+
+def load(study: Any) -> dict[str, Any] | None:
+    """Shares of experts [layers, experts] of all prompts and of every task; None where a layer has no token."""
+    if study.load is None or not study.load.shares.size:
+        return None
+    groups = [("all prompts", study.load, 0)]
+    if study.load_by_task is not None:
+        groups += [(f"task {name}", study.load_by_task, i) for i, name in enumerate(study.load_by_task.names)]
+    entries: list[dict[str, Any]] = []
+    room = _LOAD_BYTES
+    for name, found, i in groups:
+        entry = {
+            "name": name,
+            "shares": packed(found.shares[i].astype(np.float32)),
+            "entropy": plain(found.entropy[i]),
+            "unused": plain(found.unused[i]),
+            "chance_unused": None if found.chance is None else plain(found.chance.unused[i]),
+            "chance_entropy": None if found.chance is None else plain(found.chance.entropy[i]),
+        }
+        room -= size(entry["shares"])
+        if entries and room < 0:
+            break
+        entries.append(entry)
+    return {"groups": entries, "left_out": len(groups) - len(entries)}

@@ -1,0 +1,122 @@
+"""The prompts of a study, in the order in which the page shows them, and what the page recomputes from them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routesig._report._image import block_means, png
+from routesig._report._packing import packed, size
+from routesig._signatures import signatures
+
+COMPARED = 1_500  # prompts that the page compares pair by pair
+_COUNT_BYTES = 3_400_000  # of the page that counts may take
+_TEXT_CHARACTERS = 1_000_000  # of all prompts' texts together
+_IMAGE_SIDE = 1_000
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts sorted by task, unlabelled ones last; `order` are their places in the study."""
+
+    order: NDArray[np.intp]
+    tasks: list[str]
+    task_of: list[int]  # -1: unlabelled
+
+    @classmethod
+    def of(cls, study: Any) -> "Prompts":
+        """The study's prompts."""
+        labels = study.signatures.tasks
+        tasks = sorted({task for task in labels if task is not None})
+        codes = [len(tasks) if task is None else tasks.index(task) for task in labels]
+        order = np.argsort(np.array(codes, dtype=np.intp), kind="stable")
+        return cls(order, tasks, [codes[i] if codes[i] < len(tasks) else -1 for i in order])
+
+
+def prompt_data(study: Any, prompts: Prompts) -> dict[str, Any]:
+    """Ids, tasks, texts and lengths, for tooltips and the panel of a pair."""
+    sigs = study.signatures
+    texts = _texts(study, prompts)
+    return {
+        "tasks": prompts.tasks,
+        "ids": [sigs.ids[i] for i in prompts.order],
+        "task": prompts.task_of,
+        "tokens": None if sigs.num_tokens is None else [int(sigs.num_tokens[i]) for i in prompts.order],
+        "texts": texts,
+        "layers": sigs.layers,
+        "experts": sigs.experts,
+    }
+
+
+def similarity_data(study: Any, prompts: Prompts) -> dict[str, Any]:
+    """Counts from which the page computes cosines, or a picture of them where they are too many.
+
+    `sets` are the token sets to choose from; `chosen` is that of the study. `reason` says why one cannot choose.
+    """
+    sigs = study.signatures
+    found: dict[str, Any] = {"chosen": study.options.tokens, "sets": {}, "image": None, "reason": None}
+    counts, reason = _counts(study, prompts)
+    found["sets"] = counts
+    found["reason"] = reason
+    if len(sigs) > COMPARED or not counts:
+        matrix = study.similarity[np.ix_(prompts.order, prompts.order)]
+        off_diagonal = matrix[~np.eye(len(matrix), dtype=bool)]
+        low = float(off_diagonal.min()) if off_diagonal.size else 0.0
+        found["image"] = {"source": png(block_means(matrix, _IMAGE_SIDE), low, 1.0), "low": low, "side": _IMAGE_SIDE}
+        found["reason"] = reason if len(sigs) <= COMPARED else _too_many()
+    return found
+
+
+def _counts(study: Any, prompts: Prompts) -> tuple[dict[str, Any], str | None]:
+    """Packed counts of token sets, as many sets as fit; and why there are not all three."""
+    sigs = study.signatures
+    chosen = study.options.tokens
+    if sigs.counts is None:
+        values = packed(sigs.values[prompts.order].astype(np.float32))
+        if size(values) > _COUNT_BYTES:
+            return {}, "the gate-weighted signatures of so many prompts do not fit into a page"
+        return {chosen: values}, "gate weights are known for the study's own tokens alone"
+    why = _only_the_chosen(study)
+    if why is None:
+        by_set = {name: packed(_counted(study, name)[prompts.order]) for name in ("prompt", "generation")}
+        if sum(map(size, by_set.values())) <= _COUNT_BYTES:
+            return by_set, None  # all tokens are their sum
+        why = "the counts of other token sets do not fit into a page"
+    mine = packed(sigs.counts[prompts.order])
+    if size(mine) > _COUNT_BYTES:
+        return {}, "the counts of so many prompts do not fit into a page"
+    return {chosen: mine}, why
+
+
+def _only_the_chosen(study: Any) -> str | None:
+    """Why other token sets than the study's cannot be counted, if so."""
+    if study.traces is None:
+        return "the study was given signatures, not traces"
+    if study.options.weighting != "count":
+        return "the study counts the first expert of a token alone"
+    if len(study.signatures) > COMPARED:
+        return _too_many()
+    return None
+
+
+def _too_many() -> str:
+    return f"with more than {COMPARED:,} prompts the page shows the study's own choice alone"
+
+
+def _counted(study: Any, tokens: str) -> NDArray[np.uint64]:
+    counts = signatures(study.traces, tokens=tokens, drop_invalid=study.options.drop_invalid).counts
+    assert counts is not None
+    return counts
+
+
+def _texts(study: Any, prompts: Prompts) -> list[str] | None:
+    """Every prompt's text, cut so that all fit."""
+    if study.traces is None:
+        return None
+    room = max(120, _TEXT_CHARACTERS // max(1, len(prompts.order)))
+    limit = min(4_000, room)
+    texts = [study.traces[int(i)].text or "" for i in prompts.order]
+    if not any(texts):
+        return None
+    return [text if len(text) <= limit else text[: limit - 1] + "\u2026" for text in texts]

@@ -1,0 +1,156 @@
+"""The top of the page: what was studied, the key numbers, where the difference comes from, the paper beside it."""
+
+from collections import Counter
+from typing import Any
+
+from routesig._report._numbers import ABSENT, decimal, interval, p_value, percent
+from routesig._study._headline import headline
+
+TOKEN_SETS = {"all": "prompt and generated tokens", "prompt": "prompt tokens", "generation": "generated tokens"}
+
+
+def summary(study: Any) -> dict[str, Any]:
+    """Everything above the first figure."""
+    return {
+        "model": str(study.provenance.get("model") or study.signatures.info.get("model") or "an unnamed model"),
+        "facts": _facts(study),
+        "headline": [sentence.replace(" %", "\u00a0%") for sentence in headline(study)],
+        "numbers": _numbers(study),
+        "origin": origin(study),
+        "paper": paper_rows(study),
+        "left_out": list(study.left_out),
+    }
+
+
+def _facts(study: Any) -> list[str]:
+    sigs = study.signatures
+    labelled = Counter(task for task in sigs.tasks if task is not None)
+    unlabelled = sum(task is None for task in sigs.tasks)
+    facts = [_count(len(sigs), "prompt"), _count(len(labelled), "task")]
+    if unlabelled:
+        facts.append(f"{unlabelled:,} without a task, left out of tests")
+    top_k = sigs.info.get("top_k")
+    facts.append(
+        f"{sigs.layers} layers \u00d7 {sigs.experts} experts" + ("" if top_k is None else f", {top_k} a token")
+    )
+    if sigs.num_tokens is not None and len(sigs):
+        facts.append(f"{int(sigs.num_tokens.sum()):,} {TOKEN_SETS[study.options.tokens]}")
+    return facts
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _numbers(study: Any) -> list[dict[str, Any]]:
+    """Tiles: a term, its value, what stands below it; `reason` where it is absent."""
+    read, shuffled = study.classification, study.token_shuffle
+    d, difference = study.cohens_d, study.difference
+    share = None if shuffled is None else shuffled.lexical_share
+    tiles = [
+        _tile("within", study.within.mean, decimal(study.within.mean), _group(study.within)),
+        _tile("across", study.across.mean, decimal(study.across.mean), _group(study.across)),
+        _tile("difference", difference.value, decimal(difference.value), _range(difference)),
+        _tile("d", d.value, decimal(d.value, 2), _range(d, 2)),
+        _tile("p", study.p_value, _p_short(study.p_value), _p_below(study.p_value)),
+        _tile("accuracy", read and read.accuracy, percent(read and read.accuracy), _accuracy(read)),
+        _tile("lexical", share, percent(share, 0), _movable(shuffled)),
+    ]
+    keys = {"difference": "difference", "d": "cohens_d", "p": "p_value", "accuracy": "classification"}
+    for tile in tiles:
+        tile["paper"] = _PAPER.get(tile["term"])
+        if tile["value"] == ABSENT:
+            field = keys.get(tile["term"], "token_shuffle" if tile["term"] == "lexical" else tile["term"])
+            tile["reason"] = why(study, field)
+    return tiles
+
+
+_PAPER = {
+    "within": "0.8435 \u00b1 0.0879",
+    "across": "0.6225 \u00b1 0.1687",
+    "d": "1.44",
+    "accuracy": "92.5\u00a0% \u00b1 6.1\u00a0%",
+}  # arXiv 2603.11114
+
+
+def _tile(term: str, value: Any, text: str, below: str | None) -> dict[str, Any]:
+    return {"term": term, "value": text if value is not None else ABSENT, "below": below, "reason": None}
+
+
+def _group(group: Any) -> str | None:
+    sd = "" if group.sd is None else f"\u00b1 {decimal(group.sd)}, "
+    return f"{sd}{_count(group.pairs, 'pair')}"
+
+
+def _range(estimate: Any, places: int = 3) -> str | None:
+    limits = estimate.interval
+    return None if limits is None else f"95\u00a0%: {interval((limits.low, limits.high), places)}"
+
+
+def _p_short(p: Any) -> str:
+    return ABSENT if p is None else p_value(p).partition(",")[0].partition(" (")[0]
+
+
+def _p_below(p: Any) -> str | None:
+    if p is None:
+        return None
+    text = p_value(p)
+    return "the smallest possible" if "," in text else text.partition(" (")[2].rstrip(")")
+
+
+def _accuracy(read: Any) -> str | None:
+    if read is None or read.accuracy is None:
+        return None
+    low, high = read.wilson
+    return f"95\u00a0%: {decimal(100 * low, 0)} to {percent(high, 0)}, chance {percent(read.chance, 0)}"
+
+
+def _movable(shuffled: Any) -> str | None:
+    if shuffled is None or shuffled.lexical_share is None:
+        return None
+    return f"of D; {percent(shuffled.movable_share, 0)} of tokens could move"
+
+
+def origin(study: Any) -> dict[str, Any] | None:
+    """D as a bar of three parts; the bar itself only where no part is below zero by more than its rounding."""
+    found = study.decomposition
+    if found is None or found.overall is None or not found.overall.total.value:
+        return None
+    total = found.overall.total.value
+    parts = []
+    for name in ("length", "vocabulary", "context"):
+        part = getattr(found.overall, name)
+        parts.append(
+            {
+                "term": name,
+                "value": decimal(part.value),
+                "share": part.value / total,
+                "band": interval(part.band),
+            }
+        )
+    drawable = total > 0 and all(part["share"] > -0.02 for part in parts)
+    return {"total": decimal(total), "parts": parts, "drawable": drawable}
+
+
+def paper_rows(study: Any) -> list[tuple[str, str, str]]:
+    """Name, this study's value, the paper's."""
+    rows = study.paper() if callable(study.paper) else study.paper
+    return [tuple(row) for row in rows]
+
+
+def why(study: Any, field: str) -> str:
+    """Why a field of the study is absent."""
+    if field in study.absent:
+        return str(study.absent[field])
+    inside = getattr(getattr(study, field, None), "absent", None)
+    if isinstance(inside, dict) and inside:
+        return str(next(iter(inside.values())))
+    if field == "baselines":
+        parts = [dict(one.absent) for one in study.baselines.values()]
+        parts.append({key: reason for key, reason in study.absent.items() if key.startswith("baselines[")})
+        return next((str(reason) for part in parts for reason in part.values()), "no baseline could be drawn")
+    for name in ("permutation_test", "bootstrap", "classification", "token_shuffle"):
+        reasons = getattr(getattr(study, name, None), "absent", {})
+        if field in reasons:
+            return str(reasons[field])
+    return "not part of this study"

@@ -1,0 +1,93 @@
+// Plotly figures: drawn when they come into view, redrawn when the theme changes, all drawn before printing.
+
+const charts = new Map(); // id -> { draw, drawn }
+const narrow = matchMedia("(max-width: 640px)");
+
+/** Plotly reads some HTML in texts; prompts and tasks are only text. */
+const asText = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+
+/** Register a figure: `make()` gives { traces, layout, hover, click }; nothing happens where the page has no such place. */
+function chart(id, make) {
+  const place = byId(id);
+  if (place) charts.set(id, { place, make, drawn: false });
+}
+
+function drawChart(id) {
+  const entry = charts.get(id);
+  if (!entry) return;
+  const { traces, layout = {}, hover } = entry.make();
+  const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: "reset" };
+  Plotly.react(entry.place, traces, mergedLayout(layout), config);
+  entry.hover = hover;
+  if (!entry.drawn && hover) {
+    entry.place.on("plotly_hover", ({ points, event }) => {
+      const lines = entry.hover(points[0], points);
+      if (lines && event) showTip(lines, event.clientX, event.clientY);
+    });
+    entry.place.on("plotly_unhover", hideTip);
+  }
+  entry.drawn = true;
+  entry.place.dataset.drawn = "yes";
+}
+
+const redraw = (id) => { if (charts.get(id)?.drawn) drawChart(id); };
+
+function axis(extra = {}) {
+  return {
+    gridcolor: colour("grid"), linecolor: colour("line"), zeroline: false, ticks: "", automargin: true, fixedrange: true,
+    tickfont: { color: colour("muted"), size: 12 }, ...extra,
+    title: extra.title ? { text: extra.title, font: { color: colour("muted"), size: 12 }, standoff: 8 } : undefined,
+  };
+}
+
+function mergedLayout({ xaxis, yaxis, ...rest }) {
+  return {
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("ink") },
+    margin: { l: 52, r: 12, t: 8, b: 44 }, hovermode: "closest", dragmode: false, showlegend: false,
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, xanchor: "left", font: { size: 12, color: colour("ink") } },
+    xaxis: axis(xaxis), yaxis: axis(yaxis), ...rest,
+  };
+}
+
+/** An axis of layers: whole numbers, no more than fit. */
+const layerAxis = () => ({
+  title: "layer", range: [-0.5, prompts.layers - 0.5], dtick: Math.max(1, Math.ceil(prompts.layers / (narrow.matches ? 8 : 16))),
+  showgrid: false,
+});
+
+/** A line with points over the layers. */
+function line(name, y, shade, extra = {}) {
+  return {
+    type: "scatter", mode: "lines+markers", name, x: y.map((_, i) => i), y, hoverinfo: "none",
+    line: { color: shade, width: 2 }, marker: { color: shade, size: 6 }, ...extra,
+  };
+}
+
+/** The band between two limits; gaps where either is absent. */
+function band(low, high, shade) {
+  const runs = [];
+  let run = [];
+  low.forEach((value, i) => {
+    if (value === null || high[i] === null) { runs.push(run); run = []; } else run.push(i);
+  });
+  runs.push(run);
+  return runs.filter((one) => one.length > 1).map((one) => ({
+    type: "scatter", mode: "lines", x: [...one, ...[...one].reverse()],
+    y: [...one.map((i) => low[i]), ...one.map((i) => high[i]).reverse()],
+    fill: "toself", fillcolor: faded(shade, 0.18), line: { width: 0 }, hoverinfo: "skip", showlegend: false,
+  }));
+}
+
+function startCharts() {
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      seen.unobserve(entry.target);
+      drawChart(entry.target.id);
+    }
+  }, { rootMargin: "300px" });
+  for (const { place } of charts.values()) seen.observe(place);
+  themeListeners.push(() => { for (const id of charts.keys()) redraw(id); });
+  narrow.addEventListener("change", () => { for (const id of charts.keys()) redraw(id); });
+}

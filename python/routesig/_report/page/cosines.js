@@ -1,0 +1,96 @@
+// Similarities of prompts from their counts: the mean over layers of cosines (arXiv 2603.11114, equation 5).
+
+/** Counts [prompts, layers, experts] as rows of length 1, layer by layer; a layer without tokens stays 0. */
+function unitRows(counts) {
+  const { layers, experts } = prompts;
+  const unit = new Float32Array(counts.length);
+  const empty = new Uint8Array(prompts.ids.length).fill(1);
+  for (let row = 0; row < counts.length / experts; row++) {
+    let square = 0;
+    for (let i = row * experts; i < (row + 1) * experts; i++) square += counts[i] * counts[i];
+    if (square === 0) continue;
+    empty[Math.floor(row / layers)] = 0;
+    const scale = 1 / Math.sqrt(square);
+    for (let i = row * experts; i < (row + 1) * experts; i++) unit[i] = counts[i] * scale;
+  }
+  return { unit, empty };
+}
+
+/** The cosine of two prompts in each layer. */
+function layerCosines({ unit }, a, b) {
+  const { layers, experts } = prompts;
+  const size = layers * experts;
+  const found = new Float64Array(layers);
+  for (let layer = 0; layer < layers; layer++) {
+    let sum = 0;
+    for (let e = 0; e < experts; e++) sum += unit[a * size + layer * experts + e] * unit[b * size + layer * experts + e];
+    found[layer] = sum;
+  }
+  return found;
+}
+
+/** The similarity of every pair in one layer, or in the mean over all (-1): Float32Array [prompts, prompts].
+    Works in slices, so that the page stays alive; gives null when `cancelled()`. */
+async function similarityMatrix({ unit }, layer, cancelled) {
+  const { layers, experts } = prompts;
+  const n = prompts.ids.length;
+  const size = layers * experts;
+  const from = layer < 0 ? 0 : layer * experts;
+  const width = layer < 0 ? size : experts;
+  const scale = layer < 0 ? 1 / layers : 1;
+  const matrix = new Float32Array(n * n);
+  let started = performance.now();
+  for (let a = 0; a < n; a++) {
+    const rowA = unit.subarray(a * size + from, a * size + from + width);
+    for (let b = a; b < n; b++) {
+      const at = b * size + from;
+      let sum = 0;
+      for (let i = 0; i < width; i++) sum += rowA[i] * unit[at + i];
+      matrix[a * n + b] = matrix[b * n + a] = sum * scale;
+    }
+    if (performance.now() - started > 40) {
+      await new Promise((resume) => setTimeout(resume));
+      if (cancelled()) return null;
+      started = performance.now();
+    }
+  }
+  return matrix;
+}
+
+/** Within, across, D, d and the mean of every pair of tasks. Prompts without a task or without tokens take no part. */
+function separationOf(matrix, empty) {
+  const n = prompts.ids.length;
+  const tasks = prompts.tasks.length;
+  const sums = new Float64Array(tasks * tasks);
+  const counts = new Float64Array(tasks * tasks);
+  const groups = [{ n: 0, sum: 0, square: 0 }, { n: 0, sum: 0, square: 0 }]; // across, within
+  for (let a = 0; a < n; a++) {
+    if (prompts.task[a] < 0 || empty[a]) continue;
+    for (let b = a + 1; b < n; b++) {
+      if (prompts.task[b] < 0 || empty[b]) continue;
+      const value = matrix[a * n + b];
+      const group = groups[prompts.task[a] === prompts.task[b] ? 1 : 0];
+      group.n += 1;
+      group.sum += value;
+      group.square += value * value;
+      const low = Math.min(prompts.task[a], prompts.task[b]);
+      const high = Math.max(prompts.task[a], prompts.task[b]);
+      sums[low * tasks + high] += value;
+      counts[low * tasks + high] += 1;
+    }
+  }
+  const [across, within] = groups.map((group) => (group.n ? group.sum / group.n : null));
+  const spread = groups.map((group) => (group.n ? group.square - (group.sum * group.sum) / group.n : 0));
+  const pooled = Math.sqrt((spread[0] + spread[1]) / (groups[0].n + groups[1].n - 2));
+  const difference = across === null || within === null ? null : within - across;
+  const cell = (grid, a, b) => grid[Math.min(a, b) * tasks + Math.max(a, b)];
+  const table = (of) => prompts.tasks.map((_, a) => prompts.tasks.map((_, b) => of(a, b)));
+  return {
+    within,
+    across,
+    difference,
+    d: difference === null || !(pooled > 1e-12) ? null : difference / pooled,
+    mean: table((a, b) => (cell(counts, a, b) ? cell(sums, a, b) / cell(counts, a, b) : null)),
+    pairs: table((a, b) => cell(counts, a, b)),
+  };
+}

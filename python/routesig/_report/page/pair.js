@@ -1,0 +1,87 @@
+// Two prompts side by side: their texts, and how alike they are routed layer by layer.
+
+const pair = { a: 0, b: Math.min(1, prompts.ids.length - 1), cosines: null };
+
+function choosePair(a, b) {
+  Object.assign(pair, { a, b });
+  showPair();
+}
+
+function startPair() {
+  for (const side of ["a", "b"]) {
+    const select = byId(`pair-${side}`);
+    fillWithPrompts(select, prompts.ids.map((_, i) => i));
+    select.addEventListener("change", () => { pair[side] = Number(select.value); showPair(); });
+  }
+  for (const button of document.querySelectorAll("[data-find]")) {
+    button.hidden = Boolean(page.similarity.image);
+    button.addEventListener("click", () => {
+      const found = extremePair(button.dataset.find);
+      if (found) choosePair(...found);
+    });
+  }
+  chart("pair-layers", pairFigure);
+}
+
+/** Options by task; the value is the prompt's place. */
+function fillWithPrompts(select, places) {
+  const groups = new Map();
+  for (const i of places) {
+    const task = prompts.task[i];
+    if (!groups.has(task)) groups.set(task, element("optgroup", { label: taskName(task) }));
+    groups.get(task).append(element("option", { value: i }, `${prompts.ids[i]}  ${opening(i, 50)}`));
+  }
+  select.append(...groups.values());
+}
+
+/** The most alike pair of two tasks, or the least alike pair of one. */
+function extremePair(which) {
+  const n = prompts.ids.length;
+  const { matrix, empty } = compare;
+  let best = null;
+  for (let a = 0; matrix && a < n; a++) {
+    for (let b = a + 1; b < n; b++) {
+      if (empty[a] || empty[b] || prompts.task[a] < 0 || prompts.task[b] < 0) continue;
+      const same = prompts.task[a] === prompts.task[b];
+      if (same !== (which === "odd")) continue;
+      const value = which === "odd" ? -matrix[a * n + b] : matrix[a * n + b];
+      if (best === null || value > best[0]) best = [value, a, b];
+    }
+  }
+  return best && best.slice(1);
+}
+
+async function showPair() {
+  const { a, b } = pair;
+  byId("pair-a").value = a;
+  byId("pair-b").value = b;
+  compare.view.choose(a, b);
+  for (const [side, i] of [["a", a], ["b", b]]) {
+    const label = byId(`pair-${side}-task`);
+    label.textContent = taskName(prompts.task[i]) + (prompts.tokens === null ? "" : ` · ${prompts.tokens[i]} tokens`);
+    label.dataset.task = prompts.task[i];
+    label.style.borderColor = taskColour(prompts.task[i]);
+    byId(`pair-${side}-text`).textContent = prompts.texts === null ? "(its text is not known)" : prompts.texts[i];
+  }
+  if (!Object.keys(page.similarity.sets).length) return;
+  const rows = await rowsOf(compare.set);
+  pair.cosines = Array.from(layerCosines(rows, a, b));
+  const mean = pair.cosines.reduce((sum, value) => sum + value, 0) / pair.cosines.length;
+  byId("pair-mean").textContent = number(mean);
+  byId("pair-panel").dataset.pair = `${a} ${b}`;
+  redraw("pair-layers");
+}
+
+function pairFigure() {
+  const values = pair.cosines ?? [];
+  const shade = colour("accent");
+  const here = values.map((_, i) => (i === compare.layer ? colour("across") : shade));
+  return {
+    traces: [{ type: "bar", x: values.map((_, i) => i), y: values, marker: { color: here }, hoverinfo: "none" }],
+    layout: {
+      bargap: 0.25, margin: { l: 44, r: 8, t: 8, b: 40 },
+      xaxis: layerAxis(), yaxis: { range: [0, 1], title: "cosine", dtick: 0.5 },
+    },
+    hover: ({ x, y }) => [["strong", `layer ${x}`], ["", `cosine ${number(y)}`]],
+  };
+}

@@ -1,0 +1,13 @@
+// Everything begins here. Figures wait until they come into view.
+
+startTheme();
+startPrinting();
+startTips();
+startMaps();
+startBaselines();
+startLayers();
+startSources();
+startReading();
+startTokens();
+startCompare();
+startLoad().then(startCharts);

@@ -1,0 +1,79 @@
+// Light and dark, and the colours that figures take from the style sheet.
+
+const themeListeners = [];
+const darkSystem = matchMedia("(prefers-color-scheme: dark)");
+
+const isDark = () => (document.documentElement.dataset.theme ?? (darkSystem.matches ? "dark" : "light")) === "dark";
+
+// Okabe and Ito; the order differs so that the first colours stand out from the ground.
+const TASK_COLOURS = {
+  light: ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#333333", "#B8A800"],
+  dark: ["#56B4E9", "#E69F00", "#2BBF93", "#E39AC4", "#F0E442", "#F07B2E", "#D8DCE0", "#4C9BE8"],
+};
+const TASK_SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down", "pentagon"];
+
+const taskColour = (task) => {
+  if (task < 0) return colour("faint");
+  const palette = TASK_COLOURS[isDark() ? "dark" : "light"];
+  return palette[task % palette.length];
+};
+const taskSymbol = (task) => (task < 0 ? "circle-open" : TASK_SYMBOLS[task % TASK_SYMBOLS.length]);
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+/** A hex colour with an opacity. */
+function faded(hex, opacity) {
+  const value = parseInt(hex.slice(1), 16);
+  return `rgba(${value >> 16}, ${(value >> 8) & 255}, ${value & 255}, ${opacity})`;
+}
+
+const cividisScale = page.cividis.map((rgb, i) => [i / (page.cividis.length - 1), `rgb(${rgb.join(",")})`]);
+
+/** Cividis at a place from 0 to 1: [red, green, blue]. */
+function cividis(place) {
+  const at = Math.min(1, Math.max(0, place)) * (page.cividis.length - 1);
+  const low = Math.min(page.cividis.length - 2, Math.floor(at));
+  return page.cividis[low].map((from, i) => Math.round(from + (page.cividis[low + 1][i] - from) * (at - low)));
+}
+
+/** Black or white, whichever can be read on a colour. */
+const inkOn = ([red, green, blue]) => (0.299 * red + 0.587 * green + 0.114 * blue > 118 ? "#111" : "#fff");
+
+/** Paper is light, holds every figure, and folds nothing away. */
+function startPrinting() {
+  let before = null;
+  addEventListener("beforeprint", () => {
+    const { dataset } = document.documentElement;
+    const folded = [...document.querySelectorAll("details:not([open])")];
+    before = { theme: dataset.theme, folded };
+    dataset.theme = "light";
+    for (const one of folded) one.open = true;
+    for (const id of charts.keys()) drawChart(id);
+    for (const listener of themeListeners) listener();
+  });
+  addEventListener("afterprint", () => {
+    if (!before) return;
+    const { dataset } = document.documentElement;
+    if (before.theme) dataset.theme = before.theme; else delete dataset.theme;
+    for (const one of before.folded) one.open = false;
+    for (const listener of themeListeners) listener();
+    before = null;
+  });
+}
+
+function startTheme() {
+  const button = byId("theme");
+  const show = () => {
+    button.setAttribute("aria-pressed", String(isDark()));
+    for (const listener of themeListeners) listener();
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const chosen = isDark() ? "light" : "dark";
+    document.documentElement.dataset.theme = chosen;
+    try { localStorage.setItem("routesig-theme", chosen); } catch { /* not kept */ }
+    show();
+  });
+  darkSystem.addEventListener("change", show);
+  button.setAttribute("aria-pressed", String(isDark()));
+}

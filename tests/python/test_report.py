@@ -1,0 +1,338 @@
+"""The report as a file: what stands in it, that it stands alone, and what becomes of hostile and missing parts."""
+
+import base64
+import json
+import re
+import sys
+import zlib
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from report_studies import HOSTILE, QUICK, hostile_study, with_token_texts, worded_traces
+
+import routesig as rs
+
+pytest.importorskip("jinja2", reason="reports need Jinja2")
+pytest.importorskip("plotly", reason="reports need Plotly")
+
+from routesig import _report
+from routesig._report._image import block_means, png
+from routesig._report._numbers import p_value, significant
+from routesig._report._packing import packed
+from routesig._report._tokens import token_data
+
+ARRAYS = {"u8": np.uint8, "u16": "<u2", "u32": "<u4", "f32": "<f4"}
+MEGABYTES = 1_000_000
+
+
+class Page(HTMLParser):
+    """The elements of a page, its visible text, and the data that its scripts read."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.words, self.scripts, self._inside = [], [], [], None
+        self.feed(text)
+        self.close()
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+        self.data = json.loads(next(content for kind, content in self.scripts if kind == "application/json"))
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self._inside = tag if tag in ("script", "style") else self._inside
+        if tag == "script":
+            self.scripts.append([dict(attributes).get("type"), ""])
+
+    def handle_endtag(self, tag):
+        self._inside = None if tag == self._inside else self._inside
+
+    def handle_data(self, text):
+        if self._inside == "script":
+            self.scripts[-1][1] += text
+        elif self._inside is None:
+            self.words.append(text)
+
+    def tags(self, name):
+        return [attributes for tag, attributes in self.elements if tag == name]
+
+
+def unpacked(entry):
+    content = zlib.decompress(base64.b64decode(entry["data"]))
+    return np.frombuffer(content, ARRAYS[entry["type"]]).reshape(entry["shape"])
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    traces = with_token_texts(worded_traces(), lambda word: f" word{word}", tmp_path_factory.mktemp("words"))
+    return rs.study(traces, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def page(study):
+    return Page(_report.render(study))
+
+
+def test_sections_answer_in_the_order_of_the_questions(page):
+    ids = [attributes.get("id") for attributes in page.tags("section")]
+    assert ids == [
+        *("top", "prompts", "chance", "layers-section", "causes"),
+        *("classifier", "experts", "token-section", "limits"),
+    ]
+    assert not re.search("Not here", page.text)
+
+
+def test_every_figure_of_the_paper_has_its_place(page):
+    places = {attributes.get("id") for _, attributes in page.elements}
+    assert {"similarity", "categories", "baselines", "layers", "pca", "tsne"} <= places
+
+
+def test_the_headline_and_the_limits_stand_in_the_text(study, page):
+    assert re.sub(r"\s+", " ", study.headline) in page.text
+    for sentence in study.not_claimed:
+        assert sentence in page.text
+
+
+def test_no_p_value_comes_without_its_floor(page):
+    found = re.findall(r"\bp ?= [^)]{0,60}", page.text)
+    assert len(found) >= 4
+    assert [text for text in found if "possible" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        (rs.PValue(0.0005, 0.0005), "0.0005, the smallest possible"),
+        (rs.PValue(0.031, 0.001), "0.031 (smallest possible 0.001)"),
+        (rs.PValue(1.0, 1.0), "1, the only value possible"),
+        (rs.PValue(4.2e-14, 1e-15), "4 \u00d7 10\u207b\u00b9\u2074 (smallest possible 1 \u00d7 10\u207b\u00b9\u2075)"),
+        (None, "\u2013"),
+    ],
+)
+def test_p_values_in_words(p, text):
+    assert p_value(p) == text
+
+
+def test_significant_digits_keep_whole_numbers():
+    assert [significant(x) for x in (0.0, 1.0, 10.0, 0.1, 0.2571)] == ["0", "1", "10", "0.1", "0.26"]
+
+
+def test_nothing_is_fetched(study):
+    text = _report.render(study)
+    found = Page(text)
+    for tag, attributes in found.elements:
+        for name in ("src", "href", "action", "poster", "srcset", "data"):
+            target = attributes.get(name) or ""
+            assert target.startswith(("#", "data:")) or not target, (tag, name, target)
+    style = re.search(r"<style>(.*?)</style>", text, re.S).group(1)
+    assert "url(" not in style
+    assert "@import" not in style
+    policy = next(a["content"] for a in found.tags("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in policy
+    assert policy.count("'sha256-") == 3
+
+
+def test_embedded_counts_give_the_similarities_of_the_study(study, page):
+    sets = page.data["similarity"]["sets"]
+    counts = sum(unpacked(sets[name]).astype(float) for name in ("prompt", "generation"))
+    unit = counts / np.linalg.norm(counts, axis=2, keepdims=True)
+    found = np.einsum("alx,blx->ab", unit, unit) / counts.shape[1]
+    place = [study.signatures.ids.index(name) for name in page.data["prompts"]["ids"]]
+    np.testing.assert_allclose(found, study.similarity[np.ix_(place, place)], atol=1e-12)
+
+
+def test_prompts_of_one_task_stand_side_by_side(page):
+    tasks = page.data["prompts"]["task"]
+    assert tasks == sorted(tasks)
+    assert page.data["prompts"]["tasks"] == ["code", "story"]
+
+
+def test_agreement_is_the_share_of_experts_chosen_for_the_same_word_in_other_prompts(study):
+    found = token_data(study, _report.Prompts.of(study))
+    prompts = _report.Prompts.of(study)
+    one = found["prompts"][3]
+    index = int(prompts.order[one["prompt"]])
+    trace, agreement = study.traces[index], unpacked(one["agreement"])
+    for layer in (0, 3):
+        for token, word in enumerate(trace.token_ids):
+            mine = set(trace.experts[layer, token])
+            shares = [
+                len(mine & set(other.experts[layer, t])) / 2
+                for i, other in enumerate(study.traces)
+                if i != index
+                for t in np.flatnonzero(other.token_ids == word)
+            ]
+            assert agreement[layer, token] == (255 if not shares else np.rint(200 * np.mean(shares)))
+
+
+def test_tokens_carry_their_experts_and_texts(study, page):
+    tokens = page.data["tokens"]
+    assert len(tokens["prompts"]) == tokens["of"] == 12
+    one = tokens["prompts"][0]
+    trace = next(t for t in study.traces if t.id == page.data["prompts"]["ids"][one["prompt"]])
+    np.testing.assert_array_equal(unpacked(one["experts"]) - 1, trace.experts)
+    np.testing.assert_allclose(unpacked(one["weights"]) * one["weight_step"], trace.weights, atol=0.001)
+    assert one["texts"] == trace.token_texts
+
+
+def test_text_of_the_data_is_never_html(tmp_path):
+    text = _report.render(hostile_study(tmp_path))
+    found = Page(text)
+    assert len(found.scripts) == 4
+    assert "<script>alert" not in text
+    assert not found.tags("b") or all(attributes == {} for attributes in found.tags("b"))
+    assert "alert(1)" not in "".join(content for kind, content in found.scripts if kind is None)
+    assert found.data["prompts"]["ids"][0].endswith(HOSTILE)
+    assert HOSTILE in found.data["tokens"]["prompts"][0]["texts"]
+    assert HOSTILE in found.text
+
+
+def test_scripts_cannot_end_early():
+    assert _report.inline_script('"</script><SCRIPT><!--"') == r'"\x3C/script>\x3CSCRIPT>\x3C!--"'
+    assert json.loads(_report.inline_json(HOSTILE + "\u2028")) == HOSTILE + "\u2028"
+    assert not set("<>&\u2028") & set(_report.inline_json(HOSTILE + "\u2028"))
+
+
+def test_the_same_study_gives_the_same_bytes(study, tmp_path):
+    again = rs.study(study.traces, **QUICK)
+    assert study.report(tmp_path / "a.html").read_bytes() == again.report(tmp_path / "b.html").read_bytes()
+
+
+@pytest.mark.parametrize("values", [[0, 200], [0, 60_000], [0, 70_000]])
+def test_packed_integers_come_back(values):
+    entry = packed(values)
+    assert entry["type"] == {200: "u8", 60_000: "u16", 70_000: "u32"}[values[1]]
+    assert unpacked(entry).tolist() == values
+
+
+def large_study(study, n):
+    """The study with n random prompts in place of its own: as hard to compress as can be."""
+    random = np.random.default_rng(0)
+    ids = random.random((60, 16, 40, 64)).argsort(axis=-1)[..., :8].astype(np.uint16)
+    traces = rs.TraceSet(
+        [
+            rs.RoutingTrace.from_arrays(
+                ids[i % 60],
+                num_experts=64,
+                weights=random.random((16, 40, 8), dtype=np.float32),
+                token_ids=random.integers(0, 50_000, 40),
+                prompt_tokens=15,
+                id=f"p{i}",
+                task="abcd"[i % 4],
+                text="".join(map(chr, random.integers(97, 123, 900))),
+            )
+            for i in range(n)
+        ]
+    )
+    sigs = rs.signatures(traces)
+    counts = random.multinomial(320, np.full(64, 1 / 64), size=(n, 16)).astype(np.uint64)
+    sigs = replace(sigs, counts=counts, values=counts / 320)
+    points = random.random((n, 2))
+    return replace(
+        study,
+        traces=traces,
+        signatures=sigs,
+        similarity=rs.similarity(sigs),
+        load=rs.metrics.load(sigs),
+        load_by_task=rs.metrics.load(sigs, by="task"),
+        pca=replace(study.pca, points=points),
+        tsne=replace(study.tsne, points=points),
+    )
+
+
+def test_a_thousand_prompts_fit_into_twelve_megabytes(study):
+    text = _report.render(large_study(study, 1_000))
+    assert len(text.encode()) <= 12 * MEGABYTES
+    found = Page(text)
+    assert set(found.data["similarity"]["sets"]) == {"prompt", "generation"}
+    assert found.data["similarity"]["image"] is None
+    assert 4 <= len(found.data["tokens"]["prompts"]) < 1_000
+    assert f"tokens of {len(found.data['tokens']['prompts'])} of 1000 prompts" in found.text
+
+
+def test_above_fifteen_hundred_prompts_the_matrix_is_a_picture(study):
+    text = _report.render(large_study(study, 1_600))
+    assert len(text.encode()) <= 12 * MEGABYTES
+    found = Page(text)
+    assert found.data["similarity"]["image"]["source"].startswith("data:image/png;base64,")
+    assert list(found.data["similarity"]["sets"]) == ["all"]  # pairs are still compared
+    assert "with more than 1,500 prompts the page shows the study's own choice alone" in found.text
+
+
+def test_block_means_by_hand():
+    matrix = np.arange(16.0).reshape(4, 4)
+    np.testing.assert_array_equal(block_means(matrix, 2), [[2.5, 4.5], [10.5, 12.5]])
+    np.testing.assert_array_equal(block_means(matrix, 9), matrix)
+
+
+def test_pictures_are_png_in_cividis():
+    image = pytest.importorskip("PIL.Image", reason="Pillow reads the picture")
+    import io
+
+    address = png(np.array([[0.0, 1.0]]), 0.0, 1.0)
+    read = image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB")
+    assert [read.getpixel((x, 0)) for x in (0, 1)] == [(0, 32, 76), (255, 233, 69)]
+
+
+def only_signatures():
+    return rs.signatures(worded_traces())
+
+
+CASES = {
+    "signatures alone": (only_signatures, "it needs traces; signatures were given"),
+    "one task": (lambda: worded_traces(tasks=("code",)), "there are fewer than two tasks"),
+    "one prompt": (lambda: worded_traces(n=1), "there is one prompt, and no pair to compare"),
+    "no task": (
+        lambda: rs.SignatureSet.from_counts(only_signatures().counts, top_k=2),
+        "classification needs prompts of two tasks or more, there is none",
+    ),
+    "neither tokens nor top_k": (lambda: rs.SignatureSet.from_counts(only_signatures().counts), "expected signatures"),
+    "gate weights": (
+        lambda: rs.signatures(worded_traces(), weighting="gate"),
+        "gate weights are known for the study's own tokens alone",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_missing_is_said_with_its_reason(case):
+    make, reason = CASES[case]
+    found = Page(_report.render(rs.study(make(), **QUICK)))
+    assert reason in found.text
+    assert "nan" not in found.text.lower().split()
+    assert not re.search(r"(?<!got )\bNone\b", found.text)
+
+
+def test_a_path_that_cannot_be_written_is_one_sentence(study, tmp_path):
+    with pytest.raises(OSError, match="report: expected a path that can be written, got No such file") as caught:
+        study.report(tmp_path / "absent" / "report.html")
+    assert "absent/report.html" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("package", ["jinja2", "plotly"])
+def test_a_missing_package_is_named_with_its_command(study, package, monkeypatch, tmp_path):
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=re.escape(f"reports need {package}: pip install 'routesig[report]'")):
+        study.report(tmp_path / "report.html")
+
+
+def test_every_file_of_the_page_is_used():
+    folder = _report._PAGE
+    scripts = {file.stem for file in folder.glob("*.js")}
+    assert scripts == {*_report._SCRIPTS, "head"}
+    templates = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.j2"))
+    assert all(file.name in templates or file.name == "report.html.j2" for file in folder.glob("*.j2"))
+
+
+def test_a_comparison_has_a_section_of_its_own(study, page):
+    assert "comparison" not in [attributes.get("id") for attributes in page.tags("section")]
+    other = worded_traces(experts=12)  # the same words through another router
+    compared = rs.compare(study.traces, other, bootstrap=20, permutations=19)
+    found = Page(_report.render(study.with_comparison(compared)))
+    assert "comparison" in [attributes.get("id") for attributes in found.tags("section")]
+    assert f"{len(compared.ids)} prompts that both hold" in found.text
+    assert f"{compared.difference.a.value:.3f}" in found.text
+    assert "Mantel's p" in found.text

@@ -1,0 +1,324 @@
+"""The report in a browser: what it draws, what it answers to, and that it asks nobody for anything."""
+
+import json
+import shutil
+
+import pytest
+from report_studies import HOSTILE, QUICK, hostile_study, with_token_texts, worded_traces
+
+import routesig as rs
+
+pytest.importorskip("jinja2", reason="reports need Jinja2")
+pytest.importorskip("plotly", reason="reports need Plotly")
+webdriver = pytest.importorskip("selenium.webdriver", reason="the browser is driven by selenium")
+if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
+    pytest.skip("Chromium and its driver are not installed", allow_module_level=True)
+
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
+
+FLAGS = (
+    *("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"),
+    *("disable-component-update", "disable-sync", "disable-dev-shm-usage", "force-device-scale-factor=1"),
+)
+FIGURES = (
+    *("categories", "pca", "tsne", "null", "baselines", "layers", "decomposition", "ladder", "evidence", "load"),
+    "pair-layers",
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    traces = with_token_texts(worded_traces(), lambda word: f" word{word}", tmp_path_factory.mktemp("words"))
+    return rs.study(traces, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def address(study, tmp_path_factory):
+    return study.report(tmp_path_factory.mktemp("report") / "report.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for flag in FLAGS:
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    made = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    yield made
+    made.quit()
+
+
+@pytest.fixture
+def browser(driver, address):
+    """The page, freshly opened at 1280 by 900 in light colours."""
+    return opened(driver, address)
+
+
+def opened(driver, address, width=1280, height=900, scheme="light"):
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    driver.get_log("browser")
+    driver.get_log("performance")
+    driver.get(address)
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#readout[data-choice]"))
+    return driver
+
+
+def until(driver, condition):
+    return WebDriverWait(driver, 15, poll_frequency=0.02).until(lambda _: condition())
+
+
+def show(driver, name):
+    """Scroll to an element, and wait until it is drawn, if it is a figure."""
+    found = driver.find_element(By.ID, name)
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", found)
+    settle(driver)
+    if "plot" in (found.get_attribute("class") or ""):
+        until(driver, lambda: found.get_attribute("data-drawn"))
+    return found
+
+
+def settle(driver):
+    """Let what scrolling brought about happen."""
+    driver.execute_async_script(
+        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()));"
+    )
+
+
+def hover(driver, target, x=0, y=0):
+    """Point at a place, counted from the target's middle; the tooltip's text."""
+    tip = driver.find_element(By.ID, "tip")
+
+    def told():  # from elsewhere: a figure tells of a point once, when the pointer comes to it
+        chain = ActionChains(driver, duration=0)
+        chain.w3c_actions.pointer_action.move_to_location(1, 1)
+        chain.move_to_element_with_offset(target, x, y).perform()
+        return tip.is_displayed() and tip.text
+
+    return until(driver, told)
+
+
+def text(driver, name):
+    return driver.find_element(By.ID, name).text
+
+
+def choose(driver, name, value):
+    label = driver.find_element(By.XPATH, f"//input[@name='{name}'][@value='{value}']/..")
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", label)
+    label.click()
+
+
+def slide(driver, name, value):
+    slider = show(driver, name)
+    slider.send_keys(Keys.HOME, *[Keys.ARROW_RIGHT] * (value - int(slider.get_attribute("min"))))
+
+
+def complaints(driver):
+    return [entry["message"] for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+
+def test_everything_is_drawn_without_an_error_or_a_request(browser):
+    for name in FIGURES:
+        show(browser, name)
+        assert browser.find_elements(By.CSS_SELECTOR, f"#{name} .main-svg"), name
+    show(browser, "token-text")
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#token-text .token"))
+    assert complaints(browser) == []
+    assert browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)") == []
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def test_figures_wait_until_they_come_into_view(browser):
+    assert not browser.find_element(By.ID, "load").get_attribute("data-drawn")
+    assert show(browser, "load").get_attribute("data-drawn") == "yes"
+
+
+def test_numbers_computed_in_the_page_are_those_of_the_study(browser, study):
+    assert text(browser, "readout-within") == f"{study.within.mean:.3f}"
+    assert text(browser, "readout-across") == f"{study.across.mean:.3f}"
+    assert text(browser, "readout-d") == f"{study.cohens_d.value:.2f}"
+
+
+def test_a_layer_and_a_token_set_can_be_chosen(browser, study):
+    slide(browser, "layer", 2)
+    until(browser, lambda: browser.find_element(By.ID, "readout").get_attribute("data-choice") == "all 2")
+    assert text(browser, "layer-name") == "layer 2"
+    assert text(browser, "readout-d") == f"{study.layers[2].cohens_d:.2f}"
+    choose(browser, "token-set", "generation")
+    until(browser, lambda: browser.find_element(By.ID, "readout").get_attribute("data-choice") == "generation 2")
+    sigs = rs.signatures(study.traces, tokens="generation")
+    expected = rs.statistics.layer_separation(sigs)[2]
+    assert text(browser, "readout-within") == f"{expected.within.mean:.3f}"
+    assert text(browser, "readout-d") == f"{expected.cohens_d:.2f}"
+    slide(browser, "layer", -1)
+    until(browser, lambda: browser.find_element(By.ID, "readout").get_attribute("data-choice") == "generation -1")
+    assert text(browser, "readout-across") == f"{rs.separation(sigs).across.mean:.3f}"
+    show(browser, "categories")
+    drawn = browser.execute_script("return document.getElementById('categories').data[0].z")
+    assert drawn[0][1] == pytest.approx(rs.statistics.category_matrix(sigs).mean[0, 1], abs=1e-6)
+
+
+def test_pointing_at_a_pair_tells_its_prompts_and_similarity(browser, study):
+    canvas = show(browser, "similarity")
+    side = canvas.size["width"]
+    lines = hover(browser, canvas, round(side * (10.5 / 12 - 0.5)), round(side * (0.5 / 12 - 0.5)))  # row 0, column 10
+    a, b = (study.signatures.ids.index(name) for name in ("code-00", "story-09"))
+    assert "code-00" in lines
+    assert "story-09" in lines
+    assert f"similarity {study.similarity[a, b]:.3f}" in lines
+
+
+def test_a_click_opens_the_pair(browser, study):
+    canvas = show(browser, "similarity")
+    side = canvas.size["width"]
+    move = ActionChains(browser, duration=0)
+    move.move_to_element_with_offset(
+        canvas, round(side * (10.5 / 12 - 0.5)), round(side * (0.5 / 12 - 0.5))
+    ).click().perform()
+    until(browser, lambda: browser.find_element(By.ID, "pair-panel").get_attribute("data-pair") == "0 10")
+    a, b = (study.signatures.ids.index(name) for name in ("code-00", "story-09"))
+    assert text(browser, "pair-mean") == f"{study.similarity[a, b]:.3f}"
+    assert text(browser, "pair-a-text") == study.traces[a].text
+    assert text(browser, "pair-b-text") == study.traces[b].text
+    drawn = browser.execute_script("return document.getElementById('pair-layers').data[0].y")
+    assert drawn == pytest.approx(study.layer_similarity()[:, a, b].tolist(), abs=1e-6)
+
+
+def test_pairs_can_be_chosen_without_a_pointer(browser, study):
+    canvas = show(browser, "similarity")
+    browser.execute_script("arguments[0].focus()", canvas)
+    canvas.send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
+    until(browser, lambda: browser.find_element(By.ID, "pair-panel").get_attribute("data-pair") == "2 1")
+    Select(browser.find_element(By.ID, "pair-a")).select_by_value("7")
+    until(browser, lambda: browser.find_element(By.ID, "pair-panel").get_attribute("data-pair") == "7 1")
+    browser.find_element(By.CSS_SELECTOR, "[data-find=alike]").click()
+    until(browser, lambda: browser.find_element(By.ID, "pair-panel").get_attribute("data-pair") not in ("7 1", None))
+    across = [
+        study.similarity[i, j]
+        for i, one in enumerate(study.signatures.tasks)
+        for j, other in enumerate(study.signatures.tasks)
+        if one != other
+    ]
+    assert text(browser, "pair-mean") == f"{max(across):.3f}"
+
+
+def test_pointing_at_a_prompt_of_a_map_tells_which_it_is(browser):
+    show(browser, "pca")
+    point = browser.find_element(By.CSS_SELECTOR, "#pca .scatterlayer .point")
+    lines = hover(browser, point)
+    assert "code" in lines
+    assert "word" in lines  # its text
+
+
+def test_terms_are_explained_on_hover_and_on_focus(browser):
+    term = browser.find_element(By.CSS_SELECTOR, ".numbers a[href='#term-d']")
+    assert "never a test" in hover(browser, term)
+    term.send_keys(Keys.ESCAPE)
+    assert not browser.find_element(By.ID, "tip").is_displayed()
+    browser.execute_script("arguments[0].focus()", browser.find_element(By.CSS_SELECTOR, ".numbers a[href='#term-p']"))
+    assert "floor" in text(browser, "tip")
+
+
+def test_a_prompt_is_shown_token_by_token(browser, study):
+    show(browser, "token-text")
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#token-text .token"))
+    Select(browser.find_element(By.ID, "token-prompt")).select_by_index(4)
+    slide(browser, "token-layer", 3)
+    choose(browser, "token-mode", "first")
+    until(browser, lambda: browser.find_element(By.ID, "token-text").get_attribute("data-choice") == "4 3 first")
+    name = browser.execute_script("return JSON.parse(document.getElementById('data').textContent).prompts.ids[4]")
+    trace = next(trace for trace in study.traces if trace.id == name)
+    spans = browser.find_elements(By.CSS_SELECTOR, "#token-text .token")
+    assert [span.get_attribute("textContent") for span in spans] == trace.token_texts
+    show(browser, "token-text")
+    lines = hover(browser, spans[5])
+    first, second = trace.experts[3, 5]
+    assert f"experts, best first: {first} (0.25) {second} (0.25)" in " ".join(lines.split())
+    browser.execute_script("arguments[0].focus()", spans[0])
+    spans[0].send_keys(Keys.ARROW_RIGHT)
+    assert browser.switch_to.active_element.get_attribute("data-token") == "1"
+
+
+def test_loads_of_a_task_can_be_chosen(browser, study):
+    show(browser, "load")
+    Select(browser.find_element(By.ID, "load-group")).select_by_visible_text("task story")
+    values = until(
+        browser,
+        lambda: [
+            v for v in browser.execute_script("return document.getElementById('load').data[0].z")[1] if v is not None
+        ],
+    )
+    shares = study.load_by_task.shares[1, 1]
+    assert len(values) == (shares > 0).sum()
+
+
+def test_texts_of_the_data_stay_texts(driver, tmp_path):
+    page = hostile_study(tmp_path).report(tmp_path / "hostile.html")
+    opened(driver, page.as_uri())
+    for name in FIGURES:
+        show(driver, name)
+    show(driver, "token-text")
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#token-text .token"))
+    assert driver.execute_script("return document.querySelectorAll('script').length") == 4
+    assert driver.execute_script("return document.querySelectorAll('svg b, #tip b, #pair-panel b').length") == 0
+    assert HOSTILE in driver.find_element(By.ID, "pair-a-text").text
+    ticks = driver.execute_script(
+        "return [...document.querySelectorAll('#categories .ytick text')].map((t) => t.textContent)"
+    )
+    assert f"code {HOSTILE}" in ticks
+    show(driver, "pca")
+    assert HOSTILE in hover(driver, driver.find_element(By.CSS_SELECTOR, "#pca .scatterlayer .point"))
+    assert complaints(driver) == []
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+def test_nothing_sticks_out(driver, address, width):
+    opened(driver, address, width=width)
+    for name in FIGURES:
+        show(driver, name)
+    wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert driver.execute_script(wide) == 0
+
+
+def test_dark_colours_follow_the_system_and_the_button(driver, address):
+    opened(driver, address, scheme="dark")
+    show(driver, "layers")
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    ink = "return getComputedStyle(document.querySelector('#layers .xtick text')).fill"
+    dark = driver.execute_script(ground), driver.execute_script(ink)
+    assert dark[0] == "rgb(20, 23, 26)"
+    driver.execute_script("document.getElementById('theme').click()")
+    until(driver, lambda: driver.execute_script(ink) != dark[1])
+    assert driver.execute_script(ground) == "rgb(251, 251, 249)"
+    assert driver.find_element(By.ID, "theme").get_attribute("aria-pressed") == "false"
+    opened(driver, address, scheme="dark")
+    assert driver.execute_script(ground) == "rgb(251, 251, 249)"  # the choice is kept
+    driver.execute_script("localStorage.clear()")
+
+
+def test_paper_holds_every_figure(browser):
+    printed = browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+    assert len(printed["data"]) > 100_000
+    drawn = (
+        "return [...document.querySelectorAll('.plot')].filter((plot) => !plot.dataset.drawn).map((plot) => plot.id)"
+    )
+    assert browser.execute_script(drawn) == []
+    assert browser.execute_script("return document.querySelectorAll('details[open]').length") == 0  # folded again
+
+
+@pytest.mark.parametrize("n", [1, 12])
+def test_a_study_with_little_in_it_opens_without_an_error(driver, tmp_path, n):
+    sigs = rs.SignatureSet.from_counts(rs.signatures(worded_traces(n=n)).counts)
+    driver.get_log("browser")
+    driver.get(rs.study(sigs, **QUICK).report(tmp_path / "little.html").as_uri())
+    show(driver, "load")
+    assert complaints(driver) == []

@@ -27,9 +27,9 @@ def test_python_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert "across" in rest
 
     exec(compile(analyse, "README.md", "exec"), names)
-    printed = capsys.readouterr().out.splitlines()
-    results = ("PermutationTest", "Baseline", "Decomposition", "Classification", "TextControl")
-    assert [line.split("(")[0] for line in printed] == list(results)
+    printed = capsys.readouterr().out
+    assert "the paper" in printed
+    assert (tmp_path / "report.html").stat().st_size < 12_000_000
 
 
 def test_demo_prints_what_is_shown(model: object, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "choice.hpp"
 #include "progress.hpp"
 
 namespace {
@@ -114,19 +115,17 @@ void bind_nulls(py::module_& m) {
       "Separation under routing by pooled popularity: a dict of what routesig.baselines shows.");
   m.def(
       "token_pool_baseline",
-      [](const routesig::TraceSet& traces, const Tasks& task, int tokens, int weighting, bool drop_invalid,
-         std::size_t repetitions, std::uint64_t seed, const py::object& told) {
+      [](const routesig::TraceSet& traces, const Tasks& task, const std::string& tokens, const std::string& weighting,
+         bool drop_invalid, std::size_t repetitions, std::uint64_t seed, const py::object& told) {
         const BaselineOptions with = options(repetitions, seed, told);
-        const routesig::SignatureOptions of{.tokens = static_cast<routesig::TokenSet>(tokens),
-                                            .weighting = static_cast<routesig::Weighting>(weighting),
+        const routesig::SignatureOptions of{.tokens = token_set("baselines", tokens),
+                                            .weighting = weighting_of("baselines", weighting),
                                             .drop_invalid = drop_invalid};
         return computed([&] { return routesig::token_pool_baseline(traces.traces(), task, with, of); });
       },
-      py::arg("traces"), py::arg("task"), py::kw_only(), py::arg("tokens") = 0, py::arg("weighting") = 0,
+      py::arg("traces"), py::arg("task"), py::kw_only(), py::arg("tokens") = "all", py::arg("weighting") = "count",
       py::arg("drop_invalid") = false, py::arg("repetitions"), py::arg("seed"), py::arg("progress") = py::none(),
-      "Separation under dealt tokens (tokens: 0 all, 1 prompt, 2 generation; weighting: 0 count, 1 gate, 2 top1): a "
-      "dict "
-      "of what routesig.baselines shows.");
+      "Separation under dealt tokens: a dict of what routesig.baselines shows.");
 }
 
 void bind_expectations(py::module_& m) {

@@ -24,3 +24,9 @@ inline routesig::TokenSet token_set(const char* noun, const std::string& name) {
   return choice<TokenSet>(noun, "tokens", name,
                           {{"all", TokenSet::all}, {"prompt", TokenSet::prompt}, {"generation", TokenSet::generation}});
 }
+
+inline routesig::Weighting weighting_of(const char* noun, const std::string& name) {
+  using routesig::Weighting;
+  return choice<Weighting>(noun, "weighting", name,
+                           {{"count", Weighting::count}, {"gate", Weighting::gate}, {"top1", Weighting::top1}});
+}

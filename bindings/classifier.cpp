@@ -5,8 +5,8 @@
 
 #include <variant>
 
-#include "arrays.hpp"
 #include "bindings.hpp"
+#include "features.hpp"
 #include "progress.hpp"
 #include "routesig/logistic_regression.hpp"
 #include "routesig/nearest_centroid.hpp"
@@ -15,14 +15,9 @@
 namespace {
 
 using routesig::Features;
-using Values = py::array_t<double, py::array::c_style>;
 using Labels = std::vector<int>;
 
-Features as_features(const Values& values) {
-  if (values.ndim() != 2)
-    throw routesig::invalid_argument("classifier: expected features [rows, columns], got ", values.ndim(), " axes");
-  return {items(values), static_cast<std::size_t>(values.shape(0)), static_cast<std::size_t>(values.shape(1))};
-}
+Features as_features(const Values& values) { return features_of("classifier", values); }
 
 /// Which classifier Python asked for.
 using AnyClassifier = std::variant<routesig::LogisticRegression, routesig::NearestCentroid<routesig::Euclidean>,

@@ -3,6 +3,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "choice.hpp"
 #include "progress.hpp"
 #include "routesig/controls.hpp"
 #include "routesig/decomposition.hpp"
@@ -12,17 +13,8 @@
 
 namespace {
 
-using routesig::TokenSet;
 using routesig::TokenTable;
 using routesig::TraceSet;
-
-TokenSet token_set(const std::string& name) {
-  if (name == "all") return TokenSet::all;
-  if (name == "prompt") return TokenSet::prompt;
-  if (name == "generation") return TokenSet::generation;
-  throw routesig::invalid_argument("controls: expected tokens to be one of all, prompt, generation, got ",
-                                   routesig::shown(name));
-}
 
 // observed; mean, sd, low, high of the null; p, its floor; share or None
 using Test = py::typing::Tuple<double, double, double, double, double, double, double, py::typing::Optional<double>>;
@@ -123,7 +115,7 @@ py::object or_none(const std::optional<routesig::ControlValue>& value) {
 
 py::tuple compare_with_controls(const TraceSet& real, const std::vector<TraceSet>& controls, const std::string& tokens,
                                 bool drop_invalid) {
-  const routesig::SignatureOptions options{.tokens = token_set(tokens), .drop_invalid = drop_invalid};
+  const routesig::SignatureOptions options{.tokens = token_set("controls", tokens), .drop_invalid = drop_invalid};
   routesig::ControlComparison out;
   {
     const py::gil_scoped_release nogil;
@@ -137,7 +129,8 @@ py::tuple compare_with_controls(const TraceSet& real, const std::vector<TraceSet
 void bind_token_table(py::module_& m) {
   py::class_<TokenTable>(m, "TokenTable", "The tokens of labelled prompts, and the strata a shuffle keeps.")
       .def(py::init([](const TraceSet& traces, const std::string& tokens, bool drop_invalid) {
-             const routesig::TokenTableOptions options{.tokens = token_set(tokens), .drop_invalid = drop_invalid};
+             const routesig::TokenTableOptions options{.tokens = token_set("controls", tokens),
+                                                       .drop_invalid = drop_invalid};
              const py::gil_scoped_release nogil;
              return routesig::token_table(traces, options);
            }),
@@ -175,7 +168,8 @@ void bind_controls(py::module_& m) {
   m.def(
       "position_matched",
       [](const TraceSet& traces, const std::string& tokens, std::size_t length) {
-        return as_tuple(routesig::position_matched(traces, {.tokens = token_set(tokens), .length = length}));
+        return as_tuple(
+            routesig::position_matched(traces, {.tokens = token_set("controls", tokens), .length = length}));
       },
       py::arg("traces"), py::arg("tokens"), py::arg("length"), "(traces, left out, length, tokens dropped).");
   m.def(
@@ -184,7 +178,7 @@ void bind_controls(py::module_& m) {
   m.def(
       "without_duplicates",
       [](const TraceSet& traces, const std::string& tokens) {
-        return as_tuple(routesig::without_duplicates(traces, token_set(tokens)));
+        return as_tuple(routesig::without_duplicates(traces, token_set("controls", tokens)));
       },
       py::arg("traces"), py::arg("tokens"), "(traces, left out, 0, 0).");
   m.def("compare_with_controls", &compare_with_controls, py::arg("real"), py::arg("controls"), py::arg("tokens"),

@@ -1,19 +1,7 @@
 #include "routesig/projection.hpp"
 
-#include "arrays.hpp"
 #include "bindings.hpp"
-
-namespace {
-
-using Values = py::array_t<double, py::array::c_style>;
-
-routesig::Features as_features(const Values& values) {
-  if (values.ndim() != 2)
-    throw routesig::invalid_argument("pca: expected features [rows, columns], got ", values.ndim(), " axes");
-  return {items(values), static_cast<std::size_t>(values.shape(0)), static_cast<std::size_t>(values.shape(1))};
-}
-
-}  // namespace
+#include "features.hpp"
 
 void bind_projection(py::module_& m) {
   m.def(
@@ -22,7 +10,7 @@ void bind_projection(py::module_& m) {
         routesig::Pca out;
         {
           const py::gil_scoped_release nogil;
-          out = routesig::pca(as_features(x), components);
+          out = routesig::pca(features_of("pca", x), components);
         }
         const auto k = static_cast<py::ssize_t>(out.components), rows = x.shape(0), columns = x.shape(1);
         return py::make_tuple(owned(std::move(out.points), {rows, k}), owned(std::move(out.loadings), {k, columns}),

@@ -8,19 +8,14 @@
 
 namespace {
 
-using routesig::Weighting;
-
 using Result = py::typing::Tuple<py::array_t<double>, py::typing::Optional<py::array_t<std::uint64_t>>,
                                  py::array_t<std::uint64_t>, std::uint64_t, std::uint64_t>;
 
 Result signatures(const routesig::TraceSet& traces, const std::string& tokens, const std::string& weighting,
                   bool drop_invalid) {
-  const routesig::SignatureOptions options{
-      .tokens = token_set("signatures", tokens),
-      .weighting =
-          choice<Weighting>("signatures", "weighting", weighting,
-                            {{"count", Weighting::count}, {"gate", Weighting::gate}, {"top1", Weighting::top1}}),
-      .drop_invalid = drop_invalid};
+  const routesig::SignatureOptions options{.tokens = token_set("signatures", tokens),
+                                           .weighting = weighting_of("signatures", weighting),
+                                           .drop_invalid = drop_invalid};
   routesig::SignatureSet<double> set;
   {
     const py::gil_scoped_release nogil;
@@ -29,7 +24,7 @@ Result signatures(const routesig::TraceSet& traces, const std::string& tokens, c
   const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(set.size()), set.layers, set.experts};
   const auto prompts = static_cast<py::ssize_t>(set.size());
   const py::object counts =
-      options.weighting == Weighting::gate ? py::object(py::none()) : owned(std::move(set.counts), shape);
+      options.weighting == routesig::Weighting::gate ? py::object(py::none()) : owned(std::move(set.counts), shape);
   return py::make_tuple(owned(std::move(set.values), shape), counts, owned(std::move(set.num_tokens), {prompts}),
                         set.unknown_rows, set.dropped_rows);
 }

@@ -2,24 +2,23 @@
 
 #include <pybind11/stl.h>
 
-#include "arrays.hpp"
 #include "bindings.hpp"
+#include "choice.hpp"
+#include "features.hpp"
 #include "progress.hpp"
 
 namespace {
 
 using routesig::Preparation;
-using Values = py::array_t<double, py::array::c_style>;
 using Labels = std::vector<int>;
 
 Preparation preparation_of(const std::string& name) {
-  for (const auto& [text, value] : {std::pair{"standardized", Preparation::standardized},
-                                    {"log1p", Preparation::log1p},
-                                    {"l2", Preparation::l2},
-                                    {"tf-idf", Preparation::tf_idf},
-                                    {"naive Bayes", Preparation::naive_bayes}})
-    if (name == text) return value;
-  throw routesig::invalid_argument("tuning: expected a preparation, got ", routesig::shown(name));
+  return choice<Preparation>("tuning", "a preparation", name,
+                             {{"standardized", Preparation::standardized},
+                              {"log1p", Preparation::log1p},
+                              {"l2", Preparation::l2},
+                              {"tf-idf", Preparation::tf_idf},
+                              {"naive Bayes", Preparation::naive_bayes}});
 }
 
 }  // namespace
@@ -31,13 +30,8 @@ void bind_tuning(py::module_& m) {
          const routesig::FoldPlan& inner, const std::vector<double>& c, std::uint64_t seed,
          const py::object& progress) {
         std::vector<routesig::Candidate> all;
-        for (const auto& [values, name] : candidates) {
-          if (values.ndim() != 2)
-            throw routesig::invalid_argument("tuning: expected tables [rows, columns], got ", values.ndim(), " axes");
-          all.push_back({.x = {items(values), static_cast<std::size_t>(values.shape(0)),
-                               static_cast<std::size_t>(values.shape(1))},
-                         .preparation = preparation_of(name)});
-        }
+        for (const auto& [values, name] : candidates)
+          all.push_back({.x = features_of("tuning", values), .preparation = preparation_of(name)});
         const routesig::Progress tell = python_progress(progress);
         routesig::TunedPredictions out;
         {

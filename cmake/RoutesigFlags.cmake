@@ -3,7 +3,7 @@ add_library(routesig_warnings INTERFACE)
 target_compile_options(routesig_warnings INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wconversion;-Wsign-conversion;-Wshadow;-Wnon-virtual-dtor;-Woverloaded-virtual>
   # GCC 12 takes its own AVX-512 intrinsics, inlined into Eigen and Torch, for uninitialised reads.
-  $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>
+  $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>
   $<$<AND:$<BOOL:${ROUTESIG_WARNINGS_AS_ERRORS}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>)
 if(ROUTESIG_SANITIZE)
   target_compile_options(routesig_warnings INTERFACE

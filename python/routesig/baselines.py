@@ -41,9 +41,6 @@ __all__ = [
     "token_pool",
 ]
 
-_TOKENS = ("all", "prompt", "generation")
-_WEIGHTINGS = ("count", "gate", "top1")
-
 
 def permutation(
     sigs: "SignatureSet | _core.TraceSet", *, repetitions: int = 1_000, seed: int = 0, progress: bool = False
@@ -239,8 +236,8 @@ def token_pool(
         repetitions,
         seed,
         progress,
-        tokens=_TOKENS.index(tokens),
-        weighting=_WEIGHTINGS.index(weighting),
+        tokens=tokens,
+        weighting=weighting,
         drop_invalid=drop_invalid,
     )
     reasons = {"closed_form": "dealing recorded tokens has no closed form"}

@@ -13,7 +13,7 @@
 #include "routesig/io/jsonl.hpp"
 
 namespace routesig {
-namespace {
+namespace io {
 
 /// A trace file while it is written: counts what its end line tells.
 class TraceFile {
@@ -52,6 +52,10 @@ class TraceFile {
   std::uint64_t prompts_ = 0;
   std::uint64_t tokens_ = 0;
 };
+
+}  // namespace io
+
+namespace {
 
 void check_vocabulary(const std::vector<std::string>& vocabulary) {
   std::string scratch;
@@ -286,7 +290,7 @@ class JsonlRecorder::Writer {
 
   std::filesystem::path path_;
   JsonlOptions options_;
-  std::optional<TraceFile> file_;       // none where a finished file is resumed
+  std::optional<io::TraceFile> file_;   // none where a finished file is resumed
   std::optional<io::Earlier> earlier_;  // what resume found
   std::string earlier_path_;
   bool finished_ = false;
@@ -320,7 +324,7 @@ const std::vector<std::string>& JsonlRecorder::kept() const noexcept { return wr
 
 namespace {
 
-void write_trace(TraceFile& file, io::TokenLine& line, const RoutingTrace& trace) {
+void write_trace(io::TraceFile& file, io::TokenLine& line, const RoutingTrace& trace) {
   const TraceColumns& c = trace.columns();
   const auto size = static_cast<std::size_t>(trace.layers()) * static_cast<std::size_t>(trace.top_k());
   std::string text;
@@ -365,7 +369,7 @@ void save_jsonl(const TraceSet& traces, const std::filesystem::path& path, const
     warn(sentence(path.string(), ": traces of rotated routers live in memory only; those of ", traces.rotated().size(),
                   traces.rotated().size() == 1 ? " router" : " routers", " are left out of the file"));
   const std::string header = io::header_line(*traces.info(), traces.run());
-  TraceFile file(path, OutputFile::Existing::replace);
+  io::TraceFile file(path, OutputFile::Existing::replace);
   try {
     file.write(header);
     io::TokenLine line(*traces.info());

@@ -15,7 +15,7 @@ from selenium import webdriver
 import routesig as rs
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs/images/report.png"
-WIDTH, HEIGHT, COLOURS = 1200, 1300, 128
+WIDTH, HEIGHT, BELOW = 1200, 1000, 28  # pixels
 FLAGS = ("headless=new", "no-sandbox", "disable-gpu", "hide-scrollbars", "force-device-scale-factor=1")
 
 
@@ -25,7 +25,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         page = rs.study(traces, controls={"random weights": untrained}).report(Path(folder) / "report.html")
         shot = photographed(page, folder)
-    shot.convert("P", palette=Image.Palette.ADAPTIVE, colors=COLOURS).save(PICTURE, optimize=True)
+    shot.convert("RGB").save(PICTURE, optimize=True)
     print(f"docs/images/{PICTURE.name}: {PICTURE.stat().st_size // 1000} kB")
 
 
@@ -43,7 +43,9 @@ def photographed(page, folder):
         drawn = "return document.getElementById('readout').dataset.choice && document.querySelectorAll('[data-drawn]').length"
         while not driver.execute_script(drawn):
             time.sleep(0.1)
-        return Image.open(io.BytesIO(driver.get_screenshot_as_png()))
+        end = driver.execute_script("return document.getElementById('top').getBoundingClientRect().bottom")
+        whole = Image.open(io.BytesIO(driver.get_screenshot_as_png()))
+        return whole.crop((0, 0, WIDTH, min(HEIGHT, round(end) + BELOW)))
     finally:
         driver.quit()
 

@@ -34,5 +34,5 @@ def size(entry: dict[str, Any]) -> int:
 
 
 def _entry(array: NDArray[Any], kind: str) -> dict[str, Any]:
-    deflated = zlib.compress(np.ascontiguousarray(array).tobytes(), 9)
+    deflated = zlib.compress(np.ascontiguousarray(array).tobytes(), 6)
     return {"type": kind, "shape": list(array.shape), "data": base64.b64encode(deflated).decode("ascii")}

@@ -11,7 +11,7 @@ from routesig._report._packing import packed, size
 from routesig._signatures import signatures
 
 COMPARED = 1_500  # prompts that the page compares pair by pair
-_COUNT_BYTES = 3_400_000  # of the page that counts may take
+_COUNT_BYTES = 3_200_000  # of the page that counts may take
 _TEXT_CHARACTERS = 1_000_000  # of all prompts' texts together
 _IMAGE_SIDE = 1_000
 
@@ -61,9 +61,9 @@ def similarity_data(study: Any, prompts: Prompts) -> dict[str, Any]:
     found["reason"] = reason
     if len(sigs) > COMPARED or not counts:
         matrix = study.similarity[np.ix_(prompts.order, prompts.order)]
-        off_diagonal = matrix[~np.eye(len(matrix), dtype=bool)]
-        low = float(off_diagonal.min()) if off_diagonal.size else 0.0
-        found["image"] = {"source": png(block_means(matrix, _IMAGE_SIDE), low, 1.0), "low": low, "side": _IMAGE_SIDE}
+        means = block_means(matrix, _IMAGE_SIDE)
+        low, high = float(means.min(initial=1.0)), float(means.max(initial=0.0))
+        found["image"] = {"source": png(means, low, high), "low": low, "high": high, "side": _IMAGE_SIDE}
         found["reason"] = reason if len(sigs) <= COMPARED else _too_many()
     return found
 

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from routesig._report._packing import packed, size
 from routesig._report._prompts import Prompts
 
-_BYTES = 2_000_000  # of the page that tokens may take
+_BYTES = 1_900_000  # of the page that tokens may take
 _STEPS = 200  # of an agreement of 1
+_BINS = 1 << 24  # counted in memory at once
 NOWHERE_ELSE = 255  # of `agreement`: the token id occurs in no other prompt
 
 
@@ -107,5 +108,7 @@ class _Agreement:
 
 def _occurrences(keys: NDArray[np.int64]) -> NDArray[np.int64]:
     """How often each entry occurs among all of them; in its shape."""
+    if int(keys.max(initial=0)) < _BINS:
+        return np.bincount(keys.ravel())[keys]
     _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
     return counts[inverse].reshape(keys.shape)

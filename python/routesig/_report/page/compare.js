@@ -60,6 +60,7 @@ function startCompare() {
     image.onload = () => { compare.picture = image; compare.view.show(image); startHero(); };
     image.src = page.similarity.image.source;
     byId("scale-low").textContent = number(page.similarity.image.low, 2);
+    byId("scale-high").textContent = number(page.similarity.image.high, 2);
     showPair();
     return;
   }

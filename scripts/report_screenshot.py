@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 from selenium import webdriver
+from selenium.webdriver.support.ui import WebDriverWait
 
 import routesig as rs
 
@@ -40,9 +41,9 @@ def photographed(page, folder):
         metrics = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         driver.get(page.as_uri())
-        drawn = "return document.getElementById('readout').dataset.choice && document.querySelectorAll('[data-drawn]').length"
-        while not driver.execute_script(drawn):
-            time.sleep(0.1)
+        computed = "return document.getElementById('readout').dataset.choice"
+        WebDriverWait(driver, 60).until(lambda _: driver.execute_script(computed))
+        time.sleep(0.5)  # for the small picture to be drawn
         end = driver.execute_script("return document.getElementById('top').getBoundingClientRect().bottom")
         whole = Image.open(io.BytesIO(driver.get_screenshot_as_png()))
         return whole.crop((0, 0, WIDTH, min(HEIGHT, round(end) + BELOW)))

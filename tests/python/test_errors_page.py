@@ -193,6 +193,16 @@ def say_studies(said):
     study()
 
 
+def say_reports(said, tmp):
+    study = rs.study(rs.SignatureSet.from_counts([[[1, 2]]]), progress=False)
+    with said.caught():
+        study.report(tmp / "absent" / "report.html")
+    with pytest.MonkeyPatch.context() as patch, said.caught():
+        for name in [module for module in sys.modules if module.split(".")[0] == "plotly"] + ["plotly"]:
+            patch.setitem(sys.modules, name, None)
+        study.report(tmp / "report.html")
+
+
 def say_comparisons(said):
     row = np.array([[[0, 1], [1, 2]]])
     a, b = (
@@ -212,6 +222,7 @@ def messages(model, tmp_path_factory):
     say_models(said, tmp_path_factory.mktemp("models"), model)
     say_recordings(said, tmp_path_factory.mktemp("recordings"), model)
     say_studies(said)
+    say_reports(said, tmp_path_factory.mktemp("reports"))
     say_comparisons(said)
     return said.messages
 

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 from routesig import FormatError
 import typing
-__all__: list[str] = ['ClassificationScores', 'DebiasedRows', 'FoldPlan', 'FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TokenTable', 'TraceRecorder', 'TraceSet', 'accuracy_difference_interval', 'balanced_separation', 'benjamini_hochberg', 'bootstrap', 'break_even_tokens', 'category_matrix', 'centroids', 'chance_load', 'classification_scores', 'coactivation', 'compare_with_controls', 'cross_validate', 'debiased_counts', 'debiased_layers', 'debiased_means', 'debiased_traces', 'decompose', 'depth_slope', 'dispersion_test', 'drop_first', 'entropy_bias', 'fano_bound', 'fit_logistic', 'groups_have_one_label', 'half_similarities', 'holm', 'jsonl_head', 'layer_information', 'length_free', 'load', 'load_balance_baseline', 'log_loss_bound', 'logistic_decision', 'logistic_probabilities', 'looks_like_jsonl_trace', 'marginal_baseline', 'mcnemar', 'nearest_centroid', 'normalized_counts', 'num_threads', 'overlap_ladder', 'parse_jsonl_head', 'pca', 'permutation_baseline', 'permutation_moments', 'permutation_test', 'permuted_accuracy', 'position_matched', 'prefix_signatures', 'read_jsonl', 'read_safetensors', 'repeated_accuracy', 'sampled_similarity', 'sampling_ratio', 'separation', 'set_num_threads', 'shuffle_test', 'signatures', 'similarity', 'spearman_brown', 'token_pool_baseline', 'token_shuffle', 'tokens_for_reliability', 'tuned_cross_validation', 'uncertainty', 'unused_probability', 'upper_p_value', 'vocabulary_specialization', 'wilson_interval', 'without_duplicates']
+__all__: list[str] = ['ClassificationScores', 'DebiasedRows', 'FoldPlan', 'FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TokenTable', 'TraceRecorder', 'TraceSet', 'accuracy_difference_interval', 'agreement', 'balanced_separation', 'benjamini_hochberg', 'bootstrap', 'break_even_tokens', 'category_matrix', 'centroids', 'chance_load', 'cka', 'classification_scores', 'coactivation', 'compare_with_controls', 'cross_validate', 'debiased_counts', 'debiased_layers', 'debiased_means', 'debiased_traces', 'decompose', 'depth_slope', 'dispersion_test', 'drop_first', 'entropy_bias', 'fano_bound', 'fit_logistic', 'groups_have_one_label', 'half_similarities', 'holm', 'jsonl_head', 'layer_information', 'length_free', 'load', 'load_balance_baseline', 'load_divergence', 'log_loss_bound', 'logistic_decision', 'logistic_probabilities', 'looks_like_jsonl_trace', 'marginal_baseline', 'matched_similarity', 'matrix_correlation', 'mcnemar', 'nearest_centroid', 'normalized_counts', 'num_threads', 'overlap_ladder', 'paired_bootstrap', 'parse_jsonl_head', 'pca', 'permutation_baseline', 'permutation_moments', 'permutation_test', 'permuted_accuracy', 'position_matched', 'prefix_signatures', 'read_jsonl', 'read_safetensors', 'repeated_accuracy', 'sampled_similarity', 'sampling_ratio', 'separation', 'set_num_threads', 'shuffle_test', 'signatures', 'similarity', 'spearman_brown', 'token_pool_baseline', 'token_shuffle', 'tokens_for_reliability', 'tuned_cross_validation', 'uncertainty', 'unused_probability', 'upper_p_value', 'vocabulary_specialization', 'wilson_interval', 'without_duplicates']
 class RoutingInfo:
     """
     The routing shape of a model and where it comes from.
@@ -550,6 +550,10 @@ def accuracy_difference_interval(first: collections.abc.Sequence[typing.Supports
     """
     95 % bootstrap interval of the difference of two accuracies on the same rows.
     """
+def agreement(a: TraceSet, b: TraceSet, tokens: str, drop_invalid: bool, progress: typing.Any = None) -> dict:
+    """
+    Agreement of expert sets, by name; prompts in one order.
+    """
 def balanced_separation(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> Separation:
     """
     separation with means in which every task weighs the same.
@@ -577,6 +581,10 @@ def centroids(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], labels
 def chance_load(experts: typing.SupportsInt | typing.SupportsIndex, top_k: typing.SupportsInt | typing.SupportsIndex, tokens: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64]) -> dict:
     """
     Expected measures of load of uniform routing of tokens [...], by name.
+    """
+def cka(a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> float | None:
+    """
+    Unbiased linear CKA of rows [n, ...]; None where undefined.
     """
 def classification_scores(labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], predictions: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], fold: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> ClassificationScores:
     """
@@ -670,6 +678,10 @@ def load_balance_baseline(counts: typing.Annotated[numpy.typing.ArrayLike, numpy
     """
     Separation under uniform routing: a dict of what routesig.baselines shows.
     """
+def load_divergence(a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> list[float]:
+    """
+    Jensen-Shannon divergences in bits of loads [layers, experts].
+    """
 def log_loss_bound(probabilities: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], label: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], floor: typing.SupportsFloat | typing.SupportsIndex) -> tuple:
     """
     (bits, unclipped, H(T), loss, standard error of the loss).
@@ -687,6 +699,14 @@ def looks_like_jsonl_trace(first_bytes: bytes) -> bool:
 def marginal_baseline(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
     Separation under routing by pooled popularity: a dict of what routesig.baselines shows.
+    """
+def matched_similarity(a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> tuple:
+    """
+    (cosines of the same prompts, row by row [prompts, layers]; mean cosines of different ones [layers]).
+    """
+def matrix_correlation(a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], strata: collections.abc.Sequence[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
+    """
+    (Spearman's correlation of similarity matrices [n, n], Mantel's test for each of `strata`).
     """
 def mcnemar(first: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], second: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[int, int, float, float]:
     """
@@ -707,6 +727,10 @@ def num_threads() -> int:
 def overlap_ladder(table: TokenTable, shuffles: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
     """
     (rungs, chance, test of the effect or None, token ids, layers).
+    """
+def paired_bootstrap(a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], draws: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, level: typing.SupportsFloat | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+    """
+    Separations of two similarity matrices [n, n] and their difference, with intervals.
     """
 def parse_jsonl_head(lines: bytes, name: str) -> TraceSet:
     """
@@ -800,9 +824,9 @@ def spearman_brown(half: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]
     """
     2 h / (1 + h).
     """
-def token_pool_baseline(traces: TraceSet, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, tokens: typing.SupportsInt | typing.SupportsIndex = 0, weighting: typing.SupportsInt | typing.SupportsIndex = 0, drop_invalid: bool = False, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+def token_pool_baseline(traces: TraceSet, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, tokens: str = 'all', weighting: str = 'count', drop_invalid: bool = False, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
-    Separation under dealt tokens (tokens: 0 all, 1 prompt, 2 generation; weighting: 0 count, 1 gate, 2 top1): a dict of what routesig.baselines shows.
+    Separation under dealt tokens: a dict of what routesig.baselines shows.
     """
 def token_shuffle(table: TokenTable, shuffles: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
     """

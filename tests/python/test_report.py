@@ -87,6 +87,14 @@ def test_every_figure_of_the_paper_has_its_place(page):
     assert {"similarity", "categories", "baselines", "layers", "pca", "tsne"} <= places
 
 
+def test_every_baseline_stands_in_a_table_with_its_tokens(study, page):
+    for name in ("experts permuted", "load balance, prompt tokens", "popular experts", "tokens pooled"):
+        assert name in page.text
+    low, median, high = study.load_balance["generation"].token_range
+    assert f"{low} to {high}, median {median:g}" in page.text
+    assert f"{study.baselines['permutation'].within.mean:.3f}" in page.text
+
+
 def test_the_headline_and_the_limits_stand_in_the_text(study, page):
     assert re.sub(r"\s+", " ", study.headline) in page.text
     for sentence in study.not_claimed:

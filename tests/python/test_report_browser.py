@@ -153,6 +153,9 @@ def test_a_layer_and_a_token_set_can_be_chosen(browser, study):
     until(browser, lambda: browser.find_element(By.ID, "readout").get_attribute("data-choice") == "all 2")
     assert text(browser, "layer-name") == "layer 2"
     assert text(browser, "readout-d") == f"{study.layers[2].cohens_d:.2f}"
+    a, b = (study.signatures.ids.index(name) for name in ("code-00", "code-02"))  # the pair that is open
+    until(browser, lambda: text(browser, "pair-where"))
+    assert text(browser, "pair-where") == f"over all layers, {study.layer_similarity()[2, a, b]:.3f} in layer 2"
     choose(browser, "token-set", "generation")
     until(browser, lambda: browser.find_element(By.ID, "readout").get_attribute("data-choice") == "generation 2")
     sigs = rs.signatures(study.traces, tokens="generation")

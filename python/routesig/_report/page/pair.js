@@ -68,6 +68,8 @@ async function showPair() {
   pair.cosines = Array.from(layerCosines(rows, a, b));
   const mean = pair.cosines.reduce((sum, value) => sum + value, 0) / pair.cosines.length;
   byId("pair-mean").textContent = number(mean);
+  const { layer } = compare;
+  byId("pair-where").textContent = layer < 0 ? "" : `over all layers, ${number(pair.cosines[layer])} in layer ${layer}`;
   byId("pair-panel").dataset.pair = `${a} ${b}`;
   redraw("pair-layers");
 }

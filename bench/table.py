@@ -45,10 +45,10 @@ WHY = """Where a target has been missed, in one run or another:
   every seed.
 
 Compiling the libraries and both modules from clean: `bench/compile` prints the processor time, several sources at a
-time and file by file. On two processors that others used heavily too it took 159 to 206 s, against 303 s file by file in the
-lighter of these conditions. The target of 90 s by the clock has not been shown: it took 187 s there. What costs is
-generating code, much of it pybind11's and Eigen's inline functions, once a translation unit; reading the headers is a
-small part, and precompiled headers saved next to nothing.
+time and file by file. On two processors that others used heavily too it took 159 to 206 s, against 303 s file by file
+in the lighter of these conditions. The target of 90 s by the clock has not been shown: it took 187 s there. What
+costs is generating code, much of it pybind11's and Eigen's inline functions, once a translation unit; reading the
+headers is a small part, and precompiled headers saved next to nothing.
 """
 
 

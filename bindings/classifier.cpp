@@ -170,6 +170,19 @@ void bind_cross_validation(py::module_& m) {
                                   plan.groups.empty() ? "" : ", whole groups", ")");
       });
   m.def(
+      "standardized",
+      [](const Values& x, const Labels& labels) {
+        std::vector<double> out;
+        {
+          const py::gil_scoped_release nogil;
+          const Features all = as_features(x);
+          out = routesig::standardized(all, routesig::standardization(all, labels));
+        }
+        return owned(std::move(out), {x.shape(0), x.shape(1)});
+      },
+      py::arg("x"), py::arg("labels"),
+      "Columns moved and scaled to mean 0 and sd 1 (ddof 0) of the rows whose label is not negative.");
+  m.def(
       "groups_have_one_label",
       [](const Labels& labels, const Labels& groups) { return routesig::groups_have_one_label(labels, groups); },
       py::arg("labels"), py::arg("groups"), "Whether no group has rows of two labels.");

@@ -30,6 +30,7 @@ void bind_tuning(py::module_& m) {
          const routesig::FoldPlan& inner, const std::vector<double>& c, std::uint64_t seed,
          const py::object& progress) {
         std::vector<routesig::Candidate> all;
+        all.reserve(candidates.size());
         for (const auto& [values, name] : candidates)
           all.push_back({.x = features_of("tuning", values), .preparation = preparation_of(name)});
         const routesig::Progress tell = python_progress(progress);

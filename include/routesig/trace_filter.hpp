@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "routesig/quantile.hpp"
 #include "routesig/signature.hpp"
 
 namespace routesig {
@@ -81,15 +82,12 @@ template <typename T>
   return out;
 }
 
-/// max(16, 5 % quantile), linear between order statistics and rounded down.
-[[nodiscard]] inline std::size_t matched_length(std::vector<std::size_t> lengths) {
+/// max(16, 5 % quantile), rounded down.
+[[nodiscard]] inline std::size_t matched_length(const std::vector<std::size_t>& lengths) {
   if (lengths.empty()) return kLeastMatched;
-  std::ranges::sort(lengths);
-  const double at = 0.05 * static_cast<double>(lengths.size() - 1);
-  const auto below = static_cast<std::size_t>(at);
-  const auto low = static_cast<double>(lengths[below]);
-  const auto high = static_cast<double>(lengths[std::min(below + 1, lengths.size() - 1)]);
-  return std::max(kLeastMatched, static_cast<std::size_t>(low + (at - static_cast<double>(below)) * (high - low)));
+  std::vector<double> sorted(lengths.begin(), lengths.end());
+  std::ranges::sort(sorted);
+  return std::max(kLeastMatched, static_cast<std::size_t>(sorted_quantile(sorted, 0.05)));
 }
 
 }  // namespace detail

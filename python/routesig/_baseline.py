@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._left_out import LeftOut
 from routesig._p_value import PValue
 
 
@@ -77,8 +78,8 @@ class Baseline:
     tokens : uint64 [prompts] or None
         Tokens of every prompt that takes part (the most over its layers, where routing is partly unknown).
     repetitions, seed : int
-    left_out : dict
-        Prompt id -> why it takes no part: no task, or no tokens.
+    left_out : list of LeftOut
+        Prompts that took no part: no task, or no tokens.
     absent : dict
         Field -> why it is None.
     """
@@ -97,7 +98,7 @@ class Baseline:
     tokens: NDArray[np.uint64] | None
     repetitions: int
     seed: int
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
 
     @property

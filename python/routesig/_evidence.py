@@ -233,15 +233,14 @@ def _out_of_fold(classifier: Any, x: Floats, label: NDArray[np.intp], fold: NDAr
     make: Callable[[], Any] = (lambda: copy.deepcopy(classifier)) if made else classifier
     for one in np.unique(fold):
         test = fold == one
-        mean, scale = x[~test].mean(axis=0), x[~test].std(axis=0)
-        scale[scale <= 1e-12 * np.maximum(1.0, np.abs(mean))] = 1.0  # rounding is no spread
         seen = np.unique(label[~test])
         if len(seen) == 1:
             out[np.ix_(test, seen)] = 1.0
             continue
         fitted = make()
-        fitted.fit((x[~test] - mean) / scale, label[~test])
+        scaled = _core.standardized(x, np.where(test, -1, label).tolist())
+        fitted.fit(scaled[~test], label[~test])
         columns = np.asarray(fitted.classes_, dtype=int)
-        out[np.ix_(test, columns)] = fitted.predict_proba((x[test] - mean) / scale)
+        out[np.ix_(test, columns)] = fitted.predict_proba(scaled[test])
     out /= out.sum(axis=1, keepdims=True)
     return out

@@ -1,5 +1,7 @@
 """P-values adjusted for many tests at once."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -10,18 +12,7 @@ from routesig._labelled import Floats
 def holm(p_values: ArrayLike) -> Floats:
     """P-values adjusted by Holm: reject those at or below 5 %, and at most 5 % of studies reject anything falsely.
 
-    Parameters
-    ----------
-    p_values : array of float, any shape
-
-    Returns
-    -------
-    float64 of the same shape
-
-    Raises
-    ------
-    ValueError
-        Where one is not from 0 to 1.
+    Takes an array of any shape and returns float64 of that shape; raises ValueError where one is not from 0 to 1.
 
     References
     ----------
@@ -32,25 +23,13 @@ def holm(p_values: ArrayLike) -> Floats:
     >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
-    p = np.ascontiguousarray(p_values, dtype=np.float64)
-    return np.asarray(_core.holm(p.ravel())).reshape(p.shape)
+    return _adjusted(_core.holm, p_values)
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     """P-values adjusted by Benjamini and Hochberg: of those at or below 5 %, at most 5 % are expected to be false.
 
-    Parameters
-    ----------
-    p_values : array of float, any shape
-
-    Returns
-    -------
-    float64 of the same shape
-
-    Raises
-    ------
-    ValueError
-        Where one is not from 0 to 1.
+    Takes, returns and raises what `holm` does; for independent or positively dependent tests.
 
     References
     ----------
@@ -61,5 +40,9 @@ def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     >>> benjamini_hochberg([0.01, 0.04, 0.02]).tolist()
     [0.03, 0.04, 0.03]
     """
+    return _adjusted(_core.benjamini_hochberg, p_values)
+
+
+def _adjusted(method: Callable[[Floats], Floats], p_values: ArrayLike) -> Floats:
     p = np.ascontiguousarray(p_values, dtype=np.float64)
-    return np.asarray(_core.benjamini_hochberg(p.ravel())).reshape(p.shape)
+    return method(p.ravel()).reshape(p.shape)

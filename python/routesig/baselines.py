@@ -23,6 +23,7 @@ from routesig._expectations import (
     permutation_moments,
     with_replacement,
 )
+from routesig._left_out import LeftOut
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import Signature, SignatureSet, signatures
@@ -251,17 +252,17 @@ class _Part:
     sigs: SignatureSet
     kept: list[int]
     task: list[int]
-    left_out: dict[str, str]
+    left_out: list[LeftOut]
 
     @classmethod
     def of(cls, sigs: SignatureSet) -> "_Part":
         routed = (sigs.values != 0).any(axis=(1, 2))
-        left_out = {}
+        left_out = []
         for i in range(len(sigs)):
             if sigs.tasks[i] is None:
-                left_out[sigs.ids[i]] = "it has no task"
+                left_out.append(LeftOut(sigs.ids[i], "no task"))
             elif not routed[i]:
-                left_out[sigs.ids[i]] = "no token of it was routed"
+                left_out.append(LeftOut(sigs.ids[i], "no token with known routing"))
         kept = [i for i in range(len(sigs)) if sigs.tasks[i] is not None and routed[i]]
         number = {task: i for i, task in enumerate(dict.fromkeys(sigs.tasks[i] for i in kept))}
         return cls(sigs[kept], kept, [number[sigs.tasks[i]] for i in kept], left_out)

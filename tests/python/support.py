@@ -1,5 +1,7 @@
 """Small traces for tests, and Parquet files that were changed."""
 
+from itertools import combinations
+
 import numpy as np
 
 import routesig as rs
@@ -69,3 +71,57 @@ def tasks_apart(sizes=(7, 5, 4), layers=3, experts=8, effect=1.0, seed=0, **opti
     for i, task in enumerate(tasks):
         rates[i, :, ord(task) - ord("a")] += 4.0 * effect
     return rs.SignatureSet.from_counts(random.poisson(rates), tasks=tasks, **options)
+
+
+def world(
+    context: float, seed: int = 0, tasks: int = 3, prompts: int = 6, layers: int = 2, by: str = "task"
+) -> rs.TraceSet:
+    """Prompts whose tokens are routed by their word, or, with probability `context`, by their task (or prompt)."""
+    random = np.random.default_rng(seed)
+    out = []
+    for task in range(tasks):
+        for p in range(prompts):
+            length = int(random.integers(12, 30))
+            words = np.where(
+                random.random(length) < 0.5,
+                random.integers(0, 12, length),
+                12 + 3 * task + random.integers(0, 3, length),
+            )
+            experts = np.empty((layers, length, 2), dtype=np.int64)
+            own = 5 * task if by == "task" else int(random.integers(16))
+            for layer in range(layers):
+                favourite = np.where(random.random(length) < context, (own + layer) % 16, (words * 5 + layer) % 16)
+                first = np.where(random.random(length) < 0.7, favourite, random.integers(0, 16, length))
+                experts[layer] = np.stack([first, (first + random.integers(1, 16, length)) % 16], axis=1)
+            trace = rs.RoutingTrace.from_arrays(
+                experts, num_experts=16, token_ids=words, prompt_tokens=length // 2, task=f"t{task}", id=f"{task}-{p}"
+            )
+            out.append(trace)
+    return rs.TraceSet(out)
+
+
+def relabelled(traces, task_of):
+    """The same traces under other tasks."""
+    return rs.TraceSet(
+        [
+            rs.RoutingTrace.from_arrays(
+                t.experts,
+                num_experts=t.info.experts,
+                token_ids=t.token_ids,
+                positions=t.positions,
+                prompt_tokens=t.prompt_tokens,
+                task=task_of(t),
+                id=t.id,
+            )
+            for t in traces
+        ]
+    )
+
+
+def numpy_difference(signatures: np.ndarray, tasks: list[str]) -> np.ndarray:
+    """D per layer from signatures [prompts, layers, experts], pair by pair."""
+    unit = signatures / np.linalg.norm(signatures, axis=2, keepdims=True)
+    within, across = [], []
+    for i, j in combinations(range(len(tasks)), 2):
+        (within if tasks[i] == tasks[j] else across).append((unit[i] * unit[j]).sum(axis=1))
+    return np.mean(within, axis=0) - np.mean(across, axis=0)

@@ -7,11 +7,12 @@
 classify by words and by text length alone, on the signature's own folds.
 """
 
+from routesig._left_out import LeftOut
 from routesig.controls._decomposition import Decomposition, Part, Parts, decomposition
 from routesig.controls._filters import FilteredTraces, drop_first, position_matched, without_duplicates
 from routesig.controls._ladder import LadderLayer, OverlapLadder, overlap_ladder
 from routesig.controls._models import ControlComparison, ControlValue, random_weights, rotated_router
-from routesig.controls._shuffle import LeftOut, ShuffleTest, TokenShuffle, shuffled_signatures, token_shuffle
+from routesig.controls._shuffle import ShuffleTest, TokenShuffle, shuffled_signatures, token_shuffle
 from routesig.controls._text import TextControl, bag_of_tokens, length
 
 __all__ = [

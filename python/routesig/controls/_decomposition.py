@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routesig import _core
+from routesig._left_out import LeftOut
 from routesig._progress import progress_bar
-from routesig.controls._shuffle import LeftOut, as_traces, left_out, no_difference
+from routesig.controls._shuffle import as_traces, left_out, no_difference
 
 
 class Part(NamedTuple):

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from routesig import _core
-from routesig.controls._shuffle import LeftOut, as_traces
+from routesig._left_out import LeftOut
+from routesig.controls._shuffle import as_traces
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from routesig import _core
+from routesig._left_out import LeftOut
 from routesig._progress import progress_bar
-from routesig.controls._shuffle import LeftOut, ShuffleTest, as_traces, left_out
+from routesig.controls._shuffle import ShuffleTest, as_traces, left_out
 
 RUNGS = ("same id, same task", "same id, other task", "other id, same task", "other id, other task")
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from routesig import _core
+from routesig._left_out import LeftOut
 from routesig._p_value import PValue
-from routesig.controls._shuffle import LeftOut, as_traces
+from routesig.controls._shuffle import as_traces
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._left_out import LeftOut
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet
 
 Floats = NDArray[np.float64]
-
-
-class LeftOut(NamedTuple):
-    """A prompt that an analysis left out, and why."""
-
-    id: str
-    reason: str
 
 
 @dataclass(frozen=True)

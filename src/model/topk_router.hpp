@@ -1,5 +1,5 @@
 // The router on LibTorch's tensors: the rules of topk.hpp for every row of the logits, on the processor by that plain
-// code, on a GPU by the kernel of src/cuda. What torch.ops.routesig (bindings/topk_router.cpp) and the model call.
+// code, on a GPU by the kernel of src/cuda. What torch.ops.routesig (topk_router_operators.cpp) and the model call.
 #pragma once
 
 #include <ATen/core/Tensor.h>

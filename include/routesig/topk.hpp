@@ -75,7 +75,7 @@ struct RouterRule {
 };
 
 /// Bits of `logit` that order as unsigned integers do: NaN lowest, then -inf ... +inf; -0 equals +0.
-[[nodiscard]] inline std::uint32_t order_key(float logit) noexcept {
+[[nodiscard]] ROUTESIG_ON_BOTH inline std::uint32_t order_key(float logit) noexcept {
   if (std::isnan(logit)) return 0;
   const auto bits = std::bit_cast<std::uint32_t>(logit == 0.0F ? 0.0F : logit);
   return (bits & 0x8000'0000U) != 0 ? ~bits : bits | 0x8000'0000U;

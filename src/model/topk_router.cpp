@@ -15,8 +15,6 @@
 #if ROUTESIG_HAS_CUDA_KERNEL
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-
-#include "topk_call.hpp"
 #endif
 
 namespace routesig {
@@ -136,6 +134,10 @@ void route_on_cuda(const RouterCall&, const RouterTensors&) {
 
 }  // namespace
 
+bool has_router_kernel(at::Device device) {
+  return device.is_cpu() || (device.is_cuda() && ROUTESIG_HAS_CUDA_KERNEL != 0);
+}
+
 Scoring scoring_called(std::string_view name) {
   if (name == "softmax") return Scoring::softmax;
   if (name == "topk_softmax") return Scoring::softmax_of_chosen;
@@ -151,9 +153,9 @@ void check_call(const RouterCall& call) {
   TORCH_CHECK_VALUE(dtype == at::kFloat || dtype == at::kHalf || dtype == at::kBFloat16,
                     "topk_router: expected logits of float32, float16 or bfloat16, got ", call.logits.scalar_type());
   const std::int64_t experts = experts_of(call);
-  TORCH_CHECK_VALUE(experts >= 1 && experts <= kMaxRouterExperts, "topk_router: expected 1 to ", kMaxRouterExperts,
-                    " experts, got ", experts);
-  const std::int64_t most = std::min(experts, kMaxRouterTopK);
+  TORCH_CHECK_VALUE(experts >= 1 && experts <= cuda::kMaxTopkExperts, "topk_router: expected 1 to ",
+                    cuda::kMaxTopkExperts, " experts, got ", experts);
+  const std::int64_t most = std::min<std::int64_t>(experts, cuda::kMaxTopk);
   TORCH_CHECK_VALUE(call.top_k >= 1 && call.top_k <= most, "topk_router: expected k from 1 to ", most, " (of ", experts,
                     " experts), got ", call.top_k);
   try {

@@ -9,13 +9,15 @@
 #include <string_view>
 
 #include "routesig/topk.hpp"
+#include "topk_call.hpp"
 
 namespace routesig {
 
-// Beyond these the kernel has no registers; refused on every device, so that what runs on one runs on all.
-inline constexpr std::int64_t kMaxRouterExperts = 1024, kMaxRouterTopK = 32;
+// True where `route` works on `device`: on the CPU always, on a GPU where this build has the kernel.
+[[nodiscard]] bool has_router_kernel(at::Device device);
 
-// One call of the router.
+// One call of the router. The kernel's limits (cuda::kMaxTopkExperts, cuda::kMaxTopk) hold on every device, so that
+// what runs on one runs on all.
 struct RouterCall {
   at::Tensor logits;  // float32, float16 or bfloat16 [tokens, experts], any strides
   std::int64_t top_k = 0;

@@ -15,6 +15,8 @@
 #if ROUTESIG_HAS_CUDA_KERNEL
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+
+#include "kernel_call.hpp"
 #endif
 
 namespace routesig {
@@ -85,44 +87,12 @@ void route_on_cpu(const RouterCall& call, const RouterTensors& out) {
 }
 
 #if ROUTESIG_HAS_CUDA_KERNEL
-cuda::LogitType logit_type(at::ScalarType dtype) {
-  if (dtype == at::kHalf) return cuda::LogitType::fp16;
-  return dtype == at::kBFloat16 ? cuda::LogitType::bf16 : cuda::LogitType::fp32;
-}
-
-// Whether the kernel can walk over it: rows apart, their values neighbours.
-bool has_whole_rows(const at::Tensor& matrix) {
-  return (matrix.size(1) == 1 || matrix.stride(1) == 1) && (matrix.size(0) == 1 || matrix.stride(0) >= matrix.size(1));
-}
-
 void route_on_cuda(const RouterCall& call, const RouterTensors& out) {
-  const at::Tensor logits = has_whole_rows(call.logits) ? call.logits : call.logits.contiguous();
-  const at::Tensor bias = call.bias ? call.bias->contiguous() : at::Tensor();
-  const bool traced = out.trace.defined(), counted = out.counts.defined();
-  const at::Tensor trace = !traced || has_whole_rows(out.trace) ? out.trace : out.trace.contiguous();
-  const at::Tensor counts = counted ? out.counts.contiguous() : out.counts;
-
-  const c10::DeviceGuard guard(logits.device());
-  const c10::Stream stream = c10::impl::VirtualGuardImpl(logits.device().type()).getStream(logits.device());
-  cuda::topk({.logits = logits.const_data_ptr(),
-              .logit_type = logit_type(logits.scalar_type()),
-              .rows = logits.size(0),
-              .row_stride = logits.stride(0),
-              .experts = static_cast<int>(logits.size(1)),
-              .top_k = static_cast<int>(call.top_k),
-              .rule = call.rule,
-              .bias = call.bias ? bias.const_data_ptr<float>() : nullptr,
-              .weights = out.weights.mutable_data_ptr<float>(),
-              .ids = out.ids.mutable_data_ptr(),
-              .id_type = cuda::IdType::int64,
-              .trace = traced ? trace.mutable_data_ptr() : nullptr,
-              .trace_type = traced && trace.scalar_type() == at::kByte ? cuda::TraceType::u8 : cuda::TraceType::u16,
-              .trace_stride = traced ? trace.stride(0) : 0,
-              .counts = counted ? static_cast<unsigned long long*>(counts.mutable_data_ptr()) : nullptr,
-              .nonfinite = out.nonfinite.defined() ? out.nonfinite.mutable_data_ptr<std::uint8_t>() : nullptr},
-             stream.native_handle());
-  if (traced && !trace.is_same(out.trace)) out.trace.copy_(trace);
-  if (counted && !counts.is_same(out.counts)) out.counts.copy_(counts);
+  const at::Device device = call.logits.device();
+  const c10::DeviceGuard guard(device);
+  const KernelCall kernel(call, out);
+  cuda::topk(kernel.told(), c10::impl::VirtualGuardImpl(device.type()).getStream(device).native_handle());
+  kernel.put_back();
 }
 #else
 void route_on_cuda(const RouterCall&, const RouterTensors&) {

@@ -53,10 +53,21 @@ __device__ inline float exponential(float x) {
 #endif
 }
 
+// a / b for 0 <= a <= b, b not 0. On a GPU within 2 units in the last place where b lies in [2^-126, 2^126]: what is
+// smaller is lifted first. (Its exact division calls a subroutine.)
+__device__ inline float quotient(float a, float b) {
+#ifdef __CUDA_ARCH__
+  const float lift = b < 0x1p-64F ? 0x1p64F : 1.0F;
+  return __fdividef(a * lift, b * lift);
+#else
+  return a / b;
+#endif
+}
+
 // --- keys: order_key of topk.hpp above, the inverted column below
-// ------------------------------------------------------ A greater key is a better expert, and ties go to the lower
-// column. No key is 0, which stands for no expert at all. 32 bits hold the 19 upper bits of a number's order, all that
-// fp16 and bf16 have, and 11 of the column.
+//
+// A greater key is a better expert, and ties go to the lower column. No key is 0, which stands for no expert at all.
+// 32 bits hold the 19 upper bits of a number's order, all that fp16 and bf16 have, and 11 of the column.
 
 inline constexpr int kColumnBits = 11, kDroppedBits = 13;
 

@@ -21,7 +21,6 @@ namespace routesig::cuda {
 inline constexpr unsigned kAllLanes = 0xFFFF'FFFFU;
 
 // --- over the lanes of a row
-// ------------------------------------------------------------------------------------------
 
 // Every lane gets the same bits: a butterfly adds the same pairs on both sides.
 template <typename Tile>
@@ -40,7 +39,6 @@ __device__ unsigned votes_of_row(bool vote) {
 }
 
 // --- one row: load, order, choose
-// -------------------------------------------------------------------------------------
 
 // The lane's logits of a row [experts]; 0 in place of columns that the row does not have.
 template <typename Tile, typename Logit>
@@ -168,7 +166,6 @@ __device__ void choose(const float (&score)[Tile::kValues], const TopkCall& call
 }
 
 // --- one row: weigh, store
-// --------------------------------------------------------------------------------------------
 
 // The keys that the lane stores: ranks lane, lane + kLanes, ...
 template <typename Tile>
@@ -242,7 +239,7 @@ __device__ void route_row(const TopkCall& call, std::int64_t row, bool real, int
   for (int t = 0; t < Tile::kRanks; ++t) {
     const int rank = lane + t * Tile::kLanes;
     if (rank >= call.top_k) continue;
-    const float share = whole > 0.0F ? part[t] / whole : 1.0F / static_cast<float>(call.top_k);
+    const float share = whole > 0.0F ? quotient(part[t], whole) : quotient(1.0F, static_cast<float>(call.top_k));
     store(call, row, rank, column_of(mine[t]), nonfinite ? NAN : share * call.rule.scale, histogram);
   }
   if (lane == 0 && call.nonfinite != nullptr) call.nonfinite[row] = nonfinite ? 1 : 0;
@@ -250,7 +247,6 @@ __device__ void route_row(const TopkCall& call, std::int64_t row, bool real, int
 }
 
 // --- all rows
-// ---------------------------------------------------------------------------------------------------------
 
 // The kernel's body. Blocks take turns over the rows, so that a histogram is flushed once a block.
 template <typename Tile, typename Shared>

@@ -3,14 +3,18 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <cstring>
 #include <numeric>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "support/simt.hpp"
-#include "topk.cuh"
 #include "topk_problem.hpp"
+
+#pragma GCC diagnostic ignored "-Wsign-conversion"  // GCC deduces the bounds of the kernel's arrays as std::size_t
+#include "topk.cuh"
 
 namespace routesig::cuda {
 namespace {
@@ -75,7 +79,6 @@ TEST_P(TopkKernel, AgreesWithThePlainTwin) {
           problem.rows = rows;
           problem.id_type = k % 2 == 0 ? IdType::int32 : IdType::int64;
           problem.seed = static_cast<std::uint64_t>(k);
-          if (rows == 67 && !everything()) problem.rows = 19;  // all kinds of rows twice, three turns of a block
           ASSERT_EQ(TopkProblem(problem).difference(Emulated{.seed = problem.seed}), "") << problem.text();
         }
 }

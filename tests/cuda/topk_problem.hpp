@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,6 @@
 namespace routesig::cuda {
 
 // --- numbers of 16 bits, by the definition of their formats
-// ------------------------------------------------------------
 
 inline double half_value(std::uint16_t bits) {
   const int exponent = bits >> 10 & 31, mantissa = bits & 1023;
@@ -42,7 +42,6 @@ inline std::uint16_t bfloat16_bits(float x) {  // cut off, which is a number nea
 }
 
 // --- one problem
-// ------------------------------------------------------------------------------------------------------
 
 struct Problem {
   LogitType type = LogitType::fp32;

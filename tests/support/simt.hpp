@@ -65,7 +65,6 @@ T meet(Meeting meeting, T value) {
 }  // namespace routesig::simt
 
 // --- CUDA's own names
-// -------------------------------------------------------------------------------------------------
 
 #define __device__
 #define __host__

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -48,7 +49,8 @@ struct Meeting {
 
   [[nodiscard]] bool joins(const Meeting& other) const {
     return what == other.what && mask == other.mask && width == other.width && site.line() == other.site.line() &&
-           site.column() == other.site.column() && std::strcmp(site.file_name(), other.site.file_name()) == 0;
+           site.column() == other.site.column() &&
+           (site.file_name() == other.site.file_name() || std::strcmp(site.file_name(), other.site.file_name()) == 0);
   }
   [[nodiscard]] std::string name() const {
     constexpr const char* kNames[] = {"__shfl_sync", "__shfl_xor_sync", "__ballot_sync", "__syncwarp", "__syncthreads"};
@@ -71,26 +73,34 @@ class Block {
  private:
   struct Thread {
     testing::Fibre fibre;
-    bool waiting = false;
     Meeting meeting{};
     std::uint64_t result = 0;
+  };
+  struct Warp {  // a bit for each lane
+    std::uint32_t waiting = 0;
+    std::uint32_t gone = 0;  // has left the kernel, or never was
   };
 
   bool take_turns(int warp);
   void resume(int thread);
+  void meet_warp(int thread);
+  void meet_block(int thread);
+  void release(int warp, std::uint32_t lanes);
+  [[nodiscard]] std::uint64_t result_of(int thread) const;
   [[nodiscard]] bool any_left() const;
-  [[nodiscard]] bool can_run(int thread) const { return !at(thread).waiting && !at(thread).fibre.done(); }
-  void refuse_divergence(int thread) const;
-  void refuse_misused_barrier(int thread) const;
   void refuse_early_exit(int thread) const;
   void refuse_deadlock(int turn) const;
-  bool all_wait(int first, int end, std::uint32_t mask) const;
-  void release(int first, int end, std::uint32_t mask);
-  [[nodiscard]] std::uint64_t result_of(int thread) const;
+  [[noreturn]] void refuse(FaultKind kind, int thread, const std::string& why) const;
 
   [[nodiscard]] Thread& at(int thread) const { return *threads_[static_cast<std::size_t>(thread)]; }
-  [[nodiscard]] int first_of_warp(int thread) const { return thread / kWarp * kWarp; }
-  [[nodiscard]] int end_of_warp(int thread) const { return std::min(first_of_warp(thread) + kWarp, count_); }
+  [[nodiscard]] Warp& warp_of(int thread) { return warps_[static_cast<std::size_t>(thread / kWarp)]; }
+  [[nodiscard]] const Warp& warp_of(int thread) const { return warps_[static_cast<std::size_t>(thread / kWarp)]; }
+  [[nodiscard]] static std::uint32_t bit(int thread) { return std::uint32_t{1} << (thread % kWarp); }
+  [[nodiscard]] static int first_lane(std::uint32_t lanes) { return std::countr_zero(lanes); }
+  [[nodiscard]] bool can_run(int thread) const {
+    return ((warp_of(thread).waiting | warp_of(thread).gone) & bit(thread)) == 0;
+  }
+  [[nodiscard]] bool at_barrier(int thread) const { return at(thread).meeting.what == Meeting::What::sync_threads; }
   [[nodiscard]] std::string who(int thread) const {
     return sentence("block ", index_, ", warp ", thread / kWarp, ", lane ", thread % kWarp);
   }
@@ -98,6 +108,7 @@ class Block {
   int count_, patience_;
   std::uint64_t seed_;
   std::vector<std::unique_ptr<Thread>> threads_;
+  std::vector<Warp> warps_;
   std::vector<int> order_;  // the threads of each warp, as they take turns
   SharedWords shared_;
   Random random_;
@@ -109,10 +120,11 @@ inline Block::Block(const Launch& launch)
     : count_(launch.threads),
       patience_(launch.patience),
       seed_(launch.seed),
+      warps_(static_cast<std::size_t>((launch.threads + kWarp - 1) / kWarp)),
+      order_(warps_.size() * kWarp),
       shared_(launch.shared_words),
       random_(launch.seed) {
   for (int t = 0; t < count_; ++t) threads_.push_back(std::make_unique<Thread>());
-  order_.resize(threads_.size());
   std::iota(order_.begin(), order_.end(), 0);
 }
 
@@ -120,31 +132,27 @@ inline void Block::run(std::uint64_t index, const std::function<void()>& body) {
   index_ = index;
   random_ = Random(seed_, index);
   shared_.forget();
-  for (const auto& thread : threads_) {
-    thread->waiting = false;
-    thread->fibre.start(body);
-  }
-  for (int first = 0; first < count_; first += kWarp)
-    random_.shuffle(std::span(order_).subspan(static_cast<std::size_t>(first),
-                                              static_cast<std::size_t>(end_of_warp(first) - first)));
-  const auto warps = static_cast<std::uint32_t>((count_ + kWarp - 1) / kWarp);
+  for (const auto& thread : threads_) thread->fibre.start(body);
+  for (Warp& warp : warps_) warp = {};
+  if (count_ % kWarp != 0) warps_.back().gone = ~0U << (count_ % kWarp);
+  for (std::size_t first = 0; first < order_.size(); first += kWarp)
+    random_.shuffle(std::span(order_).subspan(first, kWarp));
   for (int turn = 0; any_left(); ++turn) {
-    const bool ran = take_turns(static_cast<int>(random_.below(warps)));
+    const bool ran = take_turns(static_cast<int>(random_.below(static_cast<std::uint32_t>(warps_.size()))));
     if (!ran || turn > patience_) refuse_deadlock(turn);
   }
 }
 
 inline bool Block::any_left() const {
-  return std::ranges::any_of(threads_, [](const auto& thread) { return !thread->fibre.done(); });
+  return std::ranges::any_of(warps_, [](const Warp& warp) { return warp.gone != ~0U; });
 }
 
 // Every lane of the warp that can run does so, to its next collective. False where none could.
 inline bool Block::take_turns(int warp) {
-  const int first = warp * kWarp, lanes = end_of_warp(first) - first;
-  const int offset = static_cast<int>(random_.below(static_cast<std::uint32_t>(lanes)));
+  const int first = warp * kWarp, offset = static_cast<int>(random_.below(kWarp));
   bool ran = false;
-  for (int i = 0; i < lanes; ++i) {
-    const int thread = order_[static_cast<std::size_t>(first + (i + offset) % lanes)];
+  for (int i = 0; i < kWarp; ++i) {
+    const int thread = order_[static_cast<std::size_t>(first + (i + offset) % kWarp)];
     if (!can_run(thread)) continue;
     resume(thread);
     ran = true;
@@ -156,53 +164,84 @@ inline void Block::resume(int thread) {
   current_ = thread;
   threadIdx = {static_cast<unsigned>(thread)};
   at(thread).fibre.resume();
-  if (at(thread).fibre.done()) refuse_early_exit(thread);
+  if (!at(thread).fibre.done()) return;
+  warp_of(thread).gone |= bit(thread);
+  refuse_early_exit(thread);
 }
 
 inline std::uint64_t Block::meet(const Meeting& meeting) {
   const int thread = current_;
-  Thread& me = at(thread);
-  me.meeting = meeting;
-  me.waiting = true;
-  if (meeting.what == Meeting::What::sync_threads) {
-    refuse_misused_barrier(thread);
-    if (all_wait(0, count_, ~0U)) {
-      shared_.pass_block_barrier();
-      release(0, count_, ~0U);
-    }
-  } else {
-    refuse_divergence(thread);
-    const int first = first_of_warp(thread), end = end_of_warp(thread);
-    if (all_wait(first, end, meeting.mask)) {
-      if (meeting.what == Meeting::What::sync_warp && meeting.mask == ~0U) shared_.pass_warp_barrier(thread / kWarp);
-      release(first, end, meeting.mask);
+  at(thread).meeting = meeting;
+  if (meeting.what == Meeting::What::sync_threads)
+    meet_block(thread);
+  else
+    meet_warp(thread);
+  if (!can_run(thread)) at(thread).fibre.pause();
+  return at(thread).result;
+}
+
+// Every lane of the mask has to come, to the same place, with the same mask and width. Those that wait agree already.
+inline void Block::meet_warp(int thread) {
+  const Meeting& meeting = at(thread).meeting;
+  Warp& warp = warp_of(thread);
+  const int width = meeting.width;
+  if ((meeting.mask & bit(thread)) == 0) refuse(FaultKind::divergence, thread, " and not in its mask");
+  if (width < 1 || width > kWarp || !std::has_single_bit(static_cast<unsigned>(width)))
+    refuse(FaultKind::divergence, thread, sentence(" with a width of ", width));
+  if ((meeting.mask & warp.gone) != 0)
+    refuse(FaultKind::divergence, thread,
+           sentence(", lane ", first_lane(meeting.mask & warp.gone), " of its mask is not there any more"));
+  if (const std::uint32_t there = meeting.mask & warp.waiting; there != 0) {
+    const Meeting& theirs = at(thread / kWarp * kWarp + first_lane(there)).meeting;
+    if (!theirs.joins(meeting))
+      refuse(FaultKind::divergence, thread, sentence(", lane ", first_lane(there), " of its mask in ", theirs.name()));
+  }
+  warp.waiting |= bit(thread);
+  if ((warp.waiting & meeting.mask) != meeting.mask) return;
+  if (meeting.what == Meeting::What::sync_warp && meeting.mask == ~0U) shared_.pass_warp_barrier(thread / kWarp);
+  release(thread / kWarp, meeting.mask);
+}
+
+inline void Block::meet_block(int thread) {
+  bool complete = true;
+  warp_of(thread).waiting |= bit(thread);
+  for (std::size_t w = 0; w < warps_.size(); ++w) {
+    const Warp& warp = warps_[w];
+    const int first = static_cast<int>(w) * kWarp;
+    const std::uint32_t left = first + kWarp > count_ ? warp.gone & ~(~0U << (count_ % kWarp)) : warp.gone;
+    if (left != 0)
+      refuse(FaultKind::barrier, thread, sentence(", ", who(first + first_lane(left)), " has left the kernel"));
+    complete = complete && (warp.waiting | warp.gone) == ~0U;
+    if (warp.waiting == 0) continue;
+    const int other = first + first_lane(warp.waiting);
+    const bool same_warp = other / kWarp == thread / kWarp;
+    if (!at_barrier(other) && !same_warp) {
+      complete = false;  // it may still come
+    } else if (!at(other).meeting.joins(at(thread).meeting)) {
+      refuse(at_barrier(other) ? FaultKind::barrier : FaultKind::divergence, thread,
+             sentence(", ", who(other), " in ", at(other).meeting.name()));
     }
   }
-  if (me.waiting) me.fibre.pause();
-  return me.result;
+  if (!complete) return;
+  shared_.pass_block_barrier();
+  for (std::size_t w = 0; w < warps_.size(); ++w) release(static_cast<int>(w), warps_[w].waiting);
 }
 
-inline bool Block::all_wait(int first, int end, std::uint32_t mask) const {
-  for (int t = first; t < end; ++t)
-    if ((mask >> (t % kWarp) & 1U) != 0 && !at(t).waiting) return false;
-  return true;
-}
-
-inline void Block::release(int first, int end, std::uint32_t mask) {
-  for (int t = first; t < end; ++t)
-    if ((mask >> (t % kWarp) & 1U) != 0) at(t).result = result_of(t);
-  for (int t = first; t < end; ++t)
-    if ((mask >> (t % kWarp) & 1U) != 0) at(t).waiting = false;
+inline void Block::release(int warp, std::uint32_t lanes) {
+  for (std::uint32_t left = lanes; left != 0; left &= left - 1) {
+    const int thread = warp * kWarp + first_lane(left);
+    at(thread).result = result_of(thread);
+  }
+  warps_[static_cast<std::size_t>(warp)].waiting &= ~lanes;
 }
 
 inline std::uint64_t Block::result_of(int thread) const {
   const Meeting& meeting = at(thread).meeting;
-  const int first = first_of_warp(thread), lane = thread % kWarp;
-  const auto takes_part = [&](int other) { return (meeting.mask >> other & 1U) != 0; };
+  const int first = thread / kWarp * kWarp, lane = thread % kWarp;
   if (meeting.what == Meeting::What::ballot) {
     std::uint64_t votes = 0;
-    for (int other = 0; other < kWarp; ++other)
-      if (takes_part(other) && at(first + other).meeting.value != 0) votes |= std::uint64_t{1} << other;
+    for (std::uint32_t left = meeting.mask; left != 0; left &= left - 1)
+      votes |= at(first + first_lane(left)).meeting.value << first_lane(left);
     return votes;
   }
   if (meeting.what != Meeting::What::shuffle && meeting.what != Meeting::What::shuffle_xor) return 0;
@@ -211,51 +250,18 @@ inline std::uint64_t Block::result_of(int thread) const {
                    ? lane ^ meeting.argument
                    : (last - meeting.width + 1) | (meeting.argument & (meeting.width - 1));
   if (source > last) source = lane;  // beyond its segment a lane gets its own value
-  if (!takes_part(source))
-    throw Fault(FaultKind::divergence,
-                sentence(who(thread), " reads lane ", source, ", which is not in the mask, in ", meeting.name()));
+  if ((meeting.mask & bit(source)) == 0)
+    refuse(FaultKind::divergence, thread, sentence(" and reads lane ", source, ", which is not in the mask"));
   return at(first + source).meeting.value;
-}
-
-// Every lane of the mask has to come, to the same place, with the same mask and width.
-inline void Block::refuse_divergence(int thread) const {
-  const Meeting& meeting = at(thread).meeting;
-  const auto refuse = [&](const auto&... why) {
-    throw Fault(FaultKind::divergence, sentence(who(thread), " is in ", meeting.name(), why...));
-  };
-  if ((meeting.mask >> (thread % kWarp) & 1U) == 0) refuse(" and not in its mask");
-  if (meeting.width < 1 || meeting.width > kWarp || (meeting.width & (meeting.width - 1)) != 0)
-    refuse(" with a width of ", meeting.width);
-  for (int lane = 0; lane < kWarp; ++lane) {
-    if ((meeting.mask >> lane & 1U) == 0) continue;
-    const int other = first_of_warp(thread) + lane;
-    if (other >= count_ || at(other).fibre.done()) refuse(", lane ", lane, " of its mask is not there any more");
-    if (at(other).waiting && !at(other).meeting.joins(meeting))
-      refuse(", lane ", lane, " of its mask in ", at(other).meeting.name());
-  }
-}
-
-inline void Block::refuse_misused_barrier(int thread) const {
-  for (int other = 0; other < count_; ++other) {
-    const bool gone = at(other).fibre.done();
-    if (!gone && (!at(other).waiting || at(other).meeting.joins(at(thread).meeting))) continue;
-    const bool in_warp = !gone && at(other).meeting.what != Meeting::What::sync_threads;
-    if (in_warp && first_of_warp(other) != first_of_warp(thread)) continue;  // the other warp may still come
-    throw Fault(in_warp ? FaultKind::divergence : FaultKind::barrier,
-                sentence(who(thread), " is in ", at(thread).meeting.name(), ", ", who(other),
-                         gone ? " has left the kernel" : " in " + at(other).meeting.name()));
-  }
 }
 
 inline void Block::refuse_early_exit(int thread) const {
   for (int other = 0; other < count_; ++other) {
-    const Meeting& meeting = at(other).meeting;
-    if (!at(other).waiting) continue;
-    const bool barrier = meeting.what == Meeting::What::sync_threads;
-    const bool same_warp = first_of_warp(other) == first_of_warp(thread);
-    if (!barrier && (!same_warp || (meeting.mask >> (thread % kWarp) & 1U) == 0)) continue;
-    throw Fault(barrier ? FaultKind::barrier : FaultKind::divergence,
-                sentence(who(thread), " has left the kernel, ", who(other), " waits for it in ", meeting.name()));
+    if ((warp_of(other).waiting & bit(other)) == 0) continue;
+    const bool same_warp = other / kWarp == thread / kWarp;
+    if (!at_barrier(other) && (!same_warp || (at(other).meeting.mask & bit(thread)) == 0)) continue;
+    refuse(at_barrier(other) ? FaultKind::barrier : FaultKind::divergence, other,
+           sentence(", ", who(thread), " has left the kernel"));
   }
 }
 
@@ -263,9 +269,13 @@ inline void Block::refuse_deadlock(int turn) const {
   int left = -1;
   for (int t = 0; t < count_; ++t) {
     if (can_run(t) && turn <= patience_) return;
-    if (!at(t).fibre.done()) left = t;
+    if ((warp_of(t).gone & bit(t)) == 0) left = t;
   }
   throw Fault(FaultKind::deadlock, sentence(who(left), " does not end, last seen in ", at(left).meeting.name()));
+}
+
+inline void Block::refuse(FaultKind kind, int thread, const std::string& why) const {
+  throw Fault(kind, sentence(who(thread), " is in ", at(thread).meeting.name(), why));
 }
 
 }  // namespace routesig::simt

@@ -1,0 +1,58 @@
+# The router kernel with one mistake each. The sources stay clean: a mutant is a copy of them in a namespace of its own,
+# with a piece of text exchanged. Text that is not found stops the configuration, so that no mutant is lost unnoticed.
+set(mutants_dir "${CMAKE_CURRENT_BINARY_DIR}/mutants")
+set(kernel_dir "${PROJECT_SOURCE_DIR}/src/cuda")
+set(kernel_files topk.cuh logit.cuh sorted_list.cuh)
+file(WRITE "${mutants_dir}/mutants.hpp.new" "")
+foreach(file IN LISTS kernel_files)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${kernel_dir}/${file}")
+endforeach()
+
+# routesig_mutant(<name> [<file> <text> <instead>]...)
+function(routesig_mutant name)
+  foreach(file IN LISTS kernel_files)
+    file(READ "${kernel_dir}/${file}" source)
+    string(REPLACE "namespace routesig::cuda" "namespace routesig::cuda::${name}" source "${source}")
+    set(last -1)
+    math(EXPR arguments "${ARGC} - 1")
+    if(arguments GREATER 0)
+      foreach(i RANGE 1 ${arguments} 3)
+        math(EXPR text "${i} + 1")
+        math(EXPR instead "${i} + 2")
+        if(NOT "${ARGV${i}}" STREQUAL file)
+          continue()
+        endif()
+        string(FIND "${source}" "${ARGV${text}}" place)
+        if(place EQUAL -1)
+          message(FATAL_ERROR "mutant ${name}: ${file} no longer holds: ${ARGV${text}}")
+        endif()
+        string(REPLACE "${ARGV${text}}" "${ARGV${instead}}" source "${source}")
+      endforeach()
+    endif()
+    file(CONFIGURE OUTPUT "${mutants_dir}/${name}/${file}" CONTENT "${source}" @ONLY)  # rewritten where it changed
+  endforeach()
+  file(APPEND "${mutants_dir}/mutants.hpp.new" "#include \"${name}/topk.cuh\"\n")
+endfunction()
+
+routesig_mutant(unchanged)
+routesig_mutant(no_barrier_after_zeroing topk.cuh "__syncthreads();  // zeroed" "// ")
+routesig_mutant(no_barrier_before_flush topk.cuh "__syncthreads();  // everything" "// ")
+routesig_mutant(wrong_width sorted_list.cuh "list[i], distance, lanes)" "list[i], distance, lanes / 2)")
+routesig_mutant(ties_to_the_higher_index
+  logit.cuh "(kMaxTopkExperts - column)" "(column + 1)"
+  logit.cuh "return kMaxTopkExperts - static_cast<int>" "return -1 + static_cast<int>")
+routesig_mutant(nan_above_all
+  logit.cuh "order_key(x)" "(std::signbit(x) ? ~std::bit_cast<std::uint32_t>(x + 0.0F) : std::bit_cast<std::uint32_t>(x) | 0x80000000U)")
+routesig_mutant(nan_unnoticed topk.cuh "!(x < INFINITY)" "x == INFINITY")
+routesig_mutant(early_exit topk.cuh "const bool real = row < call.rows;" "const bool real = row < call.rows; if (!real) return;")
+routesig_mutant(dropped_tail_column topk.cuh "if (column + i < experts) vector" "if (column + i + 1 < experts) vector")
+routesig_mutant(double_count topk.cuh "histogram.add(expert, 1)" "histogram.add(expert, 2)")
+routesig_mutant(spare_lanes_store topk.cuh "if (!real) return;" "")
+routesig_mutant(padding_is_chosen topk.cuh "column < call.experts && (groups" "(groups")
+routesig_mutant(half_a_sum topk.cuh "x += __shfl_xor_sync(kAllLanes, x, distance" "x += __shfl_xor_sync(kAllLanes, x, distance & 3")
+routesig_mutant(zero_by_zero topk.cuh "whole > 0.0F ?" "whole >= 0.0F ?")
+routesig_mutant(second_vote_skipped
+  topk.cuh "finite_lanes = votes_of_row<Tile>(any_finite);" "finite_lanes = bad_lanes != 0 ? 0 : votes_of_row<Tile>(any_finite);")
+routesig_mutant(group_of_one topk.cuh "value_of_order(first) + value_of_order(second)" "value_of_order(first)")
+
+file(COPY_FILE "${mutants_dir}/mutants.hpp.new" "${mutants_dir}/mutants.hpp" ONLY_IF_DIFFERENT)

@@ -2,15 +2,22 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/_grouped_mm.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/floor_divide.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/searchsorted.h>
 #include <ATen/ops/silu.h>
+#include <ATen/ops/sort.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace routesig::olmoe {
@@ -49,6 +56,34 @@ at::Tensor gated(const at::Tensor& both) {
   const std::int64_t width = both.size(-1) / 2;
   return at::silu(both.narrow(-1, 0, width)).mul_(both.narrow(-1, width, width));
 }
+
+// Products of sorted pairs with their experts' matrices; group e ends at ends[e].
+class GroupedProduct {
+ public:
+  GroupedProduct(at::Tensor ends, at::ScalarType dtype, std::int64_t hidden, std::int64_t width)
+      : ends_(std::move(ends)),
+        grouped_(dtype == at::kBFloat16 && hidden % 8 == 0 && width % 8 == 0) {  // rows of 16 bytes
+    if (!grouped_) host_ends_ = ends_.to(at::kCPU);
+  }
+
+  // pairs [pairs, in], matrices [E, out, in] -> [pairs, out].
+  at::Tensor operator()(const at::Tensor& pairs, const at::Tensor& matrices) const {
+    if (grouped_) return at::_grouped_mm(pairs, matrices.transpose(1, 2), ends_);
+    at::Tensor products = at::empty({pairs.size(0), matrices.size(1)}, pairs.options());
+    const auto ends = host_ends_.accessor<std::int32_t, 1>();
+    for (std::int64_t e = 0, begin = 0; e < matrices.size(0); begin = ends[e++]) {
+      if (ends[e] == begin) continue;
+      at::Tensor out = products.narrow(0, begin, ends[e] - begin);
+      at::mm_out(out, pairs.narrow(0, begin, ends[e] - begin), matrices.select(0, e).t());
+    }
+    return products;
+  }
+
+ private:
+  at::Tensor ends_;  // int32 [E]
+  bool grouped_;
+  at::Tensor host_ends_;  // where the products are made one by one
+};
 
 }  // namespace
 
@@ -101,9 +136,27 @@ at::Tensor apply_chosen_experts(const at::Tensor& states, const LayerWeights& la
   return (ranked * routing.weights.unsqueeze(-1)).sum(1);
 }
 
+at::Tensor apply_sorted_experts(const at::Tensor& states, const LayerWeights& layer, const Routing& routing) {
+  const std::int64_t rows = states.size(0), hidden = states.size(1), experts = layer.gate_up.size(0);
+  const std::int64_t top_k = routing.ids.size(1);
+  const auto index = routing.ids.options();
+  // (row, rank) pairs in the order of their experts, equal experts in row order.
+  const auto [sorted, order] = at::sort(routing.ids.flatten(), /*stable=*/true, 0, /*descending=*/false);
+  const at::Tensor ends = at::searchsorted(sorted, at::arange(experts, index), /*out_int32=*/true, /*right=*/true);
+  const at::Tensor gathered = states.index_select(0, at::floor_divide(order, top_k));  // [pairs, D]
+  const at::Tensor place = at::empty_like(order).scatter_(0, order, at::arange(rows * top_k, index));
+
+  const GroupedProduct multiply(ends, states.scalar_type(), hidden, layer.down.size(2));
+  const at::Tensor outputs = multiply(gated(multiply(gathered, layer.gate_up)), layer.down);  // [pairs, D]
+  // Back to (row, rank) order before the sum: its order is then the rank's, whatever else was in the batch.
+  const at::Tensor ranked = outputs.index_select(0, place).view({rows, top_k, hidden});
+  return (ranked * routing.weights.unsqueeze(-1)).sum(1);
+}
+
 at::Tensor apply_experts(const at::Tensor& states, const LayerWeights& layer, const Routing& routing) {
-  return layer.down_flat.defined() ? apply_all_experts(states, layer, routing)
-                                   : apply_chosen_experts(states, layer, routing);
+  if (layer.down_flat.defined()) return apply_all_experts(states, layer, routing);
+  return routing.experts.empty() ? apply_sorted_experts(states, layer, routing)
+                                 : apply_chosen_experts(states, layer, routing);
 }
 
 }  // namespace routesig::olmoe

@@ -12,7 +12,7 @@ namespace routesig::olmoe {
 
 // What the router of one layer decided for [rows] tokens.
 struct Routing {
-  std::span<const ExpertId> experts;  // [rows, top_k] on the host, best first
+  std::span<const ExpertId> experts;  // [rows, top_k] on the host, best first; empty where they stay on the device
   at::Tensor ids;                     // int64 [rows, top_k] on the model's device
   at::Tensor weights;                 // [rows, top_k] in the model's dtype, as applied
 };
@@ -22,7 +22,7 @@ struct Routing {
 // only. It looks at the model alone, so that a row's arithmetic does not depend on what else is in the batch.
 [[nodiscard]] bool compute_all_experts(const OlmoeConfig& config, at::ScalarType dtype);
 
-// states [rows, D] -> [rows, D].
+// states [rows, D] -> [rows, D], by the way that the layer and the routing ask for.
 [[nodiscard]] at::Tensor apply_experts(const at::Tensor& states, const LayerWeights& layer, const Routing& routing);
 
 // Every expert for every row; the ones not chosen weigh 0. Needs layer.down_flat.
@@ -30,6 +30,13 @@ struct Routing {
 
 // Rows gathered by expert, one product for each expert that was chosen at all, the sum in rank order.
 [[nodiscard]] at::Tensor apply_chosen_experts(const at::Tensor& states, const LayerWeights& layer,
+                                              const Routing& routing);
+
+// The same with the rows sorted on the device by routing.ids alone. In bfloat16 all experts are one grouped product and
+// nothing waits for the device, as long as LibTorch has a kernel for it (compute capability 9 and 10; its own way
+// elsewhere waits twice). In other types, and for widths that are no multiple of 8, the sizes of the groups are
+// fetched: one wait a layer.
+[[nodiscard]] at::Tensor apply_sorted_experts(const at::Tensor& states, const LayerWeights& layer,
                                               const Routing& routing);
 
 }  // namespace routesig::olmoe

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "device_router.hpp"
 #include "experts.hpp"
 #include "router.hpp"
 
@@ -26,17 +27,20 @@ at::Tensor to_device(std::span<const std::int32_t> values, at::Device device) {
   return tensor.to(device);
 }
 
+// AnyRouter: Router, which decides on the host layer by layer, or DeviceRouter.
+template <typename AnyRouter>
 class Layers {
  public:
-  Layers(const OlmoeConfig& config, const Weights& weights, const Step& step, const Pass& pass)
+  template <typename MakeRouter>
+  Layers(const OlmoeConfig& config, const Weights& weights, const Step& step, const Pass& pass,
+         const MakeRouter& router_for)
       : config_(config),
         weights_(weights),
         step_(step),
         pass_(pass),
         rotation_(rotation(config, to_device(step.position, weights.device()), weights.dtype())),
-        router_(config.num_experts_per_tok, config.norm_topk_prob, pass.recorder) {
-    for (RoutingRecorder* recorder : pass.rotated.recorders)
-      rotated_.emplace_back(config.num_experts_per_tok, config.norm_topk_prob, recorder);
+        router_(router_for(pass.recorder)) {
+    for (RoutingRecorder* recorder : pass.rotated.recorders) rotated_.push_back(router_for(recorder));
   }
 
   at::Tensor run() {
@@ -47,10 +51,12 @@ class Layers {
       const at::Tensor states = rms_norm(hidden, layer.expert_norm, config_.rms_norm_eps);
       const Routing routing = router_.route(static_cast<int>(index), states, layer.router);
       hear_rotated(index, states);
-      if (!pass_.hidden_wanted && index + 1 == weights_.layers.size()) return {};
-      hidden = hidden + apply_experts(states, layer, routing);
+      if (pass_.hidden_wanted || index + 1 < weights_.layers.size())
+        hidden = hidden + apply_experts(states, layer, routing);
     }
-    return hidden;
+    router_.finish();
+    for (const AnyRouter& rotated : rotated_) rotated.finish();
+    return pass_.hidden_wanted ? hidden : at::Tensor();
   }
 
  private:
@@ -97,8 +103,8 @@ class Layers {
   const Step& step_;
   const Pass& pass_;
   Rotation rotation_;
-  Router router_;
-  std::vector<Router> rotated_;
+  AnyRouter router_;
+  std::vector<AnyRouter> rotated_;
 };
 
 }  // namespace
@@ -114,7 +120,16 @@ at::Tensor run_layers(const OlmoeConfig& config, const Weights& weights, const S
   if (pass.recorder != nullptr) pass.recorder->step(step.rows());
   for (RoutingRecorder* recorder : pass.rotated.recorders) recorder->step(step.rows());
   if (step.segments.empty()) pass.cache->grow();
-  return Layers(config, weights, step, pass).run();
+  if (weights.route_on_device) {
+    const auto rows = static_cast<std::int64_t>(step.token.size());
+    return Layers<DeviceRouter>(
+               config, weights, step, pass,
+               [&](RoutingRecorder* recorder) { return DeviceRouter(config, rows, weights.device(), recorder); })
+        .run();
+  }
+  return Layers<Router>(config, weights, step, pass,
+                        [&](RoutingRecorder* recorder) { return Router(config, recorder); })
+      .run();
 }
 
 at::Tensor apply_head(const OlmoeConfig& config, const Weights& weights, const at::Tensor& hidden) {

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "device_router.hpp"
 #include "generation.hpp"
 #include "prefill.hpp"
 #include "run.hpp"
@@ -105,6 +106,7 @@ OlmoeModel OlmoeModel::load(const std::filesystem::path& folder, const LoadOptio
     olmoe::Weights weights = options.random_weights
                                  ? olmoe::draw_weights(*options.random_weights, config, dtype, device)
                                  : olmoe::read_weights(folder, config, dtype, device);
+    weights.route_on_device = !device.is_cpu() && olmoe::routes_on_device(config, device);
     return OlmoeModel(
         std::make_unique<Impl>(Impl{std::move(config), std::move(info), std::move(weights), device.str()}));
   });

@@ -19,8 +19,8 @@ void select_experts(std::span<const float> logits, std::size_t experts, std::siz
 // Routes the rows of one forward step, layer after layer, and tells the recorder. Keeps its buffers between layers.
 class Router {
  public:
-  Router(std::int64_t top_k, bool renormalize, RoutingRecorder* recorder)
-      : top_k_(top_k), renormalize_(renormalize), recorder_(recorder) {
+  Router(const OlmoeConfig& config, RoutingRecorder* recorder)
+      : top_k_(config.num_experts_per_tok), renormalize_(config.norm_topk_prob), recorder_(recorder) {
     if (recorder_ != nullptr) needs_ = recorder_->needs();
   }
 
@@ -28,6 +28,8 @@ class Router {
   [[nodiscard]] Routing route(int layer, const at::Tensor& states, const at::Tensor& router_weight);
   // logits [rows, E] of a router that is only heard: nothing is dispatched by it.
   void hear(int layer, const at::Tensor& logits);
+  // Behind the last layer: the recorder has heard of each already.
+  void finish() const noexcept {}
 
  private:
   void select(const at::Tensor& host_logits);

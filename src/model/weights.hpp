@@ -28,8 +28,9 @@ struct LayerWeights {
 struct Weights {
   at::Tensor embedding;  // [V, D]
   std::vector<LayerWeights> layers;
-  at::Tensor norm;  // [D]
-  at::Tensor head;  // [V, D]; the embedding itself where the two are tied
+  at::Tensor norm;               // [D]
+  at::Tensor head;               // [V, D]; the embedding itself where the two are tied
+  bool route_on_device = false;  // device_router.hpp in place of router.hpp; whoever loads them decides
 
   [[nodiscard]] at::ScalarType dtype() const { return embedding.scalar_type(); }
   [[nodiscard]] at::Device device() const { return embedding.device(); }

@@ -13,6 +13,7 @@
 #include <numeric>
 
 #include "routesig/random.hpp"
+#include "run.hpp"
 
 namespace {
 
@@ -86,6 +87,31 @@ TEST(Experts, BothWaysAgree) {
       EXPECT_TRUE(at::allclose(all, apply_chosen_experts(states, layer, routing), 1e-4, 1e-4)) << rows << ' ' << top_k;
       EXPECT_GT(all.abs().max().item<float>(), 1.0F);
     }
+}
+
+// The ids stay on the device there: sorted, in segments or as one grouped product (bfloat16, widths of 8).
+TEST(Experts, SortedOnTheDeviceTheyAgreeWithTheChosen) {
+  const c10::InferenceMode no_gradients;
+  const routesig::olmoe::ThreadCount one{routesig::OlmoeConfig()};  // small products: a second thread only waits
+  for (const auto dtype : {at::kFloat, at::kBFloat16})
+    for (const std::int64_t width : {6, 16})
+      for (const std::size_t rows : {1U, 3U, 50U})
+        for (const std::size_t top_k : {1U, 4U, 16U}) {
+          LayerWeights layer = random_layer(16, width, 24);
+          for (at::Tensor* each : {&layer.gate_up, &layer.down}) *each = each->to(dtype);
+          const std::vector<ExpertId> ids = random_experts(rows, 16, top_k);
+          const auto n = static_cast<std::int64_t>(rows), k = static_cast<std::int64_t>(top_k);
+          Routing routing = routing_of(ids, k, random_tensor({n, k}, 4).to(dtype));
+          const at::Tensor states = random_tensor({n, 24}, 5).to(dtype);
+          const at::Tensor chosen = apply_chosen_experts(states, layer, routing);
+          routing.experts = {};
+          const at::Tensor sorted = apply_sorted_experts(states, layer, routing);
+          const double tolerance = dtype == at::kFloat ? 1e-5 : 3e-2;
+          const double scale = chosen.abs().max().item().toDouble();
+          EXPECT_LE((sorted - chosen).abs().max().item().toDouble(), tolerance * scale)
+              << dtype << ", width " << width << ", rows " << rows << ", top_k " << top_k;
+          EXPECT_GT(scale, 1.0);
+        }
 }
 
 // Each expert's share is gathered, multiplied and put back: a row must not hear of its neighbours.

@@ -6,7 +6,7 @@ import collections.abc
 import os
 import routesig._core
 import typing
-__all__: list[str] = ['OlmoeModel', 'RotatedRouters', 'torch_version']
+__all__: list[str] = ['OlmoeModel', 'RotatedRouters', 'has_cuda_kernel', 'torch_version']
 class RotatedRouters:
     """
     Routers that hear the model's hidden states through random rotations, and decide nothing.
@@ -64,4 +64,5 @@ class OlmoeModel:
         """
         RoutingInfo: what recorders hear.
         """
+has_cuda_kernel: bool = True
 torch_version: str = '2.13'

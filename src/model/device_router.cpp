@@ -13,7 +13,7 @@ namespace routesig::olmoe {
 namespace {
 
 // The one copy and the one wait of a step.
-at::Tensor on_host(const at::Tensor& bytes) {
+at::Tensor copied_to_host(const at::Tensor& bytes) {
   if (bytes.is_cpu()) return bytes;
   const at::Tensor host = at::empty(bytes.sizes(), at::TensorOptions(at::kByte).pinned_memory(true));
   host.copy_(bytes, /*non_blocking=*/true);
@@ -68,7 +68,7 @@ Routing DeviceRouter::decide(int layer, const at::Tensor& logits) const {
 
 void DeviceRouter::finish() const {
   if (recorder_ == nullptr) return;
-  const StepRecord host = record_in(on_host(record_.bytes));
+  const StepRecord host = record_in(copied_to_host(record_.bytes));
   std::vector<ExpertId> experts(static_cast<std::size_t>(rows_ * config_.num_experts_per_tok));
   for (int layer = 0; layer < config_.num_hidden_layers; ++layer) {
     if (host.ids.scalar_type() == at::kByte)

@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs/cuda-registers.md"
 SOURCE = ROOT / "src/cuda/topk.cu"
-ARCHITECTURES = (75, 80, 89, 90, 100, 120)  # Turing, Ampere, Ada, Hopper, two of Blackwell; the last also as PTX
+ARCHITECTURES = (80, 90, 100, 120)  # Ampere, Hopper, two of Blackwell; the last also as PTX
 FLAGS = ("-std=c++20", "--expt-relaxed-constexpr")  # those of src/cuda/CMakeLists.txt
 MOST_REGISTERS = 64  # at 64 experts, k = 8
 

@@ -56,7 +56,7 @@ __device__ void merge(Key (&list)[size], const Key (&run)[run_size]) {
 // stay in a loop over the distances, which names no index of theirs: a fifth of the code.
 template <int lanes, int size, typename Key>
 __device__ void merge_lanes(Key (&list)[size]) {
-  [[maybe_unused]] constexpr int kUnrolled = size <= 8 ? lanes : 1;
+  [[maybe_unused]] constexpr int kUnrolled = size <= 16 ? lanes : 1;
 #pragma unroll(kUnrolled)
   for (int distance = 1; distance < lanes; distance *= 2) {
 #pragma unroll

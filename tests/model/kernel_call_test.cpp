@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "routesig/random.hpp"
-#include "support/simt.hpp"  // before the kernel
+#include "support/simt.hpp"
+
+#pragma GCC diagnostic ignored "-Wsign-conversion"  // GCC deduces the bounds of the kernel's arrays as std::size_t
 #include "topk.cuh"
 
 namespace {

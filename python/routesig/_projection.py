@@ -154,10 +154,12 @@ def tsne(sigs: SignatureSet, *, perplexity: float | None = None, seed: int = 0) 
         raise ValueError(f"tsne: expected a perplexity from 1 to below {prompts} (the prompts), got {value:g}")
     try:
         from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits  # scikit-learn brings it
     except ImportError as error:
         raise ImportError("tsne needs scikit-learn: pip install 'routesig[sklearn]'") from error
     x = sigs.values.reshape(prompts, -1)
     if (x == x[0]).all():
         return Tsne(None, None, seed, {"points": "the signatures do not differ"})
-    embedded = TSNE(perplexity=value, random_state=seed, init="pca").fit_transform(x)
+    with threadpool_limits(1):  # more would wait busily for each other wherever other work runs
+        embedded = TSNE(perplexity=value, random_state=seed, init="pca").fit_transform(x)
     return Tsne(np.asarray(embedded, dtype=np.float64), value, seed)

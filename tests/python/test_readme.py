@@ -34,7 +34,7 @@ def test_python_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 
 def test_demo_prints_what_is_shown(model: object, tmp_path: Path) -> None:
     (section,) = re.findall(r"<!-- demo output -->\n(.*?)<!-- /demo output -->", README, re.S)
-    shown = [line.strip() for line in section.splitlines() if line.startswith("    ")]
+    shown = [line[4:] for line in section.strip().splitlines()[2:]]
     command = [sys.executable, "-m", "routesig", "demo"]
     printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
     numbers = re.compile(r"\d+\.\d+")

@@ -20,16 +20,16 @@ def traces_html(traces: _core.TraceSet) -> str:
     """See TraceSet._repr_html_."""
     info = traces.info
     if info is None:
-        return _page("TraceSet", [("prompts", "0")], [], [], 0)
+        return page("TraceSet", [("prompts", "0")], [], [], 0)
     lengths = [len(trace) for trace in traces]
     facts = [
         ("model", _short(info.model_name) or "unknown"),
         ("routing", f"{info.layers} layers x {info.experts} experts x top-{info.top_k}"),
-        ("prompts", _tasks(traces.tasks)),
+        ("prompts", tasks_text(traces.tasks)),
         ("tokens", f"{sum(lengths):,}{'' if traces.complete else ' (the file was cut off)'}"),
     ]
     rows = [(t.id, _or_dash(t.task), str(t.prompt_tokens), str(len(t)), t.text) for t in traces[:_ROWS]]
-    return _page("TraceSet", facts, ("id", "task", "prompt tokens", "tokens", "text"), rows, len(traces))
+    return page("TraceSet", facts, ("id", "task", "prompt tokens", "tokens", "text"), rows, len(traces))
 
 
 def signatures_html(sigs: "SignatureSet") -> str:
@@ -38,7 +38,7 @@ def signatures_html(sigs: "SignatureSet") -> str:
     facts = [
         ("model", _short(str(info.get("model") or "unknown"))),
         ("shape", f"{len(sigs)} prompts x {sigs.layers} layers x {sigs.experts} experts"),
-        ("prompts", _tasks(sigs.tasks)),
+        ("prompts", tasks_text(sigs.tasks)),
         ("counted", _short(f"tokens={info.get('tokens', 'all')!r}, weighting={info.get('weighting', 'count')!r}")),
     ]
     tokens = ["-"] * len(sigs) if sigs.num_tokens is None else [str(n) for n in sigs.num_tokens]
@@ -46,7 +46,7 @@ def signatures_html(sigs: "SignatureSet") -> str:
         (sigs.ids[i], _or_dash(sigs.tasks[i]), _or_dash(sigs.groups[i]), tokens[i])
         for i in range(min(_ROWS, len(sigs)))
     ]
-    return _page("SignatureSet", facts, ("id", "task", "group", "tokens"), rows, len(sigs), _load(sigs))
+    return page("SignatureSet", facts, ("id", "task", "group", "tokens"), rows, len(sigs), _load(sigs))
 
 
 def study_html(study: "Study") -> str:
@@ -54,10 +54,10 @@ def study_html(study: "Study") -> str:
     rows = study.paper()
     facts = [(name, ours) for name, ours, _ in rows]
     sentence = f'<div style="max-width:46em">{escape(study.headline)}</div>'
-    return _page("Study", facts, ("", "", ""), [], 0, sentence)
+    return page("Study", facts, ("", "", ""), [], 0, sentence)
 
 
-def _page(
+def page(
     name: str,
     facts: Iterable[tuple[str, str]],
     names: Sequence[str],
@@ -95,7 +95,7 @@ def _or_dash(text: str | None) -> str:
     return "-" if text is None else text
 
 
-def _tasks(tasks: Sequence[str | None]) -> str:
+def tasks_text(tasks: Sequence[str | None]) -> str:
     counts = Counter("unlabelled" if task is None else task for task in tasks)
     listed = ", ".join(f"{count} {_short(task)}" for task, count in counts.most_common(8))
     more = "" if len(counts) <= 8 else f", {len(counts) - 8} more tasks"

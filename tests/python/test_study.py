@@ -273,6 +273,15 @@ def test_tables_hold_the_rows(study):
     assert set(tables["baselines"]["baseline"]) == set(study.baselines)
 
 
+def test_provenance_recognises_the_same_traces_in_another_file(tmp_path):
+    traces = random_traces(12)
+    traces.save(tmp_path / "t.jsonl")
+    before, after = (rs.study(t, **ALONE).provenance for t in (traces, rs.read_traces(tmp_path / "t.jsonl")))
+    for name in ("traces_sha256", "signatures_sha256"):
+        assert before[name] == after[name]
+        assert before[name] != rs.study(random_traces(12, seed=1), **ALONE).provenance[name]
+
+
 def test_notebooks_show_it_escaped():
     traces = random_traces(12)
     found = rs.study(traces, **ALONE)

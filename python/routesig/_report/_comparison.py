@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from routesig._comparison_text import _absent, _estimates, _interval, _rows, _separations, _side
+from routesig._comparison._text import (
+    absent_fields,
+    estimate_texts,
+    interval_text,
+    observed_rows,
+    separations,
+    side_text,
+)
 from routesig._report._numbers import decimal, p_value
 
 
@@ -10,13 +17,13 @@ def comparison_tables(found: Any) -> dict[str, Any] | None:
     """What `print(comparison)` shows; None where there is none."""
     if found is None:
         return None
-    remarks = list(found.notes) + [f"{fields}: absent, {reason}" for fields, reason in _absent(found)]
+    remarks = list(found.notes) + [f"{fields}: absent, {reason}" for fields, reason in absent_fields(found)]
     remarks += [f"{one.id} is left out: {one.reason}" for one in found.left_out[:20]]
     return {
         "prompts": len(found.ids),
-        "sides": [("A", _side(found.a)), ("B", _side(found.b))],
-        "rows": _rows(found),
-        "separations": [(name, *_estimates(one), _interval(one)) for name, one in _separations(found)],
+        "sides": [("A", side_text(found.a)), ("B", side_text(found.b))],
+        "rows": observed_rows(found),
+        "separations": [(name, *estimate_texts(one), interval_text(one)) for name, one in separations(found)],
         "arrangement": _arrangement(found),
         "remarks": remarks,
     }

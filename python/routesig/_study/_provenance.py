@@ -32,12 +32,24 @@ def provenance(given: Any, sigs: SignatureSet, options: StudyOptions) -> dict[st
         "unknown_rows": sigs.info.get("unknown_rows"),
         "dropped_rows": sigs.info.get("dropped_rows"),
         "complete": given.complete if isinstance(given, _core.TraceSet) else None,
+        "traces_sha256": traces_hash(given) if isinstance(given, _core.TraceSet) else None,
         "signatures_sha256": signatures_hash(sigs),
         "seed": options.seed,
         "routesig": _core.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
+
+
+def traces_hash(traces: _core.TraceSet) -> str:
+    """SHA-256 of ids, tasks, tokens and experts, whatever file they came in."""
+    digest = hashlib.sha256()
+    for trace in traces:
+        ids = trace.token_ids
+        digest.update(repr((trace.id, trace.task, trace.group, trace.prompt_tokens, trace.experts.shape)).encode())
+        digest.update(b"" if ids is None else np.ascontiguousarray(ids, dtype="<i4").tobytes())
+        digest.update(np.ascontiguousarray(trace.experts, dtype="<u2").tobytes())
+    return digest.hexdigest()
 
 
 def signatures_hash(sigs: SignatureSet) -> str:

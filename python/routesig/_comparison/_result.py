@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from routesig import _core
-from routesig._agreement import ExpertAgreement, expert_agreement
-from routesig._compared import Given, Side, match
+from routesig._comparison._agreement import ExpertAgreement, expert_agreement
+from routesig._comparison._given import Given, Side, match
+from routesig._comparison._matrix_correlation import MatrixCorrelation, matrix_correlation
+from routesig._comparison._paired_bootstrap import PairedEstimate, paired_bootstrap
 from routesig._labelled import masked, number
+from routesig._left_out import LeftOut
 from routesig._load import pooled_counts
-from routesig._matrix_correlation import MatrixCorrelation, matrix_correlation
-from routesig._paired_bootstrap import PairedEstimate, paired_bootstrap
 from routesig._signatures import SignatureSet
 from routesig._similarity import similarity
-from routesig.controls._shuffle import LeftOut
 
 if TYPE_CHECKING:
     Comparable = _core.TraceSet | SignatureSet | Any | str | os.PathLike[str]  # Any: a Study
@@ -105,12 +105,12 @@ class Comparison:
         return text
 
     def _repr_html_(self) -> str:
-        from routesig._comparison_text import comparison_html
+        from routesig._comparison._text import comparison_html
 
         return comparison_html(self)
 
     def __str__(self) -> str:
-        from routesig._comparison_text import comparison_text
+        from routesig._comparison._text import comparison_text
 
         return comparison_text(self)
 

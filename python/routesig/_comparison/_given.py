@@ -10,9 +10,9 @@ import numpy as np
 
 from routesig import _core
 from routesig._files import is_parquet
+from routesig._left_out import LeftOut
 from routesig._signatures import SignatureSet, experts_a_token, read_signatures, signatures
 from routesig._traces import read_traces
-from routesig.controls._shuffle import LeftOut
 
 _IN_FOLDER = ("traces.jsonl", "traces.parquet", "signatures.npz", "signatures.parquet")
 

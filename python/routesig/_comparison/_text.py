@@ -6,33 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from routesig._compared import Side
-from routesig._html import _page, _tasks
+from routesig._comparison._given import Side
+from routesig._html import page, tasks_text
 from routesig._p_value import PValue
 
 if TYPE_CHECKING:
-    from routesig._comparison import Comparison
-    from routesig._paired_bootstrap import PairedEstimate
+    from routesig._comparison._paired_bootstrap import PairedEstimate
+    from routesig._comparison._result import Comparison
 
 _WIDTH = 42  # of the first column
 
 
 def comparison_text(found: "Comparison") -> str:
     """See Comparison.__str__."""
-    lines = [f"{len(found.ids)} prompts in both ({_tasks(found.tasks).partition('(')[2]}, tokens={found.tokens!r}"]
-    lines += [f"A  {_side(found.a)}", f"B  {_side(found.b)}", ""]
+    lines = [f"{len(found.ids)} prompts in both ({tasks_text(found.tasks).partition('(')[2]}, tokens={found.tokens!r}"]
+    lines += [f"A  {side_text(found.a)}", f"B  {side_text(found.b)}", ""]
     if found.agreement is not None or found.prompt_similarity is not None:
         lines += [_row("", "observed", "chance")]
-        lines += [_row(*row) for row in _rows(found)] + [""]
+        lines += [_row(*row) for row in observed_rows(found)] + [""]
     lines += [_row("", "A", "B", "B - A") + "  95 % interval of B - A"]
-    lines += [_row(name, *_estimates(one)) + f"  {_interval(one)}" for name, one in _separations(found)]
+    lines += [_row(name, *estimate_texts(one)) + f"  {interval_text(one)}" for name, one in separations(found)]
     lines += ["", *(f"{name:<{_WIDTH}}{value}" for name, value in _arrangement(found))]
     if found.left_out:
         first = found.left_out[0]
         more = f", and {len(found.left_out) - 1} more" if len(found.left_out) > 1 else ""
         lines += ["", f"left out: {first.id} ({first.reason}){more}"]
     remarks = [f"note: {note}" for note in found.notes]
-    remarks += [f"absent: {fields}: {reason}" for fields, reason in _absent(found)]
+    remarks += [f"absent: {fields}: {reason}" for fields, reason in absent_fields(found)]
     for remark in remarks:
         lines += wrap(remark, 110, subsequent_indent="  ")
     return "\n".join(lines)
@@ -40,14 +40,17 @@ def comparison_text(found: "Comparison") -> str:
 
 def comparison_html(found: "Comparison") -> str:
     """See Comparison._repr_html_."""
-    facts = [("A", _side(found.a)), ("B", _side(found.b)), ("prompts", _tasks(found.tasks))]
-    facts += [(name, f"{value}, chance {chance}") for name, value, chance in _rows(found)]
+    facts = [("A", side_text(found.a)), ("B", side_text(found.b)), ("prompts", tasks_text(found.tasks))]
+    facts += [(name, f"{value}, chance {chance}") for name, value, chance in observed_rows(found)]
     facts += [
-        (name, "A {}, B {}, B - A {} ".format(*_estimates(one)) + _interval(one)) for name, one in _separations(found)
+        (name, "A {}, B {}, B - A {} ".format(*estimate_texts(one)) + interval_text(one))
+        for name, one in separations(found)
     ]
     facts += [*_arrangement(found)]
     facts += [("left out", f"{len(found.left_out)} prompts")] if found.left_out else []
-    facts += [("note", note) for note in found.notes] + [(f"no {fields}", reason) for fields, reason in _absent(found)]
+    facts += [("note", note) for note in found.notes] + [
+        (f"no {fields}", reason) for fields, reason in absent_fields(found)
+    ]
     names: Sequence[str] = ()
     rows: list[tuple[str, ...]] = []
     if found.agreement is not None:
@@ -57,10 +60,10 @@ def comparison_html(found: "Comparison") -> str:
             (str(one.layer), *map(_number, (one.exact, one.overlap, one.marginal_chance, cosines[one.layer])))
             for one in found.agreement.layers
         ]
-    return _page("Comparison", facts, names, rows, len(rows))
+    return page("Comparison", facts, names, rows, len(rows))
 
 
-def _rows(found: "Comparison") -> list[tuple[str, str, str]]:
+def observed_rows(found: "Comparison") -> list[tuple[str, str, str]]:
     """What is observed, beside chance."""
     rows = []
     if (of := found.agreement) is not None:
@@ -83,7 +86,7 @@ def _rows(found: "Comparison") -> list[tuple[str, str, str]]:
     return rows
 
 
-def _separations(found: "Comparison") -> "list[tuple[str, PairedEstimate]]":
+def separations(found: "Comparison") -> "list[tuple[str, PairedEstimate]]":
     return [("D, within less across tasks", found.difference), ("Cohen's d", found.cohens_d)]
 
 
@@ -101,7 +104,7 @@ def _arrangement(found: "Comparison") -> list[tuple[str, str]]:
     return [*rows, ("CKA of the signatures, unbiased", _number(found.cka))]
 
 
-def _absent(found: "Comparison") -> list[tuple[str, str]]:
+def absent_fields(found: "Comparison") -> list[tuple[str, str]]:
     """Fields and the reason, each reason once."""
     reasons: dict[str, list[str]] = {}
     for name, reason in found.absent.items():
@@ -115,7 +118,7 @@ def _absent(found: "Comparison") -> list[tuple[str, str]]:
     return [(", ".join(fields), reason) for reason, fields in reasons.items()]
 
 
-def _side(side: Side) -> str:
+def side_text(side: Side) -> str:
     known = [text for text in (side.model or "unknown model", side.dtype) if text]
     top_k = "" if side.top_k is None else f" x top-{side.top_k}"
     tokens = "" if side.tokens_a_prompt is None else f", {side.tokens_a_prompt:.1f} tokens a prompt"
@@ -126,11 +129,11 @@ def _row(name: str, *values: str) -> str:
     return f"{name:<{_WIDTH}}" + "".join(f"  {value:>8}" for value in values)
 
 
-def _estimates(one: "PairedEstimate") -> tuple[str, str, str]:
+def estimate_texts(one: "PairedEstimate") -> tuple[str, str, str]:
     return _number(one.a.value), _number(one.b.value), _number(one.difference.value, "+")
 
 
-def _interval(one: "PairedEstimate") -> str:
+def interval_text(one: "PairedEstimate") -> str:
     found = one.difference.interval
     return "-" if found is None else f"{_number(found.low, '+')} to {_number(found.high, '+')}"
 

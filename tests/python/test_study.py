@@ -283,12 +283,13 @@ def test_provenance_recognises_the_same_traces_in_another_file(tmp_path):
 
 
 def test_notebooks_show_it_escaped():
-    traces = random_traces(12)
-    found = rs.study(traces, **ALONE)
+    counts = np.random.default_rng(0).poisson(9.0, (12, 2, 4)) + 9 * np.eye(4, dtype=int)[[0, 1] * 6][:, None]
+    sigs = rs.SignatureSet.from_counts(counts, tasks=["<i>", "math"] * 6, top_k=1)
+    found = rs.study(sigs, controls={"<script>": sigs}, **ALONE)
+    assert "<script>" in found.headline  # the strongest control
     shown = found._repr_html_()
-    assert "&lt;" not in found.headline
-    assert "Study" in shown
-    assert "0.8435" not in shown  # the paper's column is for the terminal
+    assert "<script>" not in shown
+    assert "&lt;script&gt;" in shown
     assert len(shown) < 10_000
 
 

@@ -50,8 +50,8 @@ in the lighter of these conditions. The target of 90 s by the clock has not been
 costs is generating code, much of it pybind11's and Eigen's inline functions, once a translation unit; reading the
 headers is a small part, and precompiled headers saved next to nothing.
 
-The router's CUDA kernel has no figures yet: no GPU has run it. `python bench/peers/cuda_router.py` prints its time up to
-4,096 rows and the bandwidth it reaches from 262,144 rows on, where there is one.
+The router's CUDA kernel has no figures yet: no GPU has run it. `python bench/peers/cuda_router.py` prints its time up
+to 4,096 rows and the bandwidth it reaches from 262,144 rows on, where there is one.
 """
 
 

@@ -3,6 +3,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "choice.hpp"
+#include "estimate.hpp"
 #include "progress.hpp"
 #include "routesig/agreement.hpp"
 #include "routesig/cka.hpp"
@@ -86,21 +87,11 @@ py::tuple matched_similarity(const Values& a, const Values& b) {
   return py::make_tuple(same, other);
 }
 
-py::dict as_dict(const routesig::BootstrapEstimate& found) {
-  py::dict out;
-  out["value"] = found.value;
-  out["se"] = found.se;
-  out["interval"] = found.interval ? py::object(py::make_tuple(found.interval->low, found.interval->high,
-                                                               found.interval->bca ? "BCa" : "percentile"))
-                                   : py::object(py::none());
-  return out;
-}
-
 py::dict as_dict(const routesig::PairedEstimate& found) {
   py::dict out;
-  out["a"] = as_dict(found.a);
-  out["b"] = as_dict(found.b);
-  out["difference"] = as_dict(found.difference);
+  out["a"] = estimate_dict(found.a);
+  out["b"] = estimate_dict(found.b);
+  out["difference"] = estimate_dict(found.difference);
   return out;
 }
 

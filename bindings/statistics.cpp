@@ -5,8 +5,8 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "estimate.hpp"
 #include "progress.hpp"
-#include "routesig/bootstrap.hpp"
 #include "routesig/category_matrix.hpp"
 #include "routesig/dispersion.hpp"
 #include "routesig/multiplicity.hpp"
@@ -51,16 +51,6 @@ py::dict permutation_test(const Values& matrices, const Labels& task, const Labe
   return out;
 }
 
-py::dict as_dict(const routesig::BootstrapEstimate& found) {
-  py::dict out;
-  out["value"] = found.value;
-  out["se"] = found.se;
-  out["interval"] = found.interval ? py::object(py::make_tuple(found.interval->low, found.interval->high,
-                                                               found.interval->bca ? "BCa" : "percentile"))
-                                   : py::object(py::none());
-  return out;
-}
-
 py::dict bootstrap(const Values& matrices, const Labels& task, const Labels& group, std::size_t draws,
                    std::uint64_t seed, double level, const py::object& progress) {
   routesig::Bootstrap found;
@@ -72,17 +62,17 @@ py::dict bootstrap(const Values& matrices, const Labels& task, const Labels& gro
   py::list separations;
   for (const auto& one : found.separations) {
     py::dict row;
-    row["within"] = as_dict(one.within);
-    row["across"] = as_dict(one.across);
-    row["difference"] = as_dict(one.difference);
-    row["cohens_d"] = as_dict(one.cohens_d);
+    row["within"] = estimate_dict(one.within);
+    row["across"] = estimate_dict(one.across);
+    row["difference"] = estimate_dict(one.difference);
+    row["cohens_d"] = estimate_dict(one.cohens_d);
     separations.append(row);
   }
   py::dict out;
   out["units"] = found.units;
   out["fewest"] = found.fewest;
   out["separations"] = separations;
-  out["slope"] = as_dict(found.slope);
+  out["slope"] = estimate_dict(found.slope);
   return out;
 }
 

@@ -38,11 +38,13 @@ WHY = """Where a target has been missed, in one run or another:
   pays too; of the rest, formatting takes three parts and the checksum two.
 - Similarity in single precision for few prompts: normalising and packing the rows costs the same in either
   precision.
+- Similarity of 10,000 prompts in double precision: runs fall on both sides of the target (0.97x and 1.22x so far). Both
+  compute the same product of matrices; the reason for the difference between runs is not known.
 - Logistic regression on 80 prompts: a profile is flat. Products of matrices take most, then building the scaled
   rows and the steps of the search; no function stands out.
 - Label permutations for few prompts: dealing the labels costs as much as adding up the similarities, since every
   labelling has a random stream of its own, whatever the number of threads. Other draws would change the p-values of
-  every seed.
+  every seed. At 400 prompts runs fall on both sides (13.9x and 15.1x so far).
 
 Compiling the libraries and both modules from clean: `bench/compile` prints the processor time, several sources at a
 time and file by file. On two processors that others used heavily too it took 159 to 206 s, against 303 s file by file

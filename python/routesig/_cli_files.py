@@ -11,16 +11,6 @@ def read_traces(path: Path) -> rs.TraceSet:
     return rs.read_traces(path, recover=path.suffix == ".partial")
 
 
-def is_signatures(path: Path) -> bool:
-    """Whether a file holds signatures."""
-    if path.suffix == ".npz":
-        return True
-    from routesig._files import is_parquet
-    from routesig._parquet import holds_signatures
-
-    return is_parquet(path) and holds_signatures(path)
-
-
 def is_prompts(path: Path) -> bool:
     """Whether a file holds prompts."""
     if path.suffix.lower() in (".csv", ".txt"):

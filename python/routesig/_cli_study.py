@@ -7,12 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import routesig as rs
-from routesig import _cli_files
-
-
-def read(path: Path) -> "rs.TraceSet | rs.SignatureSet":
-    """Traces or signatures, whatever the file holds."""
-    return rs.read_signatures(path) if _cli_files.is_signatures(path) else _cli_files.read_traces(path)
+from routesig._files import read_traces_or_signatures
 
 
 def read_controls(given: Sequence[str]) -> dict[str, list[Any]]:
@@ -22,7 +17,7 @@ def read_controls(given: Sequence[str]) -> dict[str, list[Any]]:
         name, equals, path = text.partition("=")
         if not (name and equals and path):
             raise ValueError(f"study: expected --control NAME=FILE, got {text!r}")
-        controls.setdefault(name, []).append(read(Path(path)))
+        controls.setdefault(name, []).append(read_traces_or_signatures(Path(path)))
     return controls
 
 

@@ -4,13 +4,38 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from typing import IO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from routesig import _core
+    from routesig._signatures import SignatureSet
 
 
 def is_parquet(path: str | os.PathLike[str]) -> bool:
     """Whether the file begins like a Parquet file."""
     with open(path, "rb") as file:
         return file.read(4) == b"PAR1"
+
+
+def holds_signatures(path: Path) -> bool:
+    """Whether a file is one of signatures, and not of traces."""
+    if path.suffix == ".npz":
+        return True
+    with open(path, "rb") as file:
+        if file.read(2) == b"PK":  # .npz under another name
+            return True
+    from routesig import _parquet
+
+    return is_parquet(path) and _parquet.holds_signatures(path)
+
+
+def read_traces_or_signatures(path: Path) -> "_core.TraceSet | SignatureSet":
+    """What a file holds; of a `.partial` file as far as it goes."""
+    from routesig._signatures import read_signatures
+    from routesig._traces import read_traces
+
+    return read_signatures(path) if holds_signatures(path) else read_traces(path, recover=path.suffix == ".partial")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import routesig as rs
-from routesig import _cli_compare, _cli_files, _cli_study
+from routesig import _cli_compare, _cli_files, _cli_study, _files
 
 app = typer.Typer(
     name="routesig",
@@ -96,7 +96,7 @@ def study(
     as_json: JsonFlag = False,
 ) -> None:
     """Test whether routing follows the task, by how much more than chance, and show what explains it."""
-    given, controls = _cli_study.read(path), _cli_study.read_controls(control or [])
+    given, controls = _files.read_traces_or_signatures(path), _cli_study.read_controls(control or [])
     _cli_study.make_folder(out)
     found = rs.study(
         given,
@@ -188,7 +188,7 @@ def info(
     if path.is_dir():
         _info_model(path, as_json)
         return
-    if _cli_files.is_signatures(path):
+    if _files.holds_signatures(path):
         sigs = rs.read_signatures(path)
         summary: dict[str, Any] = {
             "kind": "signatures",

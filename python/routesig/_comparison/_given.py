@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from routesig import _core
-from routesig._files import is_parquet
+from routesig._files import read_traces_or_signatures
 from routesig._left_out import LeftOut
-from routesig._signatures import SignatureSet, experts_a_token, read_signatures, signatures
-from routesig._traces import read_traces
+from routesig._signatures import SignatureSet, experts_a_token, signatures
 
 _IN_FOLDER = ("traces.jsonl", "traces.parquet", "signatures.npz", "signatures.parquet")
 
@@ -195,10 +194,4 @@ def _read(path: Path) -> _core.TraceSet | SignatureSet:
         if not found:
             raise ValueError(f"compare: expected {' or '.join(_IN_FOLDER)} in folder {path}, found none")
         path = found[0]
-    with open(path, "rb") as file:
-        zipped = file.read(2) == b"PK"
-    if is_parquet(path):
-        from routesig._parquet import holds_signatures
-
-        zipped = holds_signatures(path)
-    return read_signatures(path) if zipped else read_traces(path, recover=path.suffix == ".partial")
+    return read_traces_or_signatures(path)

@@ -26,6 +26,11 @@ class PValue(float):
         """The p-value as a plain float."""
         return float(self)
 
+    @property
+    def at_floor(self) -> bool:
+        """Whether it is as small as it could have been."""
+        return float(self) <= self.floor * (1 + 1e-9)
+
     def __reduce__(self) -> tuple[type["PValue"], tuple[float, float]]:
         return PValue, (float(self), self.floor)
 

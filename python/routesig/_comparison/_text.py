@@ -11,6 +11,7 @@ from routesig._html import page, tasks_text
 from routesig._p_value import PValue
 
 if TYPE_CHECKING:
+    from routesig._comparison._matrix_correlation import MantelTest
     from routesig._comparison._paired_bootstrap import PairedEstimate
     from routesig._comparison._result import Comparison
 
@@ -91,17 +92,22 @@ def separations(found: "Comparison") -> "list[tuple[str, PairedEstimate]]":
 
 
 def _arrangement(found: "Comparison") -> list[tuple[str, str]]:
+    rows = [("Spearman of the similarity matrices", _number(found.correlation.spearman))]
+    for within, test, remark in mantel_tests(found):
+        value = f"{_p(test.p_value)}; {remark.format(_number(test.null_mean))}"
+        rows.append((f"  Mantel's p, permuted {within or 'free'}", value))
+    return [*rows, ("CKA of the signatures, unbiased", _number(found.cka))]
+
+
+def mantel_tests(found: "Comparison") -> "list[tuple[str, MantelTest, str]]":
+    """What the prompts were permuted within ("": nothing), the test, and a remark that has room for its null's mean."""
     of = found.correlation
-    rows = [("Spearman of the similarity matrices", _number(of.spearman))]
-    for name, test, remark in (
-        ("free", of.free, "rejects wherever both separate tasks"),
+    tests = (
+        ("", of.free, "rejects wherever both separate tasks"),
         ("within tasks", of.within_tasks, "tasks alone give {}"),
         ("within groups", of.within_groups, "groups alone give {}"),
-    ):
-        if test is not None:
-            mean = remark.format(_number(test.null_mean))
-            rows.append((f"  Mantel's p, permuted {name}", f"{_p(test.p_value)}; {mean}"))
-    return [*rows, ("CKA of the signatures, unbiased", _number(found.cka))]
+    )
+    return [(within, test, remark) for within, test, remark in tests if test is not None]
 
 
 def absent_fields(found: "Comparison") -> list[tuple[str, str]]:
@@ -139,7 +145,7 @@ def interval_text(one: "PairedEstimate") -> str:
 
 
 def _p(p: PValue) -> str:
-    return f"{p.value:.2g}{' (its floor)' if p.value <= p.floor else ''}"
+    return f"{p.value:.2g}{' (its floor)' if p.at_floor else ''}"
 
 
 def _mean(values: Any) -> float | None:

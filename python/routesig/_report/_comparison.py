@@ -6,6 +6,7 @@ from routesig._comparison._text import (
     absent_fields,
     estimate_texts,
     interval_text,
+    mantel_tests,
     observed_rows,
     separations,
     side_text,
@@ -31,13 +32,8 @@ def comparison_tables(found: Any) -> dict[str, Any] | None:
 
 def _arrangement(found: Any) -> list[tuple[str, str]]:
     """How alike the two arrange the prompts; each p with its floor."""
-    of = found.correlation
-    rows = [("Spearman correlation of the similarity matrices", decimal(of.spearman))]
-    for name, test, remark in (
-        ("prompts permuted", of.free, "rejects wherever both separate tasks"),
-        ("prompts permuted within tasks", of.within_tasks, "tasks alone give {}"),
-        ("prompts permuted within groups", of.within_groups, "groups alone give {}"),
-    ):
-        if test is not None:
-            rows.append((f"Mantel's p, {name}", f"{p_value(test.p_value)}; {remark.format(decimal(test.null_mean))}"))
+    rows = [("Spearman correlation of the similarity matrices", decimal(found.correlation.spearman))]
+    for within, test, remark in mantel_tests(found):
+        name = f"Mantel's p, prompts permuted {within}".rstrip()
+        rows.append((name, f"{p_value(test.p_value)}; {remark.format(decimal(test.null_mean))}"))
     return [*rows, ("unbiased CKA of the signatures", decimal(found.cka))]

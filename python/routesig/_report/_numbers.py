@@ -40,7 +40,7 @@ def p_value(p: Any) -> str:
     floor = significant(p.floor)
     if p.floor >= 1:
         return "1, the only value possible"
-    if float(p) <= p.floor * (1 + 1e-9):
+    if p.at_floor:
         return f"{floor}, the smallest possible"
     return f"{significant(p)} (smallest possible {floor})"
 

@@ -28,8 +28,9 @@ def p_text(p: PValue | None) -> str:
     """A p-value with the smallest value that it could have taken."""
     if p is None:
         return "p absent"
-    at_floor = p <= p.floor * (1 + 1e-9)
-    return f"p = {p:.2g}, the smallest possible here" if at_floor else f"p = {p:.2g} (smallest possible {p.floor:.2g})"
+    return (
+        f"p = {p:.2g}, the smallest possible here" if p.at_floor else f"p = {p:.2g} (smallest possible {p.floor:.2g})"
+    )
 
 
 def interval_text(ci: tuple[float, float] | None) -> str:

@@ -50,7 +50,7 @@ def baselines(study: Any) -> dict[str, Any] | None:
         if name != "load_balance":
             rows.append(_baseline(BASELINES.get(name, name), one))
             continue
-        by_tokens = {tokens: found for tokens, found in study.load_balance.items() if found is not None}
+        by_tokens = study.load_balance
         for tokens, found in (by_tokens or {study.options.tokens: one}).items():
             rows.append(_baseline(f"load balance, {_SETS[tokens]}", found))
     rows = [row for row in rows if row["within"] or row["across"]]
@@ -167,7 +167,7 @@ def ladder(study: Any) -> dict[str, Any] | None:
 
 def evidence(study: Any) -> dict[str, Any] | None:
     """Bits about the task after the first t tokens."""
-    found = None if study.information is None else study.information.evidence
+    found = study.information.evidence
     if found is None or not found.bits:
         return None
     return {

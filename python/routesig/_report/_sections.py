@@ -45,7 +45,7 @@ def token_ranges(study: Any) -> list[str]:
     """Tokens a prompt under load balance, for each token set."""
     rows = []
     for tokens, found in study.load_balance.items():
-        if found is not None and found.token_range is not None:
+        if found.token_range is not None:
             low, median, high = found.token_range
             rows.append(f"{tokens}: {low} to {high}, median {median:g}")
     return rows
@@ -92,7 +92,7 @@ def depth(study: Any) -> dict[str, Any] | None:
         return None
     most = max(rows, key=lambda row: row.cohens_d)
     least = min(rows, key=lambda row: row.cohens_d)
-    slope = None if study.depth is None else study.depth.cohens_d
+    slope = study.depth.cohens_d
     limits = None if slope is None else slope.interval
     return {
         "most": most.layer,
@@ -101,8 +101,8 @@ def depth(study: Any) -> dict[str, Any] | None:
         "least_d": decimal(least.cohens_d, 2),
         "slope": None if slope is None or slope.value is None else decimal(slope.value),
         "interval": None if limits is None else interval((limits.low, limits.high)),
-        "grows": None if study.depth is None else study.depth.grows,
-        "untrained": None if study.depth is None else study.depth.controls.get("random weights"),
+        "grows": study.depth.grows,
+        "untrained": study.depth.controls.get("random weights"),
     }
 
 
@@ -135,7 +135,7 @@ def control_rows(study: Any) -> list[dict[str, Any]]:
         "prompts": len(study.signatures),
         "difference": _cell(study.difference.value),
         "d": _cell(study.cohens_d.value, 2),
-        "accuracy": _share(read and read.accuracy),
+        "accuracy": _share(read.accuracy),
         "p": p_value(study.p_value),
         "reason": None,
     }
@@ -189,11 +189,11 @@ def controls_absent(study: Any) -> list[tuple[str, str]]:
 def reading(study: Any) -> dict[str, Any] | None:
     """Accuracy in words, and the confusion with the share of each row."""
     read = study.classification
-    if read is None or read.accuracy is None or read.confusion is None:
+    if read.accuracy is None or read.confusion is None:
         return None
     totals = np.maximum(read.confusion.sum(axis=1, keepdims=True), 1)
-    bound = None if study.information is None else study.information.log_loss
-    fano = None if study.information is None else study.information.fano
+    bound = study.information.log_loss
+    fano = study.information.fano
     return {
         "hits": read.hits,
         "trials": read.trials,

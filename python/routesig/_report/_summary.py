@@ -5,6 +5,7 @@ from typing import Any
 
 from routesig._report._numbers import ABSENT, decimal, interval, p_value, percent
 from routesig._study._headline import headline
+from routesig._study._text import PAPER
 
 TOKEN_SETS = {"all": "prompt and generated tokens", "prompt": "prompt tokens", "generation": "generated tokens"}
 
@@ -17,7 +18,7 @@ def summary(study: Any) -> dict[str, Any]:
         "headline": [sentence.replace(" %", "\u00a0%") for sentence in headline(study)],
         "numbers": _numbers(study),
         "origin": origin(study),
-        "paper": paper_rows(study),
+        "paper": study.paper(),
         "left_out": list(study.left_out),
     }
 
@@ -53,24 +54,17 @@ def _numbers(study: Any) -> list[dict[str, Any]]:
         _tile("difference", difference.value, decimal(difference.value), _range(difference)),
         _tile("d", d.value, decimal(d.value, 2), _range(d, 2)),
         _tile("p", study.p_value, _p_short(study.p_value), _p_below(study.p_value)),
-        _tile("accuracy", read and read.accuracy, percent(read and read.accuracy), _accuracy(read)),
+        _tile("accuracy", read.accuracy, percent(read.accuracy), _accuracy(read)),
         _tile("lexical", share, percent(share, 0), _movable(shuffled)),
     ]
     keys = {"difference": "difference", "d": "cohens_d", "p": "p_value", "accuracy": "classification"}
     for tile in tiles:
-        tile["paper"] = _PAPER.get(tile["term"])
+        reported = PAPER.get(tile["term"])
+        tile["paper"] = reported and reported.replace(" %", "\u00a0%")
         if tile["value"] == ABSENT:
             field = keys.get(tile["term"], "token_shuffle" if tile["term"] == "lexical" else tile["term"])
             tile["reason"] = why(study, field)
     return tiles
-
-
-_PAPER = {
-    "within": "0.8435 \u00b1 0.0879",
-    "across": "0.6225 \u00b1 0.1687",
-    "d": "1.44",
-    "accuracy": "92.5\u00a0% \u00b1 6.1\u00a0%",
-}  # arXiv 2603.11114
 
 
 def _tile(term: str, value: Any, text: str, below: str | None) -> dict[str, Any]:
@@ -99,7 +93,7 @@ def _p_below(p: Any) -> str | None:
 
 
 def _accuracy(read: Any) -> str | None:
-    if read is None or read.accuracy is None:
+    if read.accuracy is None:
         return None
     low, high = read.wilson
     return f"95\u00a0%: {decimal(100 * low, 0)} to {percent(high, 0)}, chance {percent(read.chance, 0)}"
@@ -130,12 +124,6 @@ def origin(study: Any) -> dict[str, Any] | None:
         )
     drawable = total > 0 and all(part["share"] > -0.02 for part in parts)
     return {"total": decimal(total), "parts": parts, "drawable": drawable}
-
-
-def paper_rows(study: Any) -> list[tuple[str, str, str]]:
-    """Name, this study's value, the paper's."""
-    rows = study.paper() if callable(study.paper) else study.paper
-    return [tuple(row) for row in rows]
 
 
 def why(study: Any, field: str) -> str:

@@ -14,6 +14,7 @@ from routesig._baseline import Baseline
 from routesig._bootstrap import Bootstrap
 from routesig._classification import Classification, classify
 from routesig._debiased import debiased_similarity
+from routesig._left_out import LeftOut
 from routesig._permutation import PermutationTest
 from routesig._progress import progress_bar
 from routesig._projection import pca, tsne
@@ -29,7 +30,7 @@ from routesig._study._controls import (
     text_control,
 )
 from routesig._study._layers import depth, group, layer_rows
-from routesig._study._parts import Control, Debiased, Information, LeftOut, StudyOptions
+from routesig._study._parts import Control, Debiased, Information, StudyOptions
 from routesig._study._provenance import provenance
 from routesig._study._result import Study
 
@@ -152,7 +153,7 @@ class _Composer:
         }
         shuffled = self.of_traces("token_shuffle", self.counted(partial(_sampled, controls.token_shuffle, options)))
         found_controls = self.controls(shuffled)
-        pairs = statistics.separation(sigs)
+        pairs = statistics.separation(cosines, sigs.tasks)
         layers = layer_rows(sigs, test, boot, debiased, told)
         return Study(
             traces=self.traces,
@@ -162,13 +163,13 @@ class _Composer:
             similarity=cosines,
             within=group(pairs.within, boot.within),
             across=group(pairs.across, boot.across),
-            balanced=statistics.separation(sigs, balanced=True),
+            balanced=statistics.separation(cosines, sigs.tasks, balanced=True),
             difference=boot.difference,
             cohens_d=boot.cohens_d,
             p_value=test.p_value,
             layers=layers,
             depth=depth(layers, boot, found_controls),
-            category_matrix=statistics.category_matrix(sigs),
+            category_matrix=statistics.category_matrix(cosines, sigs.tasks),
             permutation_test=test,
             bootstrap=boot,
             dispersion=self.attempt(
@@ -383,18 +384,14 @@ def _analysed(given: Any, options: StudyOptions) -> tuple[Any, SignatureSet, lis
         sigs = signatures(traces, tokens=options.tokens, weighting=options.weighting, drop_invalid=options.drop_invalid)
     if not options.groups:
         sigs = replace(sigs, groups=[None] * len(sigs))
-    kept: NDArray[np.intp] = np.flatnonzero(sigs.values.any(axis=(1, 2)))
+    has: NDArray[np.bool_] = np.asarray(sigs.values.any(axis=(1, 2)))
     which = "" if options.tokens == "all" else f" {options.tokens}"
-    if not len(kept):
+    if not has.any():
         raise ValueError(f"study: expected prompts with a{which} token whose routing is known, got none of {len(sigs)}")
-    out = [LeftOut(sigs.ids[i], f"no{which} token with known routing") for i in set(range(len(sigs))) - set(kept)]
-    if len(kept) == len(sigs):
+    if has.all():
         return traces, sigs, []
-    return (
-        None if traces is None else traces.take(kept.tolist()),
-        sigs[kept],
-        sorted(out, key=lambda o: sigs.ids.index(o.id)),
-    )
+    left_out = [LeftOut(sigs.ids[i], f"no{which} token with known routing") for i in np.flatnonzero(~has)]
+    return None if traces is None else traces.take(np.flatnonzero(has).tolist()), sigs[has], left_out
 
 
 def _sampled(function: Callable[..., T], options: StudyOptions, traces: _core.TraceSet, **more: Any) -> T:

@@ -14,6 +14,7 @@ from routesig._study._parts import Control, ControlSummary, StudyOptions
 from routesig.controls import ControlComparison, FilteredTraces, TextControl, TokenShuffle
 
 GivenControls = Mapping[str, "_core.TraceSet | SignatureSet | Sequence[_core.TraceSet | SignatureSet]"]
+Kind = Literal["null", "rival", "check"]
 Filter = Callable[[_core.TraceSet], FilteredTraces]
 
 _CLASSIFIED_SHUFFLES = 20  # of which the accuracy is taken too
@@ -36,9 +37,8 @@ def shuffle_control(shuffled: TokenShuffle, traces: _core.TraceSet, options: Stu
         tokens=options.tokens,
         drop_invalid=options.drop_invalid,
     )
-    measured = measure_all(draws, options)
     return replace(
-        measured("token shuffle", "null", _ALIKE),
+        measured("token shuffle", "null", _ALIKE, draws, options),
         difference=summary(shuffled.draws),  # of all shuffles
         p_value=found.p_value,
         layers=[layer.mean for layer in shuffled.layers],
@@ -52,28 +52,28 @@ def model_control(name: str, given: Any, real: Any, options: StudyOptions) -> Co
     if not sets:
         raise ValueError(f"study: expected a control {name!r} of one set of traces or more, got none")
     sigs = [one if isinstance(one, SignatureSet) else _signatures(one, options) for one in sets]
-    measured = measure_all(sigs, options)(name, "null", _KNOWN.get(name, "as given"))
+    control = measured(name, "null", _KNOWN.get(name, "as given"), sigs, options)
     if options.weighting != "count":
-        return replace(measured, absent=measured.absent | {"p_value": 'it compares counts (weighting="count")'})
+        return replace(control, absent=control.absent | {"p_value": 'it compares counts (weighting="count")'})
     recorded = [one for one in sets if isinstance(one, _core.TraceSet)]
     if not isinstance(real, _core.TraceSet) or len(recorded) < len(sets):
-        return replace(measured, absent=measured.absent | {"p_value": "it needs traces of the same prompts and tokens"})
+        return replace(control, absent=control.absent | {"p_value": "it needs traces of the same prompts and tokens"})
     try:
         compare = controls.rotated_router if name == "rotated router" else controls.random_weights
         compared = compare(real, recorded, tokens=options.tokens, drop_invalid=options.drop_invalid)
     except ValueError as error:  # other prompts or tokens: shown, without a comparison
-        return replace(measured, absent=measured.absent | {"p_value": str(error)})
-    return _with_comparison(measured, compared)
+        return replace(control, absent=control.absent | {"p_value": str(error)})
+    return _with_comparison(control, compared)
 
 
-def _with_comparison(measured: Control, compared: ControlComparison) -> Control:
+def _with_comparison(control: Control, compared: ControlComparison) -> Control:
     layers = [None if layer is None else layer.mean for layer in compared.layers]
     return replace(
-        measured,
+        control,
         p_value=None if compared.difference is None else compared.difference.p_value,
         layers=None if None in layers else [layer for layer in layers if layer is not None],
         detail=compared,
-        absent=measured.absent | ({"p_value": compared.absent["difference"]} if compared.difference is None else {}),
+        absent=control.absent | ({"p_value": compared.absent["difference"]} if compared.difference is None else {}),
     )
 
 
@@ -100,26 +100,21 @@ def filter_control(name: str, holds: str, keep: Filter, options: StudyOptions, t
         reasons = dict.fromkeys(("within", "across", "difference", "cohens_d", "accuracy"), f"no prompt is left: {why}")
         return Control(name, "check", holds, detail=kept, absent=reasons)
     whole = replace(options, tokens="all") if kept.length is not None else options  # what was matched is all there is
-    measured = measure_all([_signatures(kept.traces, whole)], whole)(name, "check", holds)
-    return replace(measured, detail=kept, absent=measured.absent | {"p_value": "it is a check, not a hypothesis"})
+    control = measured(name, "check", holds, [_signatures(kept.traces, whole)], whole)
+    return replace(control, detail=kept, absent=control.absent | {"p_value": "it is a check, not a hypothesis"})
 
 
-def measure_all(sets: Iterable[SignatureSet], options: StudyOptions) -> Callable[..., Control]:
+def measured(name: str, kind: Kind, holds: str, sets: Iterable[SignatureSet], options: StudyOptions) -> Control:
     """Separation and accuracy of every set, condensed."""
     rows = [_measured(sigs, options) for sigs in sets]
-
-    def control(name: str, kind: Literal["null", "rival", "check"], holds: str) -> Control:
-        fields: dict[str, Any] = {}
-        absent = {}
-        for what in ("within", "across", "difference", "cohens_d", "accuracy"):
-            values = [row[what] for row in rows]
-            reason = next((row["why"] for row in rows if row[what] is None), None)
-            fields[what] = summary(values) if reason is None else None
-            if reason is not None:
-                absent[what] = reason
-        return Control(name, kind, holds, prompts=rows[0]["prompts"] if rows else 0, absent=absent, **fields)
-
-    return control
+    fields: dict[str, Any] = {}
+    absent = {}
+    for what in ("within", "across", "difference", "cohens_d", "accuracy"):
+        reason = next((row["why"] for row in rows if row[what] is None), None)
+        fields[what] = summary([row[what] for row in rows]) if reason is None else None
+        if reason is not None:
+            absent[what] = reason
+    return Control(name, kind, holds, prompts=rows[0]["prompts"], absent=absent, **fields)
 
 
 def summary(values: Any) -> ControlSummary:

@@ -8,7 +8,6 @@ from routesig._debiased import DebiasedMeans
 from routesig._evidence import Evidence
 from routesig._p_value import PValue
 from routesig._reliability import Reliability
-from routesig.controls import LeftOut
 from routesig.information import FanoBound, LayerInformation, LogLossBound
 
 Range = tuple[float, float]
@@ -194,16 +193,3 @@ class Information:
     fano: FanoBound | None
     layers: list[LayerInformation]
     evidence: Evidence | None
-
-
-__all__ = [
-    "Control",
-    "ControlSummary",
-    "Debiased",
-    "Depth",
-    "Group",
-    "Information",
-    "LayerRow",
-    "LeftOut",
-    "StudyOptions",
-]

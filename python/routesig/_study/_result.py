@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from routesig._baseline import Baseline
 from routesig._bootstrap import Bootstrap, Estimate
 from routesig._classification import Classification
 from routesig._dispersion import DispersionTest
+from routesig._left_out import LeftOut
 from routesig._load import Load
 from routesig._p_value import PValue
 from routesig._permutation import PermutationTest
@@ -27,11 +28,13 @@ from routesig._study._parts import (
     Group,
     Information,
     LayerRow,
-    LeftOut,
     StudyOptions,
 )
 from routesig.controls import Decomposition, OverlapLadder, TokenShuffle
 from routesig.statistics import CategoryMatrix
+
+if TYPE_CHECKING:
+    from routesig._comparison import Comparison
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,13 +122,13 @@ class Study:
     load_by_task: Load | None
     provenance: dict[str, Any]
     absent: dict[str, str] = field(default_factory=dict)
-    comparison: Any = None
+    comparison: "Comparison | None" = None
 
     def layer_similarity(self) -> NDArray[np.float64]:
         """Cosines of the signatures, layer by layer: float64 [layers, prompts, prompts]; computed when asked for."""
         return np.asarray(similarity(self.signatures, per_layer=True))
 
-    def with_comparison(self, comparison: Any) -> "Study":
+    def with_comparison(self, comparison: "Comparison | None") -> "Study":
         """The same study with a `Comparison` (of `rs.compare`) for its report to show."""
         return replace(self, comparison=comparison)
 

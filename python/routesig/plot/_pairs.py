@@ -113,9 +113,8 @@ def length(given: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes |
 
 def _by_prompt(found: Reliability, labels: Sequence[str | None]) -> tuple[Any, Any]:
     """Masked float64 [prompts] each: means over the other prompts of the task."""
-    task = np.array(
-        [-1 if label is None else sorted({t for t in labels if t is not None}).index(label) for label in labels]
-    )
+    number = {task: i for i, task in enumerate(sorted({label for label in labels if label is not None}))}
+    task = np.array([-1 if label is None else number[label] for label in labels])
     same = (task[:, None] == task[None, :]) & (task[:, None] >= 0) & ~np.eye(len(task), dtype=bool)
     similarities = found.disattenuated * found.ceiling
     hidden = ~same | np.ma.getmaskarray(similarities)

@@ -18,7 +18,6 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <numeric>
 #include <span>
 #include <vector>
 
@@ -95,15 +94,32 @@ namespace detail {
   return r;
 }
 
-/// Brings the `count` best of `candidates` to the front, by their `scores`, ties to the lower index.
-inline void best_first(std::vector<ExpertId>& candidates, std::span<const float> scores, std::size_t count) {
-  const auto better = [&](ExpertId a, ExpertId b) {
-    const std::uint32_t ka = order_key(scores[a]), kb = order_key(scores[b]);
-    return ka != kb ? ka > kb : a < b;
-  };
-  std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count), candidates.end(),
-                    better);
-}
+/// The best of the experts offered so far, best first. They are offered in ascending order, so that a tie goes to the
+/// lower index.
+class BestExperts {
+ public:
+  BestExperts(std::span<const float> scores, std::span<ExpertId> best) noexcept : scores_(scores), best_(best) {}
+
+  void offer(std::size_t expert) noexcept {
+    const std::uint32_t key = order_key(scores_[expert]);
+    if (taken_ < best_.size())
+      ++taken_;
+    else if (key <= last_)
+      return;
+    std::size_t place = taken_ - 1;
+    for (; place > 0 && key > key_at(place - 1); --place) best_[place] = best_[place - 1];
+    best_[place] = static_cast<ExpertId>(expert);
+    last_ = key_at(taken_ - 1);
+  }
+
+ private:
+  [[nodiscard]] std::uint32_t key_at(std::size_t place) const noexcept { return order_key(scores_[best_[place]]); }
+
+  std::span<const float> scores_;
+  std::span<ExpertId> best_;
+  std::size_t taken_ = 0;   // places that are filled
+  std::uint32_t last_ = 0;  // the key of the last of them
+};
 
 }  // namespace detail
 
@@ -132,10 +148,8 @@ inline void top_k(std::span<const float> logits, std::span<ExpertId> experts) {
                            experts.size());
   if (logits.size() > static_cast<std::size_t>(kMaxExperts))
     throw invalid_argument("top_k: expected at most ", kMaxExperts, " experts, got ", logits.size());
-  std::vector<ExpertId> order(logits.size());
-  std::iota(order.begin(), order.end(), ExpertId{0});
-  detail::best_first(order, logits, experts.size());
-  std::copy_n(order.begin(), experts.size(), experts.begin());
+  detail::BestExperts best(logits, experts);
+  for (std::size_t e = 0; e < logits.size(); ++e) best.offer(e);
 }
 
 /// `top_k` of `scores` [experts], among the experts of the rule's best groups. The rule has been checked.
@@ -147,12 +161,12 @@ inline void top_k_of_groups(std::span<const float> scores, std::span<ExpertId> e
     top_k(scores.subspan(first, size), two);
     group_scores.push_back(scores[first + two[0]] + scores[first + two[1]]);
   }
-  std::vector<ExpertId> groups(static_cast<std::size_t>(rule.kept_groups)), candidates;
+  std::vector<ExpertId> groups(static_cast<std::size_t>(rule.kept_groups));
   top_k(group_scores, groups);
+  std::ranges::sort(groups);
+  detail::BestExperts best(scores, experts);
   for (const ExpertId group : groups)
-    for (std::size_t e = group * size; e < (group + 1) * size; ++e) candidates.push_back(static_cast<ExpertId>(e));
-  detail::best_first(candidates, scores, experts.size());
-  std::copy_n(candidates.begin(), experts.size(), experts.begin());
+    for (std::size_t e = group * size; e < (group + 1) * size; ++e) best.offer(e);
 }
 
 /// True where `logits` has no softmax: a NaN, a +inf, or nothing but -inf.
@@ -168,7 +182,7 @@ inline void top_k_of_groups(std::span<const float> scores, std::span<ExpertId> e
 /// The `weights` of the chosen `experts` of a finite row, in double precision and rounded once.
 inline void weigh(std::span<const float> logits, std::span<const ExpertId> experts, std::span<float> weights,
                   const RouterRule& rule) {
-  const double largest = *std::ranges::max_element(logits);
+  const double largest = logits[experts.front()];  // the experts of a softmax are chosen by logit
   const auto part = [&](float logit) {
     return rule.scoring == Scoring::sigmoid ? sigmoid(logit) : std::exp(static_cast<double>(logit) - largest);
   };
@@ -199,12 +213,13 @@ inline bool route_row(std::span<const float> logits, std::span<ExpertId> experts
     throw invalid_argument("route_row: expected a bias for each of ", logits.size(), " experts, got ", bias.size());
 
   bool nonfinite = is_nonfinite(logits);
-  std::vector<float> scores(logits.begin(), logits.end());
-  if (sigmoid_scores)
-    for (std::size_t e = 0; e < scores.size(); ++e) {
-      scores[e] = sigmoid(logits[e]) + (bias.empty() ? 0.0F : bias[e]);
-      nonfinite = nonfinite || std::isnan(scores[e]);
-    }
+  std::vector<float> of_sigmoid;
+  if (sigmoid_scores) {
+    for (std::size_t e = 0; e < logits.size(); ++e)
+      of_sigmoid.push_back(sigmoid(logits[e]) + (bias.empty() ? 0.0F : bias[e]));
+    nonfinite = nonfinite || std::ranges::any_of(of_sigmoid, [](float score) { return std::isnan(score); });
+  }
+  const std::span<const float> scores = sigmoid_scores ? of_sigmoid : logits;
   if (rule.groups > 1)
     top_k_of_groups(scores, experts, rule);
   else

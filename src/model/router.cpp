@@ -19,31 +19,7 @@ std::span<const float> values(const at::Tensor& tensor) {
 
 at::Tensor on_host(const at::Tensor& tensor) { return tensor.to(at::kCPU, at::kFloat).contiguous(); }
 
-// Orders as topk.hpp does: the greater key first. Equal logits: the lower index has the greater key.
-std::uint64_t rank_key(float logit, std::size_t expert) {
-  return (std::uint64_t{order_key(logit)} << 32U) | (0xFFFF'FFFFU - static_cast<std::uint32_t>(expert));
-}
-
 }  // namespace
-
-void select_experts(std::span<const float> logits, std::size_t experts, std::size_t top_k, std::span<ExpertId> ids,
-                    std::span<std::uint8_t> nonfinite) {
-  std::vector<std::uint64_t> best(top_k);  // descending
-  for (std::size_t row = 0; row < nonfinite.size(); ++row) {
-    const std::span<const float> of_row = logits.subspan(row * experts, experts);
-    std::ranges::fill(best, 0);
-    for (std::size_t e = 0; e < experts; ++e) {
-      const std::uint64_t key = rank_key(of_row[e], e);
-      if (key <= best.back()) continue;
-      std::size_t place = top_k - 1;
-      for (; place > 0 && best[place - 1] < key; --place) best[place] = best[place - 1];
-      best[place] = key;
-    }
-    for (std::size_t rank = 0; rank < top_k; ++rank)
-      ids[row * top_k + rank] = static_cast<ExpertId>(0xFFFF'FFFFU - static_cast<std::uint32_t>(best[rank]));
-    nonfinite[row] = is_nonfinite(of_row) ? 1 : 0;
-  }
-}
 
 Routing Router::route(int layer, const at::Tensor& states, const at::Tensor& router_weight) {
   const at::Tensor logits = at::linear(states, router_weight);  // in the model's dtype, as Hugging Face does
@@ -62,11 +38,16 @@ void Router::hear(int layer, const at::Tensor& logits) {
 }
 
 void Router::select(const at::Tensor& host_logits) {
-  const std::int64_t rows = host_logits.size(0), experts = host_logits.size(1);
-  experts_.resize(static_cast<std::size_t>(rows * top_k_));
-  nonfinite_.resize(static_cast<std::size_t>(rows));
-  select_experts(values(host_logits), static_cast<std::size_t>(experts), static_cast<std::size_t>(top_k_), experts_,
-                 nonfinite_);
+  const auto rows = static_cast<std::size_t>(host_logits.size(0)),
+             width = static_cast<std::size_t>(host_logits.size(1));
+  const auto top_k = static_cast<std::size_t>(top_k_);
+  experts_.resize(rows * top_k);
+  nonfinite_.resize(rows);
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::span<const float> logits = values(host_logits).subspan(row * width, width);
+    routesig::top_k(logits, std::span(experts_).subspan(row * top_k, top_k));
+    nonfinite_[row] = is_nonfinite(logits) ? 1 : 0;
+  }
 }
 
 at::Tensor Router::chosen_ids(at::Device device) const {

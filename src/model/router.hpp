@@ -12,10 +12,6 @@
 
 namespace routesig::olmoe {
 
-// `top_k` of topk.hpp and its non-finite flag for every row of `logits` [rows, experts], without an allocation a row.
-void select_experts(std::span<const float> logits, std::size_t experts, std::size_t top_k, std::span<ExpertId> ids,
-                    std::span<std::uint8_t> nonfinite);
-
 // Routes the rows of one forward step, layer after layer, and tells the recorder. Keeps its buffers between layers.
 class Router {
  public:

@@ -1,9 +1,7 @@
 // Launches the kernel of topk.cuh.
-#include <cuda_runtime_api.h>
-
 #include <algorithm>
-#include <stdexcept>
 
+#include "error.cuh"
 #include "topk.cuh"
 
 namespace routesig::cuda {
@@ -26,15 +24,11 @@ __global__ void __launch_bounds__(kThreads) topk_kernel(const TopkCall call) {
   topk_rows<Tile>(call, SharedMemory{});
 }
 
-void refuse(cudaError_t error, const char* what) {
-  if (error != cudaSuccess) throw std::runtime_error(sentence("topk: ", what, ": ", cudaGetErrorString(error)));
-}
-
 // Enough blocks for all rows, but no more than the current device runs at once.
 int blocks(const TopkCall& call, int rows_a_block) {
   int device = 0, multiprocessors = 0;
-  refuse(cudaGetDevice(&device), "no current device");
-  refuse(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "an unknown device");
+  refuse(cudaGetDevice(&device), "topk: no current device");
+  refuse(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "topk: an unknown device");
   const std::int64_t wanted = (call.rows + rows_a_block - 1) / rows_a_block;
   return static_cast<int>(std::min<std::int64_t>(wanted, std::int64_t{multiprocessors} * kBlocksAMultiprocessor));
 }
@@ -50,7 +44,7 @@ void topk(const TopkCall& call, void* stream) {
     topk_kernel<Tile>
         <<<blocks(call, kThreads / Tile::kLanes), kThreads, shared_bytes, static_cast<cudaStream_t>(stream)>>>(call);
   });
-  refuse(cudaGetLastError(), "the launch failed");
+  refuse(cudaGetLastError(), "topk: the launch failed");
 }
 
 }  // namespace routesig::cuda

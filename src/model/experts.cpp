@@ -4,21 +4,28 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_grouped_mm.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/div.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/floor_divide.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/searchsorted.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/sort.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <tuple>
 #include <utility>
 #include <vector>
+
+#if ROUTESIG_HAS_CUDA_KERNEL
+#include "device.hpp"
+#endif
 
 namespace routesig::olmoe {
 namespace {
@@ -57,33 +64,70 @@ at::Tensor gated(const at::Tensor& both) {
   return at::silu(both.narrow(-1, 0, width)).mul_(both.narrow(-1, width, width));
 }
 
-// Products of sorted pairs with their experts' matrices; group e ends at ends[e].
-class GroupedProduct {
- public:
-  GroupedProduct(at::Tensor ends, at::ScalarType dtype, std::int64_t hidden, std::int64_t width)
-      : ends_(std::move(ends)),
-        grouped_(dtype == at::kBFloat16 && hidden % 8 == 0 && width % 8 == 0) {  // rows of 16 bytes
-    if (!grouped_) host_ends_ = ends_.to(at::kCPU);
-  }
+// Pairs sorted by expert, what a grouped product and blocks start from. Nothing here looks at a value.
+struct SortedPairs {
+  at::Tensor expert;  // int64 [pairs], ascending
+  at::Tensor order;   // [pairs] which (row, rank) pair it is
+  at::Tensor end;     // [E] behind the last pair of each expert
 
-  // pairs [pairs, in], matrices [E, out, in] -> [pairs, out].
-  at::Tensor operator()(const at::Tensor& pairs, const at::Tensor& matrices) const {
-    if (grouped_) return at::_grouped_mm(pairs, matrices.transpose(1, 2), ends_);
-    at::Tensor products = at::empty({pairs.size(0), matrices.size(1)}, pairs.options());
-    const auto ends = host_ends_.accessor<std::int32_t, 1>();
-    for (std::int64_t e = 0, begin = 0; e < matrices.size(0); begin = ends[e++]) {
-      if (ends[e] == begin) continue;
-      at::Tensor out = products.narrow(0, begin, ends[e] - begin);
-      at::mm_out(out, pairs.narrow(0, begin, ends[e] - begin), matrices.select(0, e).t());
-    }
-    return products;
+  SortedPairs(const at::Tensor& ids, std::int64_t experts) {
+    std::tie(expert, order) = at::sort(ids.flatten(), /*stable=*/true, 0, /*descending=*/false);
+    end = at::zeros({experts}, ids.options()).scatter_add_(0, expert, at::ones_like(expert)).cumsum(0);
   }
-
- private:
-  at::Tensor ends_;  // int32 [E]
-  bool grouped_;
-  at::Tensor host_ends_;  // where the products are made one by one
+  [[nodiscard]] std::int64_t size() const { return expert.size(0); }
 };
+
+// Whether LibTorch multiplies groups in one kernel on this device, without asking it how large they are.
+bool has_grouped_kernel(const at::Tensor& states, std::int64_t width) {
+  if (states.scalar_type() != at::kBFloat16 || states.size(1) % 8 != 0 || width % 8 != 0) return false;  // 16 bytes
+#if ROUTESIG_HAS_CUDA_KERNEL
+  if (states.is_cuda()) {
+    const int capability = cuda::compute_capability(states.device().index());
+    return capability == 90 || capability == 100;
+  }
+#endif
+  return states.is_cpu();
+}
+
+// Outputs of sorted pairs [pairs, D] from states gathered in their order [pairs, D], as two grouped products.
+at::Tensor grouped_outputs(const at::Tensor& gathered, const LayerWeights& layer, const SortedPairs& pairs) {
+  const at::Tensor ends = pairs.end.to(at::kInt);
+  const at::Tensor both = at::_grouped_mm(gathered, layer.gate_up.transpose(1, 2), ends);
+  return at::_grouped_mm(gated(both), layer.down.transpose(1, 2), ends);
+}
+
+// The same by blocks: each expert's pairs fill blocks of equal height, the last one up to what it has. How many blocks
+// that can be at most follows from the shapes alone, so that nobody waits for the device to say how many it is; those
+// left over multiply zeros.
+at::Tensor blockwise_outputs(const at::Tensor& gathered, const LayerWeights& layer, const SortedPairs& pairs) {
+  constexpr std::int64_t kMatrixBytes = std::int64_t{1} << 28;  // of experts copied beside each other
+  const std::int64_t experts = layer.gate_up.size(0), hidden = gathered.size(1);
+  const std::int64_t height = std::clamp<std::int64_t>(pairs.size() / experts, 1, 128);
+  const std::int64_t blocks = (pairs.size() + std::min(experts, pairs.size()) * (height - 1)) / height;
+  const auto index = pairs.end.options();
+
+  const at::Tensor begin = at::cat({at::zeros({1}, index), pairs.end.narrow(0, 0, experts - 1)});
+  const at::Tensor block_end = at::div(pairs.end - begin + (height - 1), height, "floor").cumsum(0);  // of each expert
+  const at::Tensor first_block = at::cat({at::zeros({1}, index), block_end.narrow(0, 0, experts - 1)});
+  const at::Tensor place =
+      at::arange(pairs.size(), index) + (first_block * height - begin).index_select(0, pairs.expert);
+  const at::Tensor owner =  // [blocks]; any expert will do for a block left over
+      (at::arange(blocks, index).unsqueeze(1) >= block_end).sum(1).clamp_max(experts - 1);
+
+  const at::Tensor inputs = at::zeros({blocks * height, hidden}, gathered.options()).index_copy_(0, place, gathered);
+  at::Tensor outputs = at::empty({blocks, height, hidden}, gathered.options());
+  const auto matrix_bytes = static_cast<std::int64_t>(layer.gate_up[0].nbytes() + layer.down[0].nbytes());
+  const std::int64_t at_once = std::max<std::int64_t>(1, kMatrixBytes / matrix_bytes);
+  for (std::int64_t first = 0; first < blocks; first += at_once) {
+    const std::int64_t count = std::min(at_once, blocks - first);
+    const at::Tensor of = owner.narrow(0, first, count);
+    const at::Tensor states = inputs.view({blocks, height, hidden}).narrow(0, first, count);
+    const at::Tensor both = at::bmm(states, layer.gate_up.index_select(0, of).transpose(1, 2));
+    at::Tensor out = outputs.narrow(0, first, count);
+    at::bmm_out(out, gated(both), layer.down.index_select(0, of).transpose(1, 2));
+  }
+  return outputs.view({blocks * height, hidden}).index_select(0, place);
+}
 
 }  // namespace
 
@@ -137,19 +181,13 @@ at::Tensor apply_chosen_experts(const at::Tensor& states, const LayerWeights& la
 }
 
 at::Tensor apply_sorted_experts(const at::Tensor& states, const LayerWeights& layer, const Routing& routing) {
-  const std::int64_t rows = states.size(0), hidden = states.size(1), experts = layer.gate_up.size(0);
-  const std::int64_t top_k = routing.ids.size(1);
-  const auto index = routing.ids.options();
-  // (row, rank) pairs in the order of their experts, equal experts in row order.
-  const auto [sorted, order] = at::sort(routing.ids.flatten(), /*stable=*/true, 0, /*descending=*/false);
-  const at::Tensor ends = at::searchsorted(sorted, at::arange(experts, index), /*out_int32=*/true, /*right=*/true);
-  const at::Tensor gathered = states.index_select(0, at::floor_divide(order, top_k));  // [pairs, D]
-  const at::Tensor place = at::empty_like(order).scatter_(0, order, at::arange(rows * top_k, index));
-
-  const GroupedProduct multiply(ends, states.scalar_type(), hidden, layer.down.size(2));
-  const at::Tensor outputs = multiply(gated(multiply(gathered, layer.gate_up)), layer.down);  // [pairs, D]
+  const std::int64_t rows = states.size(0), top_k = routing.ids.size(1);
+  const SortedPairs pairs(routing.ids, layer.gate_up.size(0));
+  const at::Tensor gathered = states.index_select(0, at::div(pairs.order, top_k, "floor"));  // [pairs, D]
+  const at::Tensor outputs = has_grouped_kernel(states, layer.down.size(2)) ? grouped_outputs(gathered, layer, pairs)
+                                                                            : blockwise_outputs(gathered, layer, pairs);
   // Back to (row, rank) order before the sum: its order is then the rank's, whatever else was in the batch.
-  const at::Tensor ranked = outputs.index_select(0, place).view({rows, top_k, hidden});
+  const at::Tensor ranked = at::empty_like(outputs).index_copy_(0, pairs.order, outputs).view({rows, top_k, -1});
   return (ranked * routing.weights.unsqueeze(-1)).sum(1);
 }
 

@@ -32,10 +32,9 @@ struct Routing {
 [[nodiscard]] at::Tensor apply_chosen_experts(const at::Tensor& states, const LayerWeights& layer,
                                               const Routing& routing);
 
-// The same with the rows sorted on the device by routing.ids alone. In bfloat16 all experts are one grouped product and
-// nothing waits for the device, as long as LibTorch has a kernel for it (compute capability 9 and 10; its own way
-// elsewhere waits twice). In other types, and for widths that are no multiple of 8, the sizes of the groups are
-// fetched: one wait a layer.
+// The same with the rows sorted on the device by routing.ids alone; no step of it waits for the device. All experts are
+// one grouped product where LibTorch has a kernel for it (bfloat16, widths of 8, compute capability 9.0 and 10.0), and
+// blocks of equal height elsewhere, which copy the experts' matrices before they multiply.
 [[nodiscard]] at::Tensor apply_sorted_experts(const at::Tensor& states, const LayerWeights& layer,
                                               const Routing& routing);
 

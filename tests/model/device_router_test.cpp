@@ -163,7 +163,7 @@ Pass forward(const OlmoeConfig& config, const Weights& weights, const std::vecto
   return pass;
 }
 
-// Narrow float32 layers compute every expert, wide ones sorted segments, bfloat16 one grouped product.
+// Narrow float32 layers compute every expert, wide ones blocks of sorted rows, bfloat16 one grouped product.
 struct Case {
   const char* name;
   OlmoeConfig config;
@@ -232,7 +232,7 @@ TEST_P(OlmoeOnDevice, GeneratesTheSameTokens) {
 
 INSTANTIATE_TEST_SUITE_P(Ways, OlmoeOnDevice,
                          testing::Values(Case{"AllExperts", small_config(), at::kFloat, 1e-5F},
-                                         Case{"Segments", wide_config(), at::kFloat, 1e-5F},
+                                         Case{"Blocks", wide_config(), at::kFloat, 1e-5F},
                                          Case{"GroupedProduct", wide_config(), at::kBFloat16, 2e-2F}),
                          [](const auto& param) { return param.param.name; });
 

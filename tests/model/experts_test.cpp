@@ -1,13 +1,15 @@
-// Two ways through the experts, one result.
+// The ways through the experts, one result.
 #include "experts.hpp"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
+#include <torch/library.h>
 
 #include <cmath>
 #include <numeric>
@@ -89,7 +91,7 @@ TEST(Experts, BothWaysAgree) {
     }
 }
 
-// The ids stay on the device there: sorted, in segments or as one grouped product (bfloat16, widths of 8).
+// The ids stay on the device there: sorted, in blocks or as one grouped product (bfloat16, widths of 8).
 TEST(Experts, SortedOnTheDeviceTheyAgreeWithTheChosen) {
   const c10::InferenceMode no_gradients;
   const routesig::olmoe::ThreadCount one{routesig::OlmoeConfig()};  // small products: a second thread only waits
@@ -112,6 +114,30 @@ TEST(Experts, SortedOnTheDeviceTheyAgreeWithTheChosen) {
               << dtype << ", width " << width << ", rows " << rows << ", top_k " << top_k;
           EXPECT_GT(scale, 1.0);
         }
+}
+
+// PyTorch registers this one from Python only.
+TORCH_LIBRARY_IMPL(aten, Meta, m) {
+  m.impl("index_select", [](const at::Tensor& self, std::int64_t dimension, const at::Tensor& index) {
+    std::vector<std::int64_t> shape = self.sizes().vec();
+    shape[static_cast<std::size_t>(dimension)] = index.size(0);
+    return at::empty(shape, self.options());
+  });
+}
+
+// Tensors without values: whatever asks a device for one, and would wait for it, throws here.
+TEST(Experts, SortedOnTheDeviceTheyAskItForNothing) {
+  const c10::InferenceMode no_gradients;
+  for (const std::int64_t rows : {1, 50}) {
+    LayerWeights layer = random_layer(16, 6, 10);
+    for (at::Tensor* each : {&layer.gate_up, &layer.down}) *each = each->to(at::kMeta);
+    const at::TensorOptions meta(at::kMeta);
+    const Routing routing{
+        .experts = {}, .ids = at::empty({rows, 4}, meta.dtype(at::kLong)), .weights = at::empty({rows, 4}, meta)};
+    const at::Tensor out = apply_sorted_experts(at::empty({rows, 10}, meta), layer, routing);
+    EXPECT_EQ(out.sizes(), (std::vector<std::int64_t>{rows, 10}));
+    EXPECT_THROW(static_cast<void>(out.sum().item()), c10::Error);  // what the name says of such tensors
+  }
 }
 
 // Each expert's share is gathered, multiplied and put back: a row must not hear of its neighbours.

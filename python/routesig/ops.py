@@ -20,11 +20,7 @@ torch_module()  # registers the operators, or says in a sentence what is missing
 
 import torch  # noqa: E402
 
-from routesig._router_gradient import gradient, save_for_gradient  # noqa: E402
-
 __all__ = ["topk_router", "topk_router_record"]
-
-torch.library.register_autograd("routesig::topk_router", gradient, setup_context=save_for_gradient)
 
 
 def topk_router(

@@ -38,7 +38,7 @@ def test_thread_count_follows_the_environment():
 
 def test_every_name_in_all_exists_after_every_module_was_imported():
     for module in pkgutil.walk_packages(rs.__path__, "routesig."):
-        needs_torch = module.name in ("routesig.ops", "routesig._router_gradient")
+        needs_torch = module.name == "routesig.ops"
         built = importlib.util.find_spec("routesig._torch") is not None
         if module.name not in ("routesig.__main__", "routesig._torch") and (built or not needs_torch):
             importlib.import_module(module.name)

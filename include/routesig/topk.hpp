@@ -101,15 +101,16 @@ class BestExperts {
   BestExperts(std::span<const float> scores, std::span<ExpertId> best) noexcept : scores_(scores), best_(best) {}
 
   void offer(std::size_t expert) noexcept {
-    const std::uint32_t key = order_key(scores_[expert]);
+    const float score = scores_[expert];
+    if (taken_ == best_.size() && score <= scores_[best_.back()]) return;  // nearly all; a NaN compares as false
+    const std::uint32_t key = order_key(score);
     if (taken_ < best_.size())
       ++taken_;
-    else if (key <= last_)
+    else if (key <= key_at(taken_ - 1))
       return;
     std::size_t place = taken_ - 1;
     for (; place > 0 && key > key_at(place - 1); --place) best_[place] = best_[place - 1];
     best_[place] = static_cast<ExpertId>(expert);
-    last_ = key_at(taken_ - 1);
   }
 
  private:
@@ -117,8 +118,7 @@ class BestExperts {
 
   std::span<const float> scores_;
   std::span<ExpertId> best_;
-  std::size_t taken_ = 0;   // places that are filled
-  std::uint32_t last_ = 0;  // the key of the last of them
+  std::size_t taken_ = 0;  // places that are filled
 };
 
 }  // namespace detail

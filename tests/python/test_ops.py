@@ -216,6 +216,19 @@ def test_the_gradient_of_the_weights_is_that_of_plain_pytorch(rule, compiled):
     assert gradients[0].abs().max() > 1e-2
 
 
+@rules
+def test_the_gradient_has_a_gradient(rule):
+    rule, seconds = filled(rule, 16), []
+    logits = torch.randn(5, 16, generator=torch.Generator().manual_seed(5))
+    for make, leaf in ((ops.topk_router, logits.clone()), (route, logits.double())):
+        weights, _ = make(leaf.requires_grad_(), 4, **rule)
+        (first,) = torch.autograd.grad(weights.square().sum(), leaf, create_graph=True)
+        (second,) = torch.autograd.grad(first.square().sum(), leaf)
+        seconds.append(second.float())
+    torch.testing.assert_close(seconds[0], seconds[1], rtol=1e-3, atol=1e-5)
+    assert seconds[0].abs().max() > 1e-3
+
+
 def test_the_gradient_has_the_dtype_of_the_logits_and_is_zero_where_weights_are_constant():
     logits = torch.full((1, 4), -200.0, dtype=torch.bfloat16, requires_grad=True)
     weights, _ = ops.topk_router(logits, 2, scoring="sigmoid", renormalize=True)
@@ -232,6 +245,13 @@ def test_recording_refuses_to_lose_a_gradient():
         weights, ids, *_ = recorded(logits, 2, {})
     assert torch.equal(ids, ops.topk_router(logits, 2)[1])
     assert not weights.requires_grad
+
+
+def test_the_rule_is_given_by_keyword():
+    schema = torch.ops.routesig.topk_router.default._schema
+    assert [argument.name for argument in schema.arguments if not argument.kwarg_only] == ["logits", "k"]
+    with pytest.raises((TypeError, RuntimeError), match="positional"):
+        torch.ops.routesig.topk_router(torch.zeros(2, 8), 2, "sigmoid")
 
 
 def test_meta_tensors_have_shapes_and_errors():

@@ -120,7 +120,7 @@ def test_a_study_of_one_prompt_draws_its_similarity_and_says_why_not_the_rest(tm
     drawn = {path.stem for path in paths}
     assert {"similarity", "load", "category_matrix"} <= drawn
     assert drawn | set(absent) == set(NAMES)
-    assert "2 are needed" in absent["pca"]
+    assert "needs 2 prompts" in absent["pca"]
     assert "fewer than two tasks" in absent["null"]
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from routesig._absent import by_reason
 from routesig._report._numbers import decimal, interval, p_value, percent, spread
 from routesig._report._summary import why
 
@@ -238,12 +239,12 @@ def unused(study: Any) -> dict[str, Any] | None:
 
 
 def missing(study: Any) -> list[tuple[str, list[str]]]:
-    """Why something is absent from the study, and what; parts that are absent for one reason stand together."""
-    reasons: dict[str, list[str]] = {}
-    for field, reason in study.absent.items():
-        name = field.replace("_", " ").replace("[", ": ").rstrip("]").replace(".ci", " interval").replace(".", ": ")
-        reasons.setdefault(str(reason), []).append(name)
-    return list(reasons.items())
+    """Why something is absent from the study, and what."""
+    return list(by_reason(study.absent, _in_words).items())
+
+
+def _in_words(field: str) -> str:
+    return field.replace("_", " ").replace("[", ": ").rstrip("]").replace(".ci", " interval").replace(".", ": ")
 
 
 def provenance(study: Any) -> list[tuple[str, str]]:

@@ -96,7 +96,7 @@ def _arrangement(found: "Comparison") -> list[tuple[str, str]]:
     rows = [("Spearman of the similarity matrices", _number(found.correlation.spearman))]
     for within, test, remark in mantel_tests(found):
         value = f"{_p(test.p_value)}; {remark.format(_number(test.null_mean))}"
-        rows.append((f"  Mantel's p, permuted {within or 'free'}", value))
+        rows.append((f"  Mantel's p, permuted {within or 'freely'}", value))
     return [*rows, ("CKA of the signatures, unbiased", _number(found.cka))]
 
 

@@ -69,8 +69,8 @@ def test_similarity_takes_a_matrix_and_one_prompt(ax):
 
 
 def test_similarity_names_unlabelled_prompts(ax):
-    rs.plot.similarity(np.eye(3), ["a", None, "a"], ax=ax)
-    assert y_ticks(ax) == ["a", "no task"]
+    rs.plot.similarity(np.eye(4), ["b", None, "a", "b"], ax=ax)
+    assert y_ticks(ax) == ["a", "b", "no task"]  # in the order of every other picture
 
 
 def test_similarity_of_many_prompts_is_one_image(ax):

@@ -146,7 +146,7 @@ def bootstrap(
     slope = _estimate(by_layer["slope"]) if by_layer and len(by_layers) > 1 else None
 
     absent: dict[str, str] = {}
-    too_few = f"a task has {found['fewest']} {given.unit}; resampling needs 5 or more"
+    too_few = f"a task has {found['fewest']} of the 5 {given.unit} that resampling needs"
     undefined = {"within": NO_WITHIN, "across": NO_ACROSS, "difference": given.no_pairs(), "cohens_d": given.no_d()}
     estimates = list(overall.items()) + [(f"layers[{i}]", one) for i, one in enumerate(by_layers)]
     if slope is not None:

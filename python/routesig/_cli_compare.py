@@ -8,7 +8,7 @@ import typer
 
 import routesig as rs
 
-_SIDE = "Traces, signatures, or a folder that holds traces.jsonl or signatures.npz."
+_SIDE = "Traces, signatures, a folder that holds traces.jsonl or signatures.npz, or a study.json beside them."
 
 
 def compare(

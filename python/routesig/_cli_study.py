@@ -30,8 +30,13 @@ def make_folder(folder: Path) -> None:
 
 
 def show(study: "rs.Study", out: Path, as_json: bool, **paths: str) -> None:
-    """Write report, figures and numbers into a folder; print the study and where they are."""
+    """Write report, figures and numbers into a folder; print the study and where they are.
+
+    Signatures too, where the folder has no traces: `routesig compare` takes two such folders.
+    """
+    signatures = () if "traces" in paths else (("signatures", "signatures.npz", study.signatures.save),)
     for name, file, write in (
+        *signatures,
         ("report", "report.html", study.report),
         ("figures", "figures", study.save_figures),
         ("study", "study.json", study.to_json),
@@ -46,5 +51,6 @@ def show(study: "rs.Study", out: Path, as_json: bool, **paths: str) -> None:
         return
     print(study)
     print()
+    width = max(map(len, paths)) + 1
     for name, path in paths.items():
-        print(f"{name:<9}{path}")
+        print(f"{name:<{width}}{path}")

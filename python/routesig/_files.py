@@ -1,11 +1,12 @@
 """Files: what they are, and writing them whole or not at all."""
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from routesig import _core
@@ -36,6 +37,18 @@ def read_traces_or_signatures(path: Path) -> "_core.TraceSet | SignatureSet":
     from routesig._traces import read_traces
 
     return read_signatures(path) if holds_signatures(path) else read_traces(path, recover=path.suffix == ".partial")
+
+
+def study_json(path: Path) -> dict[str, Any] | None:
+    """The content of a file that `Study.to_json` wrote; None of any other."""
+    with open(path, "rb") as file:
+        if b'"format": "routesig-study"' not in file.read(64):
+            return None
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: expected the whole JSON of a study, got one that is damaged ({error})") from None
+    return found
 
 
 @contextlib.contextmanager

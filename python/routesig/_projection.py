@@ -109,7 +109,7 @@ def pca(sigs: SignatureSet, *, components: int = 2) -> Pca:
     found = len(variance)
     absent: dict[str, str] = {}
     if found == 0:
-        why = "the signatures do not differ" if len(sigs) > 1 else f"there are {len(sigs)} prompts, 2 are needed"
+        why = "the signatures do not differ" if len(sigs) > 1 else f"PCA needs 2 prompts or more, got {len(sigs)}"
         for name in ("points", "components", "explained_variance", "explained_variance_ratio"):
             absent[name] = why
         return Pca(None, None, None, None, mean.reshape(shape), absent)
@@ -148,7 +148,7 @@ def tsne(sigs: SignatureSet, *, perplexity: float | None = None, seed: int = 0) 
     """
     prompts = len(sigs)
     if prompts < 4:
-        return Tsne(None, None, seed, {"points": f"t-SNE needs 4 prompts or more, there are {prompts}"})
+        return Tsne(None, None, seed, {"points": f"t-SNE needs 4 prompts or more, got {prompts}"})
     value = min(30.0, (prompts - 1) / 3) if perplexity is None else float(perplexity)
     if not 1 <= value < prompts:
         raise ValueError(f"tsne: expected a perplexity from 1 to below {prompts} (the prompts), got {value:g}")

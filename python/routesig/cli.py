@@ -75,7 +75,7 @@ def demo(
 @app.command()
 def study(
     path: Annotated[Path, typer.Argument(help="A trace file (finished or .partial) or a signature file.")],
-    out: Annotated[Path, typer.Option(help="Folder for report.html, figures/ and study.json.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.html, figures/, study.json and signatures.npz.")],
     tokens: Annotated[str, typer.Option(help="all, prompt or generation.")] = "all",
     weighting: Annotated[str, typer.Option(help="count, gate or top1.")] = "count",
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
@@ -180,7 +180,10 @@ def convert(
 @app.command()
 def info(
     path: Annotated[
-        Path, typer.Argument(help="A trace file (finished or .partial), a signature file, a model folder, prompts.")
+        Path,
+        typer.Argument(
+            help="A trace file (finished or .partial), a signature file, a study.json, a model folder, prompts."
+        ),
     ],
     as_json: JsonFlag = False,
 ) -> None:
@@ -197,6 +200,14 @@ def info(
             "experts": sigs.experts,
         }
         summary |= {"tasks": _count(sigs.tasks), **{k: v for k, v in sigs.info.items() if v is not None}}
+        _print_json(summary) if as_json else _print_table(summary)
+        return
+    if (study := _files.study_json(path)) is not None:
+        summary = {
+            "kind": "study",
+            **{key: study["provenance"][key] for key in ("model", "layers", "experts", "prompts")},
+        }
+        summary |= {"difference": study["difference"]["value"], "cohens_d": study["cohens_d"]["value"]}
         _print_json(summary) if as_json else _print_table(summary)
         return
     if _cli_files.is_prompts(path):

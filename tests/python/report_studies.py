@@ -43,7 +43,7 @@ def with_token_texts(traces: rs.TraceSet, text_of, folder) -> rs.TraceSet:
     path = folder / "traces.jsonl"
     traces.save(path)
     lines = []
-    for line in path.read_text(encoding="utf-8").splitlines()[:-1]:  # the end line's checksum would not hold
+    for line in path.read_text(encoding="utf-8").split("\n")[:-2]:  # the end line's checksum would not hold
         event = json.loads(line)
         if event["kind"] == "prompt_end":
             ids = next(trace for trace in traces if trace.id == event["id"]).token_ids

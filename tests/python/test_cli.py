@@ -129,6 +129,36 @@ def test_study_of_signatures_and_as_json(tmp_path):
     assert done["paths"]["study"] == str(tmp_path / "out/study.json")
 
 
+def test_studies_can_be_compared(tmp_path, traces):
+    routesig("study", traces, "--out", tmp_path / "one", *QUICK, "--tokens", "prompt")
+    rs.read_traces(traces)[:10].save(tmp_path / "fewer.jsonl")
+    routesig("study", tmp_path / "fewer.jsonl", "--out", tmp_path / "two", *QUICK, "--tokens", "prompt")
+    for a, b in ((tmp_path / "one", tmp_path / "two"), (tmp_path / "one/study.json", tmp_path / "two/study.json")):
+        found = json.loads(routesig("compare", a, b, "--json").stdout)
+        assert found["tokens"] == "prompt"  # as they were analysed
+        assert len(found["ids"]) == 10
+        assert found["mean_similarity"] == pytest.approx(1.0)
+    assert json.loads(routesig("info", tmp_path / "one/study.json", "--json").stdout)["kind"] == "study"
+    (tmp_path / "two/signatures.npz").replace(tmp_path / "one/signatures.npz")
+    error = routesig("compare", tmp_path / "one/study.json", traces, code=2).stderr
+    assert "beside it, found signatures.npz of another recording" in error
+    (tmp_path / "one/signatures.npz").unlink()
+    error = routesig("compare", tmp_path / "one/study.json", traces, code=2).stderr
+    assert "study.json, which holds results alone, found none" in error
+    assert error.count("\n") == 1
+
+
+def test_a_study_beside_its_traces_is_compared_as_it_was_analysed(tmp_path, traces):
+    given = rs.read_traces(traces)
+    quick = {"permutations": 50, "bootstrap": 50, "null_draws": 5, "shuffles": 5, "refits": 2, "groups": False}
+    rs.study(given, tokens="prompt", **quick).to_json(tmp_path / "study.json")
+    found = rs.compare(tmp_path / "study.json", given, tokens="prompt", bootstrap=50, permutations=50)
+    assert found.tokens == "prompt"
+    assert found.mean_similarity == pytest.approx(1.0)
+    rs.study(given, **quick).to_json(tmp_path / "study.json")
+    assert rs.compare(tmp_path / "study.json", given, bootstrap=50, permutations=50).agreement.exact == 1.0
+
+
 def test_study_leaves_impossible_rows_out_only_when_told(tmp_path):
     rows = random_experts(3, 10, 16, 4, 0)
     rows[1, 2] = 7

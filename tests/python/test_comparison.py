@@ -368,7 +368,7 @@ def test_models_of_other_shapes_are_compared_by_their_matrices():
     assert found.correlation.spearman > 0.3
     assert found.cka > 0.3
     assert found.cohens_d.difference.interval is None  # a task of four prompts
-    assert "a task has 4 prompts" in found.absent["cohens_d.difference.interval"]
+    assert "a task has 4 of the 5 prompts" in found.absent["cohens_d.difference.interval"]
     assert found.cohens_d.difference.value == pytest.approx(rs.separation(b).cohens_d - rs.separation(a).cohens_d)
     assert reason in " ".join(str(found).split())
 
@@ -398,7 +398,7 @@ def test_fewer_prompts_leave_a_reason_beside_what_is_absent():
     assert alone.correlation.spearman is None
     assert alone.difference.a.value is None
     assert alone.mean_similarity_chance is None
-    assert alone.absent["cka"] == "there are 1 prompts; it needs 4 or more"
+    assert alone.absent["cka"] == "it needs 4 prompts or more, got 1"
     assert alone.absent["difference.difference.value"] == "there are fewer than two tasks"
     assert "NaN" not in alone.to_json()
     unlabelled = rs.SignatureSet.from_counts(tasks_apart().counts)

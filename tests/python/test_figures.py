@@ -120,8 +120,10 @@ def test_a_study_of_one_prompt_draws_its_similarity_and_says_why_not_the_rest(tm
     drawn = {path.stem for path in paths}
     assert {"similarity", "load", "category_matrix"} <= drawn
     assert drawn | set(absent) == set(NAMES)
-    assert "2 are needed" in absent["pca"]
+    assert "needs 2 prompts" in absent["pca"]
     assert "fewer than two tasks" in absent["null"]
+    assert "expected a layer with a Cohen's d, got none: there are fewer than two tasks" in absent["layers"]
+    assert absent["baselines"] == "plot.baselines: nothing to draw: no task has two prompts"
 
 
 def test_prompts_without_tasks_draw_what_needs_none(tmp_path):

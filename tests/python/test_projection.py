@@ -49,7 +49,7 @@ def test_what_is_undefined_is_absent_with_a_reason():
     assert same.points is None
     assert same.absent["points"] == "the signatures do not differ"
     assert "do not differ" in repr(same)
-    assert rs.pca(random_set(1)).absent["points"] == "there are 1 prompts, 2 are needed"
+    assert rs.pca(random_set(1)).absent["points"] == "PCA needs 2 prompts or more, got 1"
     line = rs.pca(rs.SignatureSet.from_counts([[[4, 0]], [[2, 2]], [[0, 4]]]))
     assert line.points.shape == (3, 1)
     assert line.absent["points"] == "the prompts span 1 direction, 2 were asked for"
@@ -74,6 +74,6 @@ def test_tsne_is_scikit_learns_and_seeded():
 
 
 def test_tsne_of_too_few_or_equal_prompts_is_absent():
-    assert rs.tsne(random_set(3)).absent["points"] == "t-SNE needs 4 prompts or more, there are 3"
+    assert rs.tsne(random_set(3)).absent["points"] == "t-SNE needs 4 prompts or more, got 3"
     pytest.importorskip("sklearn")
     assert rs.tsne(rs.SignatureSet.from_counts([[[3, 1]]] * 5)).absent["points"] == "the signatures do not differ"

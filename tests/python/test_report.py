@@ -18,9 +18,11 @@ pytest.importorskip("jinja2", reason="reports need Jinja2")
 pytest.importorskip("plotly", reason="reports need Plotly")
 
 from routesig import _report
+from routesig._p_value import PValue
 from routesig._report._image import block_means, png
-from routesig._report._numbers import p_value, significant
+from routesig._report._numbers import floor, p_value, significant, true_minus
 from routesig._report._packing import packed
+from routesig._report._sections import provenance
 from routesig._report._tokens import token_data
 
 ARRAYS = {"u8": np.uint8, "u16": "<u2", "u32": "<u4", "f32": "<f4"}
@@ -121,6 +123,19 @@ def test_p_values_in_words(p, text):
     assert p_value(p) == text
 
 
+def test_floors_and_minus_signs_in_words():
+    assert [floor(PValue(*p)) for p in ((0.2, 0.01), (0.01, 0.01), (1.0, 1.0))] == [
+        *("smallest possible 0.01", "the smallest possible", "the only value possible")
+    ]
+    assert true_minus("code-01: -0.3 to -1") == "code-01: \u22120.3 to \u22121"
+
+
+def test_settings_that_were_none_are_not_unknown(study):
+    settings = {"chat_template": None}
+    rows = dict(provenance(replace(study, provenance=study.provenance | {"settings": settings, "model": None})))
+    assert (rows["settings chat template"], rows["model"]) == ("none", "unknown")
+
+
 def test_significant_digits_keep_whole_numbers():
     assert [significant(x) for x in (0.0, 1.0, 10.0, 0.1, 0.2571)] == ["0", "1", "10", "0.1", "0.26"]
 
@@ -193,6 +208,16 @@ def test_text_of_the_data_is_never_html(tmp_path):
     assert found.data["prompts"]["ids"][0].endswith(HOSTILE)
     assert HOSTILE in found.data["tokens"]["prompts"][0]["texts"]
     assert HOSTILE in found.text
+
+
+def test_directions_of_the_data_turn_nothing_else(tmp_path):
+    turned = "\u202ecba\u2067"
+    traces = worded_traces(tasks=(f"code {turned}", "story"))
+    text = _report.render(rs.study(traces, controls={turned: rs.signatures(traces)}, **QUICK))
+    assert not re.search("[\u202a-\u202e\u2066-\u2069]", text)
+    found = Page(text)
+    assert found.data["prompts"]["tasks"] == ["code ⟨U+202E⟩cba⟨U+2067⟩", "story"]
+    assert "⟨U+202E⟩cba⟨U+2067⟩" in found.text
 
 
 def test_scripts_cannot_end_early():
@@ -290,6 +315,7 @@ CASES = {
     "signatures alone": (only_signatures, "it needs traces; signatures were given"),
     "one task": (lambda: worded_traces(tasks=("code",)), "there are fewer than two tasks"),
     "one prompt": (lambda: worded_traces(n=1), "there is one prompt, and no pair to compare"),
+    "no pair of tasks": (lambda: worded_traces(n=1), "no two prompts with a task make a pair"),
     "no task": (
         lambda: rs.SignatureSet.from_counts(only_signatures().counts, top_k=2),
         "classification needs prompts of two tasks or more, there is none",
@@ -343,4 +369,6 @@ def test_a_comparison_has_a_section_of_its_own(study, page):
     assert "comparison" in [attributes.get("id") for attributes in found.tags("section")]
     assert f"{len(compared.ids)} prompts that both hold" in found.text
     assert f"{compared.difference.a.value:.3f}" in found.text
+    assert found.data["figures"]["agreement"] is None  # other experts: no figure, and why
+    assert "A has 4 layers x 16 experts, B 4 x 12" in found.text
     assert "Mantel's p" in found.text

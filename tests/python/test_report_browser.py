@@ -201,6 +201,8 @@ def test_pairs_can_be_chosen_without_a_pointer(browser, study):
     browser.execute_script("arguments[0].focus()", canvas)
     canvas.send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
     until(browser, lambda: browser.find_element(By.ID, "pair-panel").get_attribute("data-pair") == "2 1")
+    said = browser.find_element(By.ID, "similarity-said").get_attribute("textContent")  # by a screen reader
+    assert f"similarity {text(browser, 'pair-mean')} {study.signatures.ids[4]}" in said
     Select(browser.find_element(By.ID, "pair-a")).select_by_value("7")
     until(browser, lambda: browser.find_element(By.ID, "pair-panel").get_attribute("data-pair") == "7 1")
     browser.find_element(By.CSS_SELECTOR, "[data-find=alike]").click()
@@ -229,6 +231,22 @@ def test_terms_are_explained_on_hover_and_on_focus(browser):
     assert not browser.find_element(By.ID, "tip").is_displayed()
     browser.execute_script("arguments[0].focus()", browser.find_element(By.CSS_SELECTOR, ".numbers a[href='#term-p']"))
     assert "floor" in text(browser, "tip")
+
+
+def test_the_explanation_of_what_has_the_focus_goes_along_when_the_page_scrolls(browser):
+    term = browser.find_element(By.CSS_SELECTOR, "#causes a[href='#term-context']")
+    browser.execute_script("arguments[0].focus(); scrollBy({top: 30, behavior: 'instant'})", term)
+    settle(browser)
+    tip = browser.find_element(By.ID, "tip")
+    beside = """
+    const [tip, term] = [document.getElementById('tip'), arguments[0]].map((one) => one.getBoundingClientRect());
+    return Math.min(Math.abs(tip.top - term.bottom), Math.abs(term.top - tip.bottom)) < 30;
+    """
+    until(browser, lambda: tip.is_displayed() and browser.execute_script(beside, term))
+    assert "beyond the words" in tip.text
+    assert term.get_attribute("aria-describedby") == "tip"
+    browser.execute_script("arguments[0].blur()", term)
+    assert not tip.is_displayed()
 
 
 def test_a_prompt_is_shown_token_by_token(browser, study):
@@ -277,7 +295,7 @@ def test_texts_of_the_data_stay_texts(driver, tmp_path):
     ticks = driver.execute_script(
         "return [...document.querySelectorAll('#categories .ytick text')].map((t) => t.textContent)"
     )
-    assert f"code {HOSTILE}" in ticks
+    assert f"code {HOSTILE}"[:15] + "…" in ticks
     show(driver, "pca")
     assert HOSTILE in hover(driver, driver.find_element(By.CSS_SELECTOR, "#pca .scatterlayer .point"))
     assert complaints(driver) == []
@@ -306,6 +324,93 @@ def test_dark_colours_follow_the_system_and_the_button(driver, address):
     opened(driver, address, scheme="dark")
     assert driver.execute_script(ground) == "rgb(251, 251, 249)"  # the choice is kept
     driver.execute_script("localStorage.clear()")
+
+
+CONTRAST = """
+const inked = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+function rgba(text) {
+  inked.clearRect(0, 0, 1, 1); inked.fillStyle = text; inked.fillRect(0, 0, 1, 1);
+  return [...inked.getImageData(0, 0, 1, 1).data];
+}
+function ground(node) {
+  const layers = [];
+  for (; node; node = node.parentElement) {
+    layers.push(rgba(getComputedStyle(node).backgroundColor));
+    if (layers.at(-1)[3] === 255) break;
+  }
+  return layers.reduceRight((under, one) => one.map((value, i) => (value * one[3] + under[i] * (255 - one[3])) / 255));
+}
+const luminance = (rgb) => rgb.slice(0, 3).map((value) => value / 255)
+  .map((value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, value, i) => sum + [0.2126, 0.7152, 0.0722][i] * value, 0);
+function contrast(one, other) {
+  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+}
+const weak = [];
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const place = walker.currentNode.parentElement;
+  if (!walker.currentNode.textContent.trim()) continue;
+  if (place.closest('script, noscript, .legend, .annotation, [hidden]')) continue;
+  const drawn = place.closest('svg');  // figures stand on the ground of their card
+  const ink = rgba(drawn ? getComputedStyle(place).fill : getComputedStyle(place).color);
+  const under = ground(drawn ? place.closest('.plot') : place);
+  if (contrast(ink, under) < 4.5) weak.push([walker.currentNode.textContent.trim(), contrast(ink, under)]);
+}
+const style = getComputedStyle(document.documentElement);
+const marks = 'within across null length vocabulary context context-line accent-2 less more';
+for (const name of marks.split(' ')) {
+  const found = contrast(rgba(style.getPropertyValue('--' + name)), rgba(style.getPropertyValue('--surface')));
+  if (found < 3) weak.push([name, found]);
+}
+for (const sign of document.querySelectorAll('.legend span')) {
+  if (contrast(rgba(getComputedStyle(sign).color), ground(sign)) < 3) weak.push([sign.textContent, 'legend']);
+}
+return weak;
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_and_marks_have_the_contrast_that_wcag_asks_for(driver, address, scheme):
+    opened(driver, address, scheme=scheme)
+    for name in FIGURES:
+        show(driver, name)
+    show(driver, "token-text")
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#token-text .token"))
+    assert driver.execute_script(CONTRAST) == []
+
+
+def test_any_colour_of_a_map_can_be_written_on(browser):
+    cells = "return [...document.querySelectorAll('#token-text .token:not(.alone)')].map((t) => t.style.color)"
+    show(browser, "token-text")
+    until(browser, lambda: browser.execute_script(cells))
+    assert set(browser.execute_script(cells)) <= {"rgb(0, 0, 0)", "rgb(255, 255, 255)"}
+
+
+def test_figures_are_drawn_for_the_width_of_paper(browser):
+    sizes = """
+    return [...document.querySelectorAll('.plot')].map((plot) =>
+      [plot.id, plot.clientWidth, plot.querySelector('.main-svg').clientWidth]);
+    """
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    try:
+        assert browser.execute_script("return document.getElementById('main').clientWidth") == 820
+        assert [one for one in browser.execute_script(sizes) if one[1] != one[2]] == []
+    finally:
+        browser.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert browser.execute_script("return document.documentElement.dataset.paper") is None
+    until(browser, lambda: all(one[1] == one[2] for one in browser.execute_script(sizes)))
+
+
+def test_agreement_with_another_recording_is_drawn(driver, study, tmp_path):
+    compared = rs.compare(study.traces, worded_traces(experts=16, seed=0), bootstrap=20, permutations=19)
+    opened(driver, study.with_comparison(compared).report(tmp_path / "compared.html").as_uri())
+    show(driver, "agreement")
+    drawn = driver.execute_script("return document.getElementById('agreement').data.map((line) => [line.name, line.y])")
+    assert dict(drawn)["same set of experts"] == [one.exact for one in compared.agreement.layers]
+    assert "in common by chance" in dict(drawn)
+    assert complaints(driver) == []
 
 
 def test_paper_holds_every_figure(browser):

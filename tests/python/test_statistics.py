@@ -210,7 +210,7 @@ def test_what_is_undefined_is_none_with_a_reason():
     boot = rst.bootstrap(BY_HAND, AABB)
     assert boot.difference.value == pytest.approx(0.4)
     assert boot.difference.interval is None
-    assert boot.absent["difference.interval"] == "a task has 2 prompts; resampling needs 5 or more"
+    assert boot.absent["difference.interval"] == "a task has 2 of the 5 prompts that resampling needs"
     assert boot.absent["slope"] == "there are fewer than two layers"
     alone = rst.bootstrap(BY_HAND, ["a"] * 4)
     assert alone.absent["across.value"] == "there are fewer than two tasks"

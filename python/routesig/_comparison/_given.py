@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from routesig import _core
-from routesig._files import read_traces_or_signatures
+from routesig._files import read_traces_or_signatures, study_json
 from routesig._left_out import LeftOut
 from routesig._signatures import SignatureSet, experts_a_token, signatures
 
@@ -190,8 +190,31 @@ def _top_k(sigs: SignatureSet) -> int | None:
 
 def _read(path: Path) -> _core.TraceSet | SignatureSet:
     if path.is_dir():
-        found = [path / name for name in _IN_FOLDER if (path / name).is_file()]
-        if not found:
-            raise ValueError(f"compare: expected {' or '.join(_IN_FOLDER)} in folder {path}, found none")
-        path = found[0]
-    return read_traces_or_signatures(path)
+        return read_traces_or_signatures(_in_folder(path, f"in folder {path}")[0])
+    study = study_json(path)
+    return read_traces_or_signatures(path) if study is None else _of_study(study, path)
+
+
+def _in_folder(folder: Path, where: str) -> list[Path]:
+    found = [folder / name for name in _IN_FOLDER if (folder / name).is_file()]
+    if not found:
+        raise ValueError(f"compare: expected {' or '.join(_IN_FOLDER)} {where}, found none")
+    return found
+
+
+def _of_study(study: dict[str, Any], path: Path) -> _core.TraceSet | SignatureSet:
+    """What a study.json was made from, which lies beside it: itself it holds results alone. As it was analysed."""
+    from routesig._study._provenance import signatures_hash, traces_hash
+
+    origin, options = study["provenance"], study["options"]
+    for file in _in_folder(path.parent, f"beside {path}, which holds results alone"):
+        given = read_traces_or_signatures(file)
+        if isinstance(given, SignatureSet):
+            if signatures_hash(given) == origin["signatures_sha256"]:
+                return given
+        elif traces_hash(given) == origin["traces_sha256"]:
+            chosen = {name: options[name] for name in ("tokens", "weighting", "drop_invalid")}
+            return (
+                given if chosen["tokens"] == "all" and chosen["weighting"] == "count" else signatures(given, **chosen)
+            )
+    raise ValueError(f"compare: expected what {path} was made from beside it, found {file.name} of another recording")

@@ -57,7 +57,7 @@ def paired_bootstrap(
             if one["value"] is None:
                 absent[f"{name}.{which}.value"] = undefined
             elif one["interval"] is None:
-                too_few = f"a task has {found['fewest']} {given.unit}; resampling needs 5 or more"
+                too_few = f"a task has {found['fewest']} of the 5 {given.unit} that resampling needs"
                 often = "it is undefined in more than 5 % of the draws"
                 absent[f"{name}.{which}.interval"] = torn or (too_few if found["fewest"] < 5 else often)
     return PairedBootstrap(

@@ -143,7 +143,8 @@ def compare(
     Parameters
     ----------
     a, b : TraceSet, SignatureSet, Study or path
-        A path leads to a trace or signature file, or to a folder that holds `traces.jsonl` or `signatures.npz`.
+        A path leads to a trace or signature file, to a folder that holds `traces.jsonl` or `signatures.npz`, or to a
+        `study.json` beside one of them.
         Signatures know no tokens: without traces on both sides there is no agreement of expert sets. A Study is
         compared as it was analysed.
     tokens : {"all", "prompt", "generation"}
@@ -286,7 +287,7 @@ def _as_matrices(
     absent.update(paired.absent)
     cka = _core.cka(np.ascontiguousarray(a.values), np.ascontiguousarray(b.values))
     if cka is None:
-        few = f"there are {len(a)} prompts; it needs 4 or more"
+        few = f"it needs 4 prompts or more, got {len(a)}"
         absent["cka"] = few if len(a) < 4 else "the signatures of one of the two do not differ"
     number_of: dict[str, int] = {}
     codes = [-1 if group is None else number_of.setdefault(group, len(number_of)) for group in groups]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from routesig._absent import by_reason
 from routesig._comparison._given import Side
 from routesig._html import page, tasks_text
 from routesig._p_value import PValue
@@ -95,7 +96,7 @@ def _arrangement(found: "Comparison") -> list[tuple[str, str]]:
     rows = [("Spearman of the similarity matrices", _number(found.correlation.spearman))]
     for within, test, remark in mantel_tests(found):
         value = f"{_p(test.p_value)}; {remark.format(_number(test.null_mean))}"
-        rows.append((f"  Mantel's p, permuted {within or 'free'}", value))
+        rows.append((f"  Mantel's p, permuted {within or 'freely'}", value))
     return [*rows, ("CKA of the signatures, unbiased", _number(found.cka))]
 
 
@@ -112,16 +113,14 @@ def mantel_tests(found: "Comparison") -> "list[tuple[str, MantelTest, str]]":
 
 def absent_fields(found: "Comparison") -> list[tuple[str, str]]:
     """Fields and the reason, each reason once."""
-    reasons: dict[str, list[str]] = {}
-    for name, reason in found.absent.items():
-        field = name.partition(".")[0] + (" (intervals)" if name.endswith(".interval") else "")
-        fields = reasons.setdefault(reason, [])
-        if field not in fields:
-            fields.append(field)
-    correlation = found.correlation.absent
-    if "spearman" in correlation:
-        reasons.setdefault(correlation["spearman"], []).append("correlation")
-    return [(", ".join(fields), reason) for reason, fields in reasons.items()]
+    absent = dict(found.absent)
+    if "spearman" in found.correlation.absent:
+        absent["correlation"] = found.correlation.absent["spearman"]
+    return [(", ".join(fields), reason) for reason, fields in by_reason(absent, _field).items()]
+
+
+def _field(name: str) -> str:
+    return name.partition(".")[0] + (" (intervals)" if name.endswith(".interval") else "")
 
 
 def side_text(side: Side) -> str:

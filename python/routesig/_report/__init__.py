@@ -23,10 +23,12 @@ from routesig._report._tokens import token_data
 
 __all__ = ["render", "write"]
 
+# Embeddings, overrides and isolates of the bidirectional algorithm (Unicode Standard Annex 9).
+_TURNING = {code: f"\u27e8U+{code:04X}\u27e9" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 _PAGE = Path(__file__).resolve().parent / "page"
 _SCRIPTS = (
     *("data", "theme", "tips", "cosines", "charts", "matrix", "compare", "pair", "maps", "baselines", "layers"),
-    *("sources", "reading", "load", "tokens", "start"),
+    *("sources", "reading", "load", "tokens", "agreement", "start"),
 )
 
 
@@ -56,6 +58,7 @@ def render(study: Any) -> str:
     """The page as text."""
     jinja2, plotly = _need("jinja2"), _need("plotly.offline")
     environment = jinja2.Environment(
+        finalize=_straight,
         loader=jinja2.FileSystemLoader(_PAGE),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -107,7 +110,12 @@ def inline_json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+    return str(_straight(text))
+
+
+def _straight(value: Any) -> Any:
+    """A text whose characters that turn the direction of what follows them are written out: they turn nothing."""
+    return value.translate(_TURNING) if type(value) is str else value  # the page's own markup has none
 
 
 def _page_script() -> str:

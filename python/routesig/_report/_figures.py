@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from routesig._report._comparison import agreement_data
 from routesig._report._numbers import plain
 from routesig._report._packing import packed, size
 from routesig._report._prompts import Prompts
@@ -32,13 +33,14 @@ def figure_data(study: Any, prompts: Prompts) -> dict[str, Any]:
         "ladder": ladder(study),
         "evidence": evidence(study),
         "load": load(study),
+        "agreement": agreement_data(study.comparison),
     }
 
 
 def categories(study: Any) -> dict[str, Any] | None:
     """Mean similarity of every pair of tasks, and how many pairs of prompts it rests on."""
     matrix = study.category_matrix
-    if matrix is None or not len(matrix.tasks):
+    if matrix is None or not np.any(matrix.pairs):
         return None
     return {"tasks": list(matrix.tasks), "mean": plain(matrix.mean), "pairs": plain(matrix.pairs)}
 

@@ -1,8 +1,11 @@
 """Numbers as the page writes them."""
 
+import re
 from typing import Any
 
 import numpy as np
+
+from routesig._p_value import PValue
 
 ABSENT = "\u2013"
 _RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
@@ -14,6 +17,11 @@ def decimal(value: Any, places: int = 3) -> str:
         return ABSENT
     text = f"{float(value):.{places}f}"
     return text.replace("-", "\u2212") if float(text) else text.lstrip("-")
+
+
+def true_minus(text: str) -> str:
+    """A text whose negative numbers have a minus, not a hyphen."""
+    return re.sub(r"(?<![\w-])-(?=\d)", "\u2212", text)
 
 
 def percent(value: Any, places: int = 1) -> str:
@@ -33,16 +41,18 @@ def spread(summary: Any, places: int = 3) -> str | None:
     return f"{decimal(summary.low, places)} to {decimal(summary.high, places)}"
 
 
-def p_value(p: Any) -> str:
+def p_value(p: PValue | None) -> str:
     """A p-value; never without the smallest that its test can give."""
     if p is None:
         return ABSENT
-    floor = significant(p.floor)
+    return f"{significant(p)}, {floor(p)}" if p.at_floor else f"{significant(p)} ({floor(p)})"
+
+
+def floor(p: PValue) -> str:
+    """The smallest that a p-value could have been."""
     if p.floor >= 1:
-        return "1, the only value possible"
-    if p.at_floor:
-        return f"{floor}, the smallest possible"
-    return f"{significant(p)} (smallest possible {floor})"
+        return "the only value possible"
+    return "the smallest possible" if p.at_floor else f"smallest possible {significant(p.floor)}"
 
 
 def significant(value: float, digits: int = 2) -> str:

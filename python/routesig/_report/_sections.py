@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from routesig._absent import by_reason
 from routesig._report._numbers import decimal, interval, p_value, percent, spread
 from routesig._report._summary import why
+from routesig._study._text import why_nothing
 
 
 def sections(study: Any) -> dict[str, Any]:
@@ -121,7 +123,7 @@ def debiased(study: Any) -> dict[str, str] | None:
 KINDS = {
     "null": "nulls: what is left when what is claimed is taken away",
     "rival": "rivals: a classifier that does not see the routing",
-    "check": "checks: the same analysis of fewer tokens or prompts",
+    "check": "checks: the same analysis of fewer tokens or prompts; no hypothesis, and no p",
 }
 
 
@@ -157,7 +159,7 @@ def _control(control: Any) -> dict[str, Any]:
         "d": _summary(control.cohens_d, 2),
         "accuracy": None if accuracy is None else (percent(accuracy.mean), _percent_range(accuracy)),
         "p": p_value(control.p_value),
-        "reason": control.absent.get("p_value") or next(iter(control.absent.values()), None),
+        "reason": why_nothing(control) or (None if control.kind == "check" else control.absent.get("p_value")),
     }
 
 
@@ -231,19 +233,23 @@ def unused(study: Any) -> dict[str, Any] | None:
     return {
         "count": int(np.ma.sum(study.load.unused[0])),
         "of": int(study.load.shares.shape[1] * study.load.shares.shape[2]),
-        "expected": None if chance is None else decimal(float(np.ma.sum(chance.unused[0])), 2),
+        "expected": None if chance is None else _few(float(np.ma.sum(chance.unused[0]))),
         "reason": study.load.absent.get("chance"),
         "busiest": decimal(float(study.load.shares[0].max()) * study.signatures.experts, 1),
     }
 
 
+def _few(count: float) -> str:
+    return decimal(count, 1) if count >= 0.05 else "none"
+
+
 def missing(study: Any) -> list[tuple[str, list[str]]]:
-    """Why something is absent from the study, and what; parts that are absent for one reason stand together."""
-    reasons: dict[str, list[str]] = {}
-    for field, reason in study.absent.items():
-        name = field.replace("_", " ").replace("[", ": ").rstrip("]").replace(".ci", " interval").replace(".", ": ")
-        reasons.setdefault(str(reason), []).append(name)
-    return list(reasons.items())
+    """Why something is absent from the study, and what."""
+    return list(by_reason(study.absent, _in_words).items())
+
+
+def _in_words(field: str) -> str:
+    return field.replace("_", " ").replace("[", ": ").rstrip("]").replace(".ci", " interval").replace(".", ": ")
 
 
 def provenance(study: Any) -> list[tuple[str, str]]:
@@ -254,8 +260,9 @@ def provenance(study: Any) -> list[tuple[str, str]]:
         if isinstance(value, dict):
             for key, inner in value.items():
                 walk(f"{prefix} {key}".strip(), inner)
-        else:
-            rows.append((prefix.replace("_", " "), _word(value)))
+        else:  # a setting is known: None means that nothing was set
+            nothing = "none" if prefix.startswith("settings ") else "unknown"
+            rows.append((prefix.replace("_", " "), nothing if value is None else _word(value)))
 
     walk("", study.provenance)
     stated = {"tokens", "weighting", "seed"}
@@ -266,8 +273,6 @@ def provenance(study: Any) -> list[tuple[str, str]]:
 
 
 def _word(value: Any) -> str:
-    if value is None:
-        return "unknown"
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 

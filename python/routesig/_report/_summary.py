@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from routesig._report._numbers import ABSENT, decimal, interval, p_value, percent
+from routesig._report._numbers import ABSENT, decimal, floor, interval, percent, significant, true_minus
 from routesig._study._headline import headline
 from routesig._study._text import PAPER
 
@@ -15,7 +15,7 @@ def summary(study: Any) -> dict[str, Any]:
     return {
         "model": str(study.provenance.get("model") or study.signatures.info.get("model") or "an unnamed model"),
         "facts": _facts(study),
-        "headline": [sentence.replace(" %", "\u00a0%") for sentence in headline(study)],
+        "headline": [true_minus(sentence.replace(" %", "\u00a0%")) for sentence in headline(study)],
         "numbers": _numbers(study),
         "origin": origin(study),
         "paper": study.paper(),
@@ -45,7 +45,7 @@ def _count(count: int, noun: str) -> str:
 
 def _numbers(study: Any) -> list[dict[str, Any]]:
     """Tiles: a term, its value, what stands below it; `reason` where it is absent."""
-    read, shuffled = study.classification, study.token_shuffle
+    read, shuffled, p = study.classification, study.token_shuffle, study.p_value
     d, difference = study.cohens_d, study.difference
     share = None if shuffled is None else shuffled.lexical_share
     tiles = [
@@ -53,14 +53,14 @@ def _numbers(study: Any) -> list[dict[str, Any]]:
         _tile("across", study.across.mean, decimal(study.across.mean), _group(study.across)),
         _tile("difference", difference.value, decimal(difference.value), _range(difference)),
         _tile("d", d.value, decimal(d.value, 2), _range(d, 2)),
-        _tile("p", study.p_value, _p_short(study.p_value), _p_below(study.p_value)),
+        _tile("p", p, "" if p is None else significant(p), None if p is None else floor(p)),
         _tile("accuracy", read.accuracy, percent(read.accuracy), _accuracy(read)),
         _tile("lexical", share, percent(share, 0), _movable(shuffled)),
     ]
     keys = {"difference": "difference", "d": "cohens_d", "p": "p_value", "accuracy": "classification"}
     for tile in tiles:
         reported = PAPER.get(tile["term"])
-        tile["paper"] = reported and reported.replace(" %", "\u00a0%")
+        tile["paper"] = reported and reported.replace(" ", "\u00a0")
         if tile["value"] == ABSENT:
             field = keys.get(tile["term"], "token_shuffle" if tile["term"] == "lexical" else tile["term"])
             tile["reason"] = why(study, field)
@@ -77,19 +77,8 @@ def _group(group: Any) -> str | None:
 
 
 def _range(estimate: Any, places: int = 3) -> str | None:
-    limits = estimate.interval
-    return None if limits is None else f"95\u00a0%: {interval((limits.low, limits.high), places)}"
-
-
-def _p_short(p: Any) -> str:
-    return ABSENT if p is None else p_value(p).partition(",")[0].partition(" (")[0]
-
-
-def _p_below(p: Any) -> str | None:
-    if p is None:
-        return None
-    text = p_value(p)
-    return "the smallest possible" if "," in text else text.partition(" (")[2].rstrip(")")
+    limits = interval(estimate.ci, places)
+    return None if limits is None else "95\u00a0%: " + limits.replace(" ", "\u00a0")  # breaks behind the colon alone
 
 
 def _accuracy(read: Any) -> str | None:
@@ -119,6 +108,7 @@ def origin(study: Any) -> dict[str, Any] | None:
                 "term": name,
                 "value": decimal(part.value),
                 "share": part.value / total,
+                "percent": percent(part.value / total, 0),
                 "band": interval(part.band),
             }
         )

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from routesig._absent import by_reason
 from routesig._p_value import PValue
 from routesig._study._headline import NOT_CLAIMED, headline, percent
 from routesig._study._parts import Control, ControlSummary, Group
@@ -67,26 +68,38 @@ def _controls(study: "Study") -> list[str]:
     rows = [real] + [
         (c.name, _range(c.difference), _mean(c.cohens_d, 2), _mean(c.accuracy, 3), _control_p(c))
         for c in study.controls.values()
+        if not why_nothing(c)
     ]
     parts = None if study.decomposition is None else study.decomposition.overall
     lines = _table(header, rows)
     if parts is not None:
         lines.append(
-            f"difference {parts.total.value:.3f} = length {parts.length.value:.3f} + vocabulary "
-            f"{parts.vocabulary.value:.3f} + context {parts.context.value:.3f}"
+            f"difference {_number(parts.total.value)} = length {_number(parts.length.value)} + vocabulary "
+            f"{_number(parts.vocabulary.value)} + context {_number(parts.context.value)}"
         )
     return lines
 
 
 def _absent(study: "Study") -> list[str]:
     lines = [f"left out: {len(study.left_out)} prompts ({study.left_out[0].reason})"] if study.left_out else []
-    # Parts that are absent for one reason share a line.
-    reasons: dict[str, list[str]] = {}
-    for name, reason in study.absent.items():
-        reasons.setdefault(reason, []).append(name)
-    for reason, names in reasons.items():
+    for reason, names in by_reason(_reasons(study)).items():
         lines += _wrapped(f"absent: {', '.join(names)}: {reason}")
     return [*lines, ""] if lines else []
+
+
+def _reasons(study: "Study") -> dict[str, str]:
+    """Those of the study, and of controls that have nothing to show in a table."""
+    return study.absent | {
+        f"controls[{control.name}]": why_nothing(control) for control in study.controls.values() if why_nothing(control)
+    }
+
+
+def why_nothing(control: Control) -> str:
+    """The reason where a control has no value at all; empty where it has one."""
+    values = ("difference", "cohens_d", "accuracy")
+    if any(getattr(control, name) is not None for name in values):
+        return ""
+    return next((control.absent[name] for name in values if name in control.absent), "it was not computed")
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -104,7 +117,7 @@ def _group(group: Group) -> str:
     if group.mean is None:
         return _DASH
     spread = "" if group.sd is None else f" ± {group.sd:.4f}"
-    return f"{group.mean:.4f}{spread} ({group.pairs} pairs)"
+    return f"{group.mean:.4f}{spread} ({group.pairs} pair{'s' * (group.pairs != 1)})"
 
 
 def _estimate(value: float | None, ci: tuple[float, float] | None) -> str:
@@ -131,7 +144,7 @@ def _accuracy(study: "Study") -> str:
 
 
 def _number(value: float | None, digits: int = 3) -> str:
-    return _DASH if value is None else f"{value:.{digits}f}"
+    return _DASH if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # no minus zero
 
 
 def _mean(value: ControlSummary | None, digits: int) -> str:

@@ -104,6 +104,9 @@ def _named(given: Any, field: str) -> dict[str, Baseline]:
     if not found:
         raise ValueError(f"plot.{field}: expected a baseline or more, got none")
     _source.expect(all(isinstance(one, Baseline) for one in found.values()), field, "baselines", several)
+    if all(one.observed.within.mean is None and one.observed.across.mean is None for one in found.values()):
+        reason = next((why for one in found.values() for why in one.absent.values()), "there is no pair of prompts")
+        raise ValueError(f"plot.{field}: nothing to draw: {reason}")
     return found
 
 
@@ -135,4 +138,4 @@ def _lengths(found: list[Baseline]) -> str:
     low, middle, high = spans[0]
     text = f"{low} to {high} tokens a prompt, median {middle:g}"
     even = next((one.break_even for one in found if one.break_even is not None), None)
-    return text + (f"; load balance passes one task at {even.tokens:.0f}" if even and even.tokens > 0 else "")
+    return text + (f"; from {even.tokens:.0f} on, load balance exceeds one task" if even and even.tokens > 0 else "")

@@ -54,7 +54,8 @@ def layers(
     _source.expect(isinstance(rows, (list, tuple)), "layers", "a Study, Bootstrap or list of layers", rows)
     d = np.array([np.nan if (value := _value(row)) is None else value for row in rows], dtype=np.float64)
     if not np.isfinite(d).any():
-        raise ValueError("plot.layers: expected a layer with a Cohen's d, got none")
+        reason = f": {given.absent['cohens_d']}" if _source.is_study(given) and "cohens_d" in given.absent else ""
+        raise ValueError(f"plot.layers: expected a layer with a Cohen's d, got none{reason}")
     free = _debiased(given, debiased)
     ax = _style.axes(ax)
     boot = given.bootstrap if _source.is_study(given) else given
@@ -194,7 +195,7 @@ def decomposition(given: Any, *, ax: "Axes | None" = None) -> "Axes":
     ax.axhline(0, color="black", linewidth=0.8)
     _style.whole_numbers(ax.xaxis)
     size = _style.text_size(ax) - 0.5
-    _style.legend_above(ax, title="mean over layers", title_fontsize=size, reverse=True)
+    _style.legend_above(ax, title="mean over layers", title_fontsize=size, ncols=2)
     ax.set_xlim(-0.7, len(index) - 0.3)
     return _style.dress(ax, "What the difference is made of", "layer", "within minus across similarity")
 

@@ -35,7 +35,7 @@ def similarity(sigs: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axe
     arXiv 2603.11114, equation 5 and figure 1.
     """
     matrix, labels = _matrix(sigs, tasks)
-    names = list(dict.fromkeys(labels))
+    names = sorted(set(labels), key=lambda name: (name == "", name))  # prompts without a task come last
     place = {name: i for i, name in enumerate(names)}
     order = np.array(sorted(range(len(labels)), key=lambda i: place[labels[i]]))
     matrix = matrix[np.ix_(order, order)]

@@ -86,7 +86,7 @@ def legend_beside(ax: "Axes") -> None:
 def legend_above(ax: "Axes", *others: "Axes", **options: Any) -> None:
     """A legend at the top of the Axes, and room for it: what is drawn there is covered by nothing."""
     handles, labels = ax.get_legend_handles_labels()
-    rows = len(options.get("labels", labels)) + ("title" in options)
+    rows = -(-len(options.get("labels", labels)) // options.get("ncols", 1)) + ("title" in options)
     share = min(0.7, (1.5 * text_size(ax) * rows + 8) / (0.85 * slot(ax)[1]))
     for one in (ax, *others):
         low, high = one.get_ylim()

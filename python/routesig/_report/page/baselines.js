@@ -25,11 +25,11 @@ function baselineFigure() {
     layout: {
       margin: { l: 118, r: 16, t: 46, b: 44 },
       shapes: observed.map(([, x, shade]) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: shade, width: 2, dash: "dot" } })),
-      annotations: observed.map(([name, x, shade], i) => ({
-        x, yref: "paper", y: 1, yanchor: "bottom", yshift: 16 * i, text: `observed ${name} ${number(x, 2)}`, showarrow: false, font: { color: shade, size: 12 },
+      annotations: observed.map(([name, x], i) => ({
+        x, yref: "paper", y: 1, yanchor: "bottom", yshift: 16 * i, text: `observed ${name} ${number(x, 2)}`, showarrow: false, font: { color: colour("ink"), size: 12 },
         xanchor: x > (Math.max(...all) + Math.min(...all)) / 2 ? "right" : "left",
       })),
-      xaxis: { title: "mean similarity", range: [Math.min(...all) - pad, Math.max(...all) + pad], nticks: narrow.matches ? 4 : 8 },
+      xaxis: { title: "mean similarity", range: [Math.min(...all) - pad, Math.max(...all) + pad], nticks: small() ? 4 : 8 },
       yaxis: { tickvals: place, ticktext: rows.map((row) => row.name.replace(", ", "<br>")), range: [rows.length - 0.5, -0.5], showgrid: false },
     },
     hover: ({ customdata }) => {
@@ -51,7 +51,7 @@ function nullFigure() {
   return {
     traces: series.map((one, i) => ({
       type: "bar", name: one.name, x: one.middle, y: one.share.map((share) => share / Math.max(...one.share)), width: one.width,
-      marker: { color: faded(shades[i % 2], 0.75) }, hoverinfo: "none", customdata: one.share,
+      marker: { color: faded(shades[i % 2], 0.9) }, hoverinfo: "none", customdata: one.share,
     })),
     layout: {
       barmode: "overlay", bargap: 0, showlegend: true, margin: { l: 24, r: 16, t: 8, b: 44 },

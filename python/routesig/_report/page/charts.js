@@ -2,6 +2,7 @@
 
 const charts = new Map(); // id -> { draw, drawn }
 const narrow = matchMedia("(max-width: 640px)");
+const small = () => narrow.matches || Boolean(document.documentElement.dataset.paper);
 
 /** Plotly reads some HTML in texts; prompts and tasks are only text. */
 const asText = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
@@ -17,7 +18,8 @@ function drawChart(id) {
   if (!entry) return;
   const { traces, layout = {}, hover } = entry.make();
   const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: "reset" };
-  Plotly.react(entry.place, traces, mergedLayout(layout), config);
+  const size = document.documentElement.dataset.paper ? { width: entry.place.clientWidth, height: entry.place.clientHeight } : {};
+  Plotly.react(entry.place, traces, { ...mergedLayout(layout), ...size }, config);
   entry.hover = hover;
   if (!entry.drawn && hover) {
     entry.place.on("plotly_hover", ({ points, event }) => {
@@ -52,8 +54,8 @@ function mergedLayout({ xaxis, yaxis, ...rest }) {
 
 /** An axis of layers: whole numbers, no more than fit. */
 const layerAxis = () => ({
-  title: "layer", range: [-0.5, prompts.layers - 0.5], dtick: Math.max(1, Math.ceil(prompts.layers / (narrow.matches ? 8 : 16))),
-  showgrid: false,
+  title: "layer", range: [-0.5, prompts.layers - 0.5], dtick: Math.max(1, Math.ceil(prompts.layers / (small() ? 8 : 16))),
+  showgrid: false, tickangle: 0,
 });
 
 /** A line with points over the layers. */

@@ -31,9 +31,10 @@ const taskName = (task) => (task < 0 ? "no task" : prompts.tasks[task]);
 
 /** The first words of a prompt's text, on one line. */
 function opening(prompt, length = 110) {
-  const text = prompts.texts === null ? "" : prompts.texts[prompt].replace(/\s+/g, " ").trim();
-  return text.length > length ? text.slice(0, length - 1) + "…" : text;
+  return shortened(prompts.texts === null ? "" : prompts.texts[prompt].replace(/\s+/g, " ").trim(), length);
 }
+
+const shortened = (text, length) => (text.length > length ? text.slice(0, length - 1) + "…" : text);
 
 /** What every tooltip says about a prompt. */
 function promptLines(prompt) {

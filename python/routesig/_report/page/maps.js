@@ -8,7 +8,7 @@ function categoryFigure() {
   const annotations = tasks.length > 12 ? [] : mean.flatMap((row, y) => row.map((value, x) => ({
     x, y, text: number(value, 2), showarrow: false, font: { size: 13, color: value === null ? colour("faint") : ink(value) },
   })));
-  const ticks = { tickvals: tasks.map((_, i) => i), ticktext: tasks.map(asText), showgrid: false };
+  const ticks = { tickvals: tasks.map((_, i) => i), ticktext: tasks.map((task) => asText(shortened(task, 16))), showgrid: false };
   return {
     traces: [{ type: "heatmap", z: mean, zmin: low, zmax: high, colorscale: cividisScale, showscale: false, hoverinfo: "none", xgap: 2, ygap: 2 }],
     layout: { annotations, margin: { l: 60, r: 8, t: 8, b: 36 }, xaxis: ticks, yaxis: { ...ticks, autorange: "reversed" } },
@@ -46,9 +46,8 @@ function mapFigure(found, names) {
 
 /** The tasks' colours and shapes, once for all maps. */
 function showLegend() {
-  const glyphs = ["●", "■", "◆", "▲", "✚", "✖", "★", "▼", "⬟"];
   byId("task-legend").replaceChildren(...taskBlocks().map(({ task }) => {
-    const glyph = element("span", { "aria-hidden": "true" }, task < 0 ? "○" : glyphs[task % glyphs.length]);
+    const glyph = element("span", { "aria-hidden": "true" }, task < 0 ? "○" : TASK_GLYPHS[task % TASK_GLYPHS.length]);
     glyph.style.color = taskColour(task);
     return element("li", {}, glyph, taskName(task));
   }));

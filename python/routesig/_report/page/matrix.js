@@ -58,6 +58,7 @@ function matrixView(canvas, { pick, describe }) {
       draw();
       const box = canvas.getBoundingClientRect();
       tell(box.left + ((cursor[1] + 1) / n) * box.width, box.top + ((cursor[0] + 1) / n) * box.height);
+      byId("similarity-said").textContent = tip.textContent; // for screen readers
     } else return;
     event.preventDefault();
   });

@@ -34,11 +34,12 @@ function decompositionFigure() {
 function ladderFigure() {
   const { rungs, mean, chance, layers } = figures.ladder;
   const shades = [colour("within"), colour("accent-2"), colour("vocabulary"), colour("null")];
-  const names = rungs.map((rung, i) => `${rung.replace(", ", ",<br>").replaceAll("id", "word")}<br>${number(mean[i], 2)}`);
+  const lines = (rung) => rung.replaceAll("id", "word").replaceAll(small() ? " " : ", ", (gap) => `${gap.trim()}<br>`);
+  const names = rungs.map((rung, i) => `${lines(rung)}<br>${number(mean[i], 2)}`);
   return {
     traces: [{ type: "bar", x: names, y: mean, marker: { color: shades }, hoverinfo: "none" }],
     layout: {
-      bargap: 0.35, margin: { l: 52, r: 56, t: 8, b: 70 }, xaxis: { showgrid: false, tickangle: 0, tickfont: { color: colour("muted"), size: narrow.matches ? 10 : 12 } }, yaxis: { title: "experts shared by two tokens", tickformat: ".0%", rangemode: "tozero" },
+      bargap: 0.35, margin: { l: 52, r: 56, t: 8, b: small() ? 90 : 70 }, xaxis: { showgrid: false, tickangle: 0, tickfont: { color: colour("muted"), size: small() ? 10 : 12 } }, yaxis: { title: "experts shared by two tokens", tickformat: ".0%", rangemode: "tozero" },
       shapes: chance === null ? [] : [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: chance, y1: chance, line: { color: colour("ink"), width: 1, dash: "dot" } }],
       annotations: chance === null ? [] : [{ xref: "paper", x: 1.01, xanchor: "left", y: chance, yanchor: "middle", align: "left", text: `chance<br>${number(chance, 2)}`, showarrow: false, font: { size: 12, color: colour("muted") } }],
     },

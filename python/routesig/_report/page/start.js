@@ -9,5 +9,6 @@ startLayers();
 startSources();
 startReading();
 startTokens();
+startAgreement();
 startCompare();
 startLoad().then(startCharts);

@@ -5,12 +5,13 @@ const darkSystem = matchMedia("(prefers-color-scheme: dark)");
 
 const isDark = () => (document.documentElement.dataset.theme ?? (darkSystem.matches ? "dark" : "light")) === "dark";
 
-// Okabe and Ito; the order differs so that the first colours stand out from the ground.
+// After Okabe and Ito, in the order of rs.plot, as dark or light as 3:1 against the ground asks for; so are its shapes.
 const TASK_COLOURS = {
-  light: ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#333333", "#B8A800"],
-  dark: ["#56B4E9", "#E69F00", "#2BBF93", "#E39AC4", "#F0E442", "#F07B2E", "#D8DCE0", "#4C9BE8"],
+  light: ["#0072B2", "#D55E00", "#009E73", "#C0659A", "#B87E00", "#2F94D6", "#333333", "#8F8500"],
+  dark: ["#56B4E9", "#F0802D", "#2BBF93", "#E39AC4", "#E6A817", "#A6D8F5", "#D8DCE0", "#F0E442"],
 };
-const TASK_SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down", "pentagon"];
+const TASK_SYMBOLS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star", "pentagon"];
+const TASK_GLYPHS = ["●", "■", "▲", "◆", "▼", "✚", "✖", "★", "⬟"];
 
 const taskColour = (task) => {
   if (task < 0) return colour("faint");
@@ -36,8 +37,11 @@ function cividis(place) {
   return page.cividis[low].map((from, i) => Math.round(from + (page.cividis[low + 1][i] - from) * (at - low)));
 }
 
-/** Black or white, whichever can be read on a colour. */
-const inkOn = ([red, green, blue]) => (0.299 * red + 0.587 * green + 0.114 * blue > 118 ? "#111" : "#fff");
+/** Black or white, whichever has more contrast to a colour (WCAG 2: at least 4.5 on any). */
+function inkOn(rgb) {
+  const [red, green, blue] = rgb.map((value) => (value / 255 <= 0.03928 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
+}
 
 /** Paper is light, holds every figure, and folds nothing away. */
 function startPrinting() {
@@ -47,6 +51,7 @@ function startPrinting() {
     const folded = [...document.querySelectorAll("details:not([open])")];
     before = { theme: dataset.theme, folded };
     dataset.theme = "light";
+    dataset.paper = "yes"; // the width of paper, before the figures are drawn for it
     for (const one of folded) one.open = true;
     for (const id of charts.keys()) drawChart(id);
     for (const listener of themeListeners) listener();
@@ -54,6 +59,8 @@ function startPrinting() {
   addEventListener("afterprint", () => {
     if (!before) return;
     const { dataset } = document.documentElement;
+    delete dataset.paper;
+    for (const { place, drawn } of charts.values()) if (drawn) Plotly.Plots.resize(place);
     if (before.theme) dataset.theme = before.theme; else delete dataset.theme;
     for (const one of before.folded) one.open = false;
     for (const listener of themeListeners) listener();

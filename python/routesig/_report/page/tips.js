@@ -5,7 +5,7 @@ const tip = byId("tip");
 /** Show lines [class, text] near a place of the window. */
 function showTip(lines, x, y) {
   tip.replaceChildren(
-    ...lines.filter(([, text]) => text).map(([kind, text]) => element("div", kind ? { class: kind } : {}, text)),
+    ...lines.filter(([, text]) => text).map(([kind, text]) => element("div", kind ? { class: kind } : {}, text, " ")),
   );
   tip.hidden = false;
   const margin = 12;
@@ -16,7 +16,9 @@ function showTip(lines, x, y) {
   tip.style.top = `${below ? y + 18 : Math.max(margin, y - height - 14)}px`;
 }
 
-const hideTip = () => { tip.hidden = true; };
+let placeTip = null; // puts the tip of what has the focus in its place again
+
+const hideTip = () => { tip.hidden = true; placeTip = null; };
 
 /** Lines for whatever is under the pointer or has the focus, as long as it is. */
 function tipFor(target, lines) {
@@ -25,9 +27,13 @@ function tipFor(target, lines) {
     showTip(lines(), box.left, box.bottom - 10);
   };
   target.addEventListener("pointerenter", place);
-  target.addEventListener("focus", place);
+  target.addEventListener("focus", () => {
+    place();
+    placeTip = place;
+    target.setAttribute("aria-describedby", "tip");
+  });
   target.addEventListener("pointerleave", hideTip);
-  target.addEventListener("blur", hideTip);
+  target.addEventListener("blur", () => { hideTip(); target.removeAttribute("aria-describedby"); });
 }
 
 function startTips() {
@@ -37,5 +43,6 @@ function startTips() {
     tipFor(term, () => [["strong", entry.textContent], ["", entry.nextElementSibling.textContent]]);
   }
   addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
-  addEventListener("scroll", hideTip, { passive: true });
+  // The page scrolls to what gets the focus: its tip goes along.
+  addEventListener("scroll", () => (placeTip ? placeTip() : hideTip()), { passive: true });
 }

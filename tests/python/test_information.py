@@ -271,6 +271,7 @@ def test_evidence_refuses_what_does_not_fit():
         "fold of each of 8 prompts, got 2": lambda: rs.information.evidence_over_tokens(traces, model, folds=[0, 1]),
         "at least 2 different folds": lambda: rs.information.evidence_over_tokens(traces, model, folds=[0] * 8),
         "tokens to be one of all": lambda: rs.information.evidence_over_tokens(traces, model, tokens="some"),
+        "evidence: expected seed from 0 to": lambda: rs.information.evidence_over_tokens(traces, model, seed=-1),
     }.items():
         with pytest.raises(ValueError, match=message):
             run()

@@ -87,13 +87,15 @@ py::list as_list(const routesig::Parts& parts) {
 }
 
 py::tuple decompose(const TokenTable& table, std::vector<double> length, std::size_t shuffles, std::size_t bootstrap,
-                    std::uint64_t seed, const py::object& progress) {
+                    bool groups, std::uint64_t seed, const py::object& progress) {
   routesig::Decomposition out;
   {
     const routesig::Progress told = python_progress(progress);
     const py::gil_scoped_release nogil;
     out = routesig::decompose(
-        table, {.shuffles = shuffles, .bootstrap = bootstrap, .seed = seed, .length = std::move(length)}, told);
+        table,
+        {.shuffles = shuffles, .bootstrap = bootstrap, .seed = seed, .length = std::move(length), .groups = groups},
+        told);
   }
   py::list layers;
   for (const routesig::Parts& parts : out.layers) layers.append(as_list(parts));
@@ -164,7 +166,8 @@ void bind_controls(py::module_& m) {
       },
       py::arg("observed"), py::arg("draws"), "Test of one statistic against its draws under the shuffle.");
   m.def("decompose", &decompose, py::arg("table"), py::arg("length"), py::arg("shuffles"), py::arg("bootstrap"),
-        py::arg("seed"), py::arg("progress") = py::none(), "(parts or None, parts of layers, why there are no bands).");
+        py::arg("groups"), py::arg("seed"), py::arg("progress") = py::none(),
+        "(parts or None, parts of layers, why there are no bands).");
   m.def(
       "position_matched",
       [](const TraceSet& traces, const std::string& tokens, std::size_t length) {

@@ -49,11 +49,12 @@ void bind_tuning(py::module_& m) {
       "(predictions [rows], (candidate, c) of each outer fold): preparation and penalty chosen by inner folds.");
   m.def(
       "mcnemar",
-      [](const std::vector<std::uint8_t>& first, const std::vector<std::uint8_t>& second) {
-        const auto test = routesig::mcnemar(first, second);
+      [](const std::vector<std::uint8_t>& first, const std::vector<std::uint8_t>& second, const Labels& unit) {
+        const auto test = routesig::mcnemar(first, second, unit);
         return py::make_tuple(test.only_first, test.only_second, test.p, test.floor);
       },
-      py::arg("first"), py::arg("second"), "(right in the first alone, in the second alone, exact p, smallest p).");
+      py::arg("first"), py::arg("second"), py::arg("unit") = Labels{},
+      "(right in the first alone, in the second alone, exact p, smallest p); whole units swap.");
   m.def(
       "accuracy_difference_interval",
       [](const std::vector<std::uint8_t>& first, const std::vector<std::uint8_t>& second, const Labels& unit,

@@ -39,9 +39,7 @@ RANKS = (
     # Arithmetic that knows nothing of routing.
     ("quantile",),
     ("expert_sampling", "inner_products", "features", "folds", "lbfgs", "unit_pairs", "bca", "multiplicity"),
-    ("row_products", "nearest_centroid", "cka"),
-    ("features", "folds", "lbfgs"),
-    ("row_products", "nearest_centroid", "naive_bayes"),
+    ("row_products", "nearest_centroid", "naive_bayes", "cka"),
     ("logistic_search", "eigenpairs"),
     ("logistic_regression",),
     ("routing",),
@@ -53,10 +51,10 @@ RANKS = (
     ("metric", "known_tokens"),
     ("debiased", "reliability", "evidence", "shared_tokens"),
     ("coactivation", "load", "specialization", "uncertainty", "agreement"),
-    ("similarity", "classifier", "projection", "statistics", "metrics", "information"),
+    ("similarity", "classifier", "projection", "statistics", "metrics"),
     # Built on statistics.
     ("category_matrix", "labelling", "bootstrap", "matrix_correlation"),
-    ("pair_sums", "dispersion", "paired_bootstrap", "matched_similarity"),
+    ("pair_sums", "dispersion", "information", "paired_bootstrap", "matched_similarity"),
     ("permutation",),
     # Nulls rerun the analysis.
     ("token_pool", "expectations", "token_table", "trace_filter"),
@@ -64,7 +62,6 @@ RANKS = (
     ("overlap_ladder", "decomposition"),
     ("baselines", "controls"),
     ("tuning",),
-    ("baselines", "controls"),  # nulls rerun the analysis
     ("routesig",),
 )
 WITHIN_A_RANK = {("parallel", "error"), ("random", "error")}  # (who, whom)

@@ -48,6 +48,8 @@ struct CategoryMatrix {
     for (std::size_t b = a; b < tasks; ++b) {
       const std::size_t pairs = out.pairs[a * tasks + b];
       out.pairs[b * tasks + a] = pairs;
+      if (!std::isfinite(sums[a * tasks + b]))
+        throw invalid_argument("category_matrix: expected finite similarities, got a sum of ", sums[a * tasks + b]);
       if (pairs > 0)
         out.mean[b * tasks + a] = out.mean[a * tasks + b] = sums[a * tasks + b] / static_cast<double>(pairs);
     }

@@ -14,15 +14,19 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "routesig/bootstrap.hpp"
 #include "routesig/parallel.hpp"
+#include "routesig/quantile.hpp"
 #include "routesig/token_shuffle.hpp"
 #include "routesig/token_table.hpp"
+#include "routesig/unit_pairs.hpp"
 
 namespace routesig {
 
@@ -31,6 +35,7 @@ struct DecompositionOptions {
   std::size_t bootstrap = 2000;  ///< 0: no bands
   std::uint64_t seed = 0;
   std::vector<double> length{};  ///< [layers] D under load balance; empty: its closed form
+  bool groups = true;            ///< bands from resampled groups of prompts; false: prompts are independent
 };
 
 /// 2.5 % and 97.5 % quantiles over the bootstrap.
@@ -57,9 +62,7 @@ struct Decomposition {
   std::string no_bands{};  ///< why there are none; "" where there are
 };
 
-/// Fewer prompts of a task than this give no band.
-inline constexpr std::size_t kLeastForBands = 5;
-/// More prompts than this give no band: it takes two matrices [prompts, prompts] a layer.
+/// More prompts than this give no band: it takes three matrices [prompts, prompts] a layer.
 inline constexpr std::size_t kMostForBands = 1000;
 
 namespace detail {
@@ -76,65 +79,27 @@ namespace detail {
   return known;
 }
 
-/// Similarities [prompts, prompts] of one layer; the lower triangle is used, prompts ordered by task.
-using PairMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+/// Similarities [prompts, prompts] of one layer; the upper triangle is used.
+using PairMatrix = RowMajorMatrix;
 
-/// Differences within - across under weights of prompts: a pair counts w_i w_j, a prompt with itself never.
-class TablePairs {
- public:
-  TablePairs(const TokenTable& table, std::span<const double> weights) : weights_(weights) {
-    std::size_t begin = 0;
-    double total = 0.0, squares = 0.0, of_task = 0.0;
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-      if (i > 0 && table.task[i] != table.task[i - 1]) {
-        begin = i;
-        within_ += of_task * of_task / 2.0;
-        of_task = 0.0;
-      }
-      begin_.push_back(static_cast<Eigen::Index>(begin));
-      of_task += weights[i];
-      total += weights[i];
-      squares += weights[i] * weights[i];
+/// D of every layer under `factors` [layers, prompts]: sums over pairs of products are squares of sums.
+[[nodiscard]] inline std::vector<double> load_balance_differences(const TokenTable& table,
+                                                                  std::span<const double> factors) {
+  const TaskPairs pairs = task_pairs(table);
+  std::vector<double> out;
+  for (std::size_t l = 0; l < table.layers; ++l) {
+    std::vector<double> of_task(table.tasks());
+    double total = 0.0, squares = 0.0, tasks = 0.0;
+    for (std::size_t p = 0; p < table.prompts(); ++p) {
+      const double f = factors[l * table.prompts() + p];
+      of_task[static_cast<std::size_t>(table.task[p])] += f;
+      total += f;
+      squares += f * f;
     }
-    within_ += (of_task * of_task - squares) / 2.0;
-    across_ = (total * total - squares) / 2.0 - within_;
+    for (const double sum : of_task) tasks += sum * sum;
+    out.push_back((tasks - squares) / (2.0 * pairs.within) - (total * total - tasks) / (2.0 * pairs.across));
   }
-
-  [[nodiscard]] bool has_both() const noexcept { return within_ > 0.25 && across_ > 0.25; }  // weights are integers
-
-  [[nodiscard]] double difference(const PairMatrix& similarity) const {
-    const Eigen::Map<const Eigen::RowVectorXd> w(weights_.data(), static_cast<Eigen::Index>(weights_.size()));
-    double within = 0.0, across = 0.0;
-    for (Eigen::Index i = 0; i < w.size(); ++i) {
-      if (w[i] == 0.0) continue;
-      const Eigen::Index begin = begin_[static_cast<std::size_t>(i)];
-      within += w[i] * similarity.row(i).segment(begin, i - begin).dot(w.segment(begin, i - begin));
-      across += w[i] * similarity.row(i).head(begin).dot(w.head(begin));
-    }
-    return within / within_ - across / across_;
-  }
-
- private:
-  std::span<const double> weights_;
-  std::vector<Eigen::Index> begin_;  // first prompt of each prompt's task
-  double within_ = 0.0;
-  double across_ = 0.0;
-};
-
-/// How often each prompt is drawn: n - 1 draws from the n prompts of each task, until some task has two prompts drawn.
-[[nodiscard]] inline std::vector<double> bootstrap_weights(const TokenTable& table, std::uint64_t seed,
-                                                           std::uint64_t repetition) {
-  Random random(seed, stream(Draws::bootstrap, repetition));
-  std::vector<double> weights(table.prompts());
-  do {
-    std::ranges::fill(weights, 0.0);
-    for (std::size_t begin = 0, end = 0; begin < weights.size(); begin = end) {
-      while (end < weights.size() && table.task[end] == table.task[begin]) ++end;
-      const auto n = static_cast<std::uint32_t>(end - begin);
-      for (std::uint32_t draw = 1; draw < n; ++draw) weights[begin + random.below(n)] += 1.0;
-    }
-  } while (!TablePairs(table, weights).has_both());
-  return weights;
+  return out;
 }
 
 /// Adds the similarities of every pair under `counts` to one matrix a layer.
@@ -149,7 +114,7 @@ inline void add_similarities(const TokenTable& table, std::span<const std::uint3
         for (std::size_t e = 0; e < table.experts; ++e) rows(row, static_cast<Eigen::Index>(e)) = cell[e];
         if (const double norm = rows.row(row).norm(); norm > 0.0) rows.row(row) /= norm;
       }
-      sums[l].selfadjointView<Eigen::Lower>().rankUpdate(rows);
+      sums[l].selfadjointView<Eigen::Upper>().rankUpdate(rows);
     }
   });
 }
@@ -159,54 +124,61 @@ inline void add_similarities(const TokenTable& table, std::span<const std::uint3
   return std::vector<PairMatrix>(table.layers, PairMatrix::Zero(n, n));
 }
 
-[[nodiscard]] inline std::string why_no_bands(const TokenTable& table, std::size_t bootstrap) {
-  if (bootstrap == 0) return "no bootstrap was asked for";
+/// The groups of the prompts [prompts], or nothing where prompts are independent.
+[[nodiscard]] inline std::span<const int> groups_of(const TokenTable& table, const DecompositionOptions& options) {
+  return options.groups ? std::span<const int>(table.group) : std::span<const int>();
+}
+
+[[nodiscard]] inline std::string why_no_bands(const TokenTable& table, const DecompositionOptions& options) {
+  if (options.bootstrap == 0) return "no bootstrap was asked for";
   if (table.prompts() > kMostForBands) return sentence("bands are for at most ", kMostForBands, " prompts");
-  std::vector<std::size_t> sizes(table.tasks());
-  for (const int task : table.task) ++sizes[static_cast<std::size_t>(task)];
-  for (const std::size_t size : sizes)
-    if (size < kLeastForBands) return sentence("a task has ", size, " prompts, fewer than ", kLeastForBands);
-  return "";
+  const auto group = groups_of(table, options);
+  std::map<int, int> task_of;
+  for (std::size_t p = 0; p < group.size(); ++p)
+    if (group[p] >= 0 && task_of.try_emplace(group[p], table.task[p]).first->second != table.task[p])
+      return "a group has prompts of two tasks, so that whole groups cannot be resampled";
+  const Units units(table.task, group);
+  const std::size_t fewest = Resamples(units, {.draws = 1}).fewest();
+  if (fewest >= kFewestResampled) return "";
+  return sentence("a task has ", fewest, units.size() < table.prompts() ? " groups" : " prompts", ", fewer than ",
+                  kFewestResampled);
 }
 
-[[nodiscard]] inline Band band(std::vector<double> values) {
-  const Spread s = spread(std::move(values));
-  return {.low = s.low, .high = s.high};
-}
-
-/// total, shuffled and length D of every layer under every bootstrap: [bootstrap, layers, 3].
+/// total, shuffled and length D of every layer under every bootstrap that has both kinds of pairs: [draws, layers, 3].
 [[nodiscard]] inline std::vector<double> bootstrap_differences(const TokenTable& table,
                                                                const DecompositionOptions& options,
-                                                               const Progress& shuffled, const Progress& resampled) {
-  std::vector<PairMatrix> observed = zero_matrices(table), mean = zero_matrices(table), balanced = zero_matrices(table);
+                                                               const Progress& shuffled, const Progress& resampling) {
+  std::vector<PairMatrix> observed = zero_matrices(table), mean = zero_matrices(table);
   add_similarities(table, table.counts(table.unshuffled()), observed);
   for (std::size_t r = 0; r < options.shuffles; ++r) {
     add_similarities(table, table.counts(table.shuffled(options.seed, r)), mean);
     if (shuffled) shuffled(r + 1, options.shuffles);
   }
+  for (auto& layer : mean) layer /= static_cast<double>(options.shuffles);
   const std::vector<double> factors = load_balance_factors(table);
+
+  const Units units(table.task, groups_of(table, options));
+  const Resamples resamples(units, {.draws = options.bootstrap, .seed = options.seed});
+  const std::size_t width = 3 * table.layers;
+  std::vector<double> drawn(options.bootstrap * width);
   for (std::size_t l = 0; l < table.layers; ++l) {
-    mean[l] /= static_cast<double>(options.shuffles);
-    const Eigen::Map<const Eigen::VectorXd> f(factors.data() + l * table.prompts(),
-                                              static_cast<Eigen::Index>(table.prompts()));
-    balanced[l] = f * f.transpose();
+    const Eigen::Map<const Eigen::VectorXd> f(factors.data() + l * table.prompts(), observed[l].rows());
+    const PairMatrix balanced = f * f.transpose();
+    const std::array<const PairMatrix*, 3> matrices{&observed[l], &mean[l], &balanced};
+    for (std::size_t k = 0; k < 3; ++k) {
+      const Progress part = [&](std::size_t done, std::size_t all) {
+        resampling(options.bootstrap * ((3 * l + k) * all + done) / (width * all), options.bootstrap);
+      };
+      const std::span<const double> similarity(matrices[k]->data(), table.prompts() * table.prompts());
+      const auto found = resampled(units, resamples, similarity, resampling ? part : Progress{});
+      for (std::size_t b = 0; b < options.bootstrap; ++b) drawn[b * width + 3 * l + k] = found[1 + b][2];
+    }
   }
-  std::vector<double> out(options.bootstrap * table.layers * 3);
-  parallel_for(
-      options.bootstrap, 8,
-      [&](std::size_t begin, std::size_t end) {
-        for (std::size_t b = begin; b < end; ++b) {
-          const std::vector<double> weights = bootstrap_weights(table, options.seed, b);
-          const TablePairs pairs(table, weights);
-          for (std::size_t l = 0; l < table.layers; ++l) {
-            double* const cell = out.data() + (b * table.layers + l) * 3;
-            cell[0] = pairs.difference(observed[l]);
-            cell[1] = pairs.difference(mean[l]);
-            cell[2] = pairs.difference(balanced[l]);
-          }
-        }
-      },
-      resampled);
+  // A draw without pairs of both kinds has no difference, in any layer.
+  std::vector<double> out;
+  for (std::size_t b = 0; b < options.bootstrap; ++b)
+    if (const auto row = std::span(drawn).subspan(b * width, width); !std::isnan(row[0]))
+      out.insert(out.end(), row.begin(), row.end());
   return out;
 }
 
@@ -232,43 +204,30 @@ inline void set_bands(Parts& parts, const std::vector<std::array<double, 4>>& re
     std::vector<double> values;
     values.reserve(resampled.size());
     for (const auto& one : resampled) values.push_back(one[i]);
-    all[i]->band = band(std::move(values));
+    std::ranges::sort(values);
+    all[i]->band = {.low = sorted_quantile(values, 0.025), .high = sorted_quantile(values, 0.975)};
   }
-}
-
-/// D under the closed form of load balance, every layer.
-[[nodiscard]] inline std::vector<double> load_balance_differences(const TokenTable& table) {
-  const std::vector<double> factors = load_balance_factors(table);
-  const std::vector<double> once(table.prompts(), 1.0);
-  const TablePairs pairs(table, once);
-  std::vector<double> out;
-  for (std::size_t l = 0; l < table.layers; ++l) {
-    const Eigen::Map<const Eigen::VectorXd> f(factors.data() + l * table.prompts(),
-                                              static_cast<Eigen::Index>(table.prompts()));
-    out.push_back(pairs.difference(f * f.transpose()));
-  }
-  return out;
 }
 
 }  // namespace detail
 
-/// Length, vocabulary and context of D. Bands are percentiles over a bootstrap of prompts, n - 1 draws in each task;
-/// the pool of routing that the shuffle draws from is held fixed, and where `length` is given its band is the closed
-/// form's, moved.
+/// Length, vocabulary and context of D. Bands are percentiles over the draws of bootstrap.hpp: n - 1 prompts (or whole
+/// groups) of each task; the pool of routing that the shuffle draws from is held fixed, and where `length` is given its
+/// band is the closed form's, moved.
 [[nodiscard]] inline Decomposition decompose(const TokenTable& table, const DecompositionOptions& options = {},
                                              const Progress& progress = {}) {
   if (!options.length.empty() && options.length.size() != table.layers)
     throw invalid_argument("decomposition: expected length for ", table.layers, " layers, got ", options.length.size());
   for (const double x : options.length)
     if (!std::isfinite(x)) throw invalid_argument("decomposition: expected finite length, got ", x);
-  Decomposition out{.no_bands = detail::why_no_bands(table, options.bootstrap)};
+  Decomposition out{.no_bands = detail::why_no_bands(table, options)};
   const bool bands = out.no_bands.empty();
   const std::size_t all = bands ? 2 * options.shuffles + options.bootstrap : options.shuffles;
   const TokenShuffle shuffle =
       token_shuffle(table, {.shuffles = options.shuffles, .seed = options.seed}, detail::part_of(progress, 0, all));
   if (!shuffle.difference) return out;
 
-  const std::vector<double> closed = detail::load_balance_differences(table);
+  const std::vector<double> closed = detail::load_balance_differences(table, detail::load_balance_factors(table));
   const std::vector<double>& length = options.length.empty() ? closed : options.length;
   out.overall = detail::as_parts(
       detail::parts_of(shuffle.difference->observed, shuffle.difference->null.mean, detail::layer_mean(length)));
@@ -280,9 +239,14 @@ inline void set_bands(Parts& parts, const std::vector<std::array<double, 4>>& re
   const std::vector<double> drawn =
       detail::bootstrap_differences(table, options, detail::part_of(progress, options.shuffles, all),
                                     detail::part_of(progress, 2 * options.shuffles, all));
-  std::vector<std::array<double, 4>> resampled(options.bootstrap), overall(options.bootstrap);
+  if (drawn.empty()) {
+    out.no_bands = "no bootstrap has pairs of both kinds";
+    return out;
+  }
+  const std::size_t draws = drawn.size() / (3 * table.layers);
+  std::vector<std::array<double, 4>> resampled(draws), overall(draws);
   for (std::size_t l = 0; l < table.layers; ++l) {
-    for (std::size_t b = 0; b < options.bootstrap; ++b) {
+    for (std::size_t b = 0; b < draws; ++b) {
       const double* const cell = drawn.data() + (b * table.layers + l) * 3;
       resampled[b] = detail::parts_of(cell[0], cell[1], cell[2] + length[l] - closed[l]);
       for (std::size_t i = 0; i < 4; ++i) overall[b][i] += resampled[b][i] / static_cast<double>(table.layers);

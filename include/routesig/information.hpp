@@ -3,7 +3,7 @@
 ///
 ///     const auto bound = routesig::log_loss_bound(out_of_fold, labels, /*classes=*/4);    // I(S; T) >= bound.bits
 ///     const auto fano = routesig::fano_bound(/*errors=*/6, /*n=*/80, /*classes=*/4);      // valid at 95 %
-///     const auto layers = routesig::layer_information(set.values, 80, 16, 64, labels);
+///     const auto layers = routesig::layer_information(set.values, 80, 16, 64, labels, groups);
 #pragma once
 
 #include <algorithm>
@@ -15,8 +15,11 @@
 #include <vector>
 
 #include "routesig/error.hpp"
+#include "routesig/labelling.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/random.hpp"
+#include "routesig/statistics.hpp"
+#include "routesig/unit_pairs.hpp"
 
 namespace routesig {
 
@@ -101,7 +104,8 @@ struct LogLossBound {
 /// Fano: I(S; T) >= H(T) - h(P) - P log2(C - 1) with P the error rate.
 struct FanoBound {
   double point_bits = 0.0;   ///< at the observed error rate: no bound, an estimate of one
-  double valid_bits = 0.0;   ///< at the upper limit of the error rate: holds with the given confidence
+  double valid_bits = 0.0;   ///< at the upper limit of the error rate: holds with the given confidence, as far as
+                             ///< errors are independent
   double upper_error = 0.0;  ///< that limit
 };
 
@@ -109,7 +113,10 @@ struct FanoBound {
 [[nodiscard]] inline FanoBound fano_bound(std::uint64_t errors, std::uint64_t n, int classes, double confidence = 0.95,
                                           std::optional<double> entropy = {}) {
   if (classes < 2) throw invalid_argument("information: expected at least 2 classes, got ", classes);
-  const double h = entropy.value_or(std::log2(classes));
+  const double most = std::log2(classes), h = entropy.value_or(most);
+  if (!(h >= 0.0 && h <= most + 1e-9))
+    throw invalid_argument("information: expected an entropy from 0 to ", most, " bits (", classes, " classes), got ",
+                           h);
   const auto bound = [&](double error) {
     // Beyond 1 - 1/C, where guessing stands, a larger error would "tell" more again: the bound is that of guessing.
     const double p = std::min(error, 1.0 - 1.0 / classes);
@@ -122,43 +129,40 @@ struct FanoBound {
           .upper_error = limit};
 }
 
-struct LayerInformationOptions {
-  std::size_t permutations = 1'000;
-  std::uint64_t seed = 0;
-  Progress progress{};
-};
-
 /// What the expert of a layer tells about the task, in bits. Absent where fewer than two tasks have prompts with
-/// routing there, or no more prompts than tasks.
+/// routing there, or no more prompts (or groups) than tasks.
 struct LayerInformation {
   std::size_t prompts = 0;                 ///< labelled, with routing in this layer
+  std::size_t units = 0;                   ///< those prompts, or their groups: N
   std::optional<double> plug_in{};         ///< biased upwards
   std::optional<double> null_mean{};       ///< mean of plug_in under permuted labels
   std::optional<double> corrected{};       ///< (plug_in - null_mean)(N - 1) / (N - C)
-  std::optional<double> standard_error{};  ///< of corrected: jackknife over prompts
-  std::vector<double> draws{};             ///< [permutations] plug_in under permuted labels
+  std::optional<double> standard_error{};  ///< of corrected: jackknife over units
+  std::optional<PValue> p{};               ///< one-sided, of plug_in under permuted labels
+  std::vector<double> draws{};             ///< [labellings] plug_in under permuted labels
 };
 
 namespace detail {
 
 /// One layer's rows of the prompts that count, and the plug-in estimate under any labels.
 struct LayerRows {
-  std::vector<std::size_t> prompts{};         ///< index among the labelled prompts
-  std::vector<std::span<const double>> rows;  ///< [prompts] of [experts], each summing to 1
-  std::vector<double> total{};                ///< [experts] their sum
+  std::vector<std::size_t> unit{};              ///< [rows] the prompt's, or its group's
+  std::vector<std::span<const double>> rows{};  ///< [rows] of [experts], each summing to 1
+  std::vector<double> total{};                  ///< [experts] their sum
 
-  /// H(mean) - sum_c (n_c / N) H(mean of c) without the prompt at `left_out` (none: past the end).
-  [[nodiscard]] double information(std::span<const int> label, std::size_t classes, std::size_t left_out) const {
+  /// H(mean) - sum_c (n_c / N) H(mean of c) without the unit `left_out` (none: past the last). `label` is [units].
+  [[nodiscard]] double information(std::span<const std::uint32_t> label, std::size_t classes,
+                                   std::size_t left_out) const {
     const std::size_t experts = total.size();
     std::vector<double> sums(classes * experts), mean(total);
     std::vector<double> members(classes);
     double n = 0.0;
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (i == left_out) {
+      if (unit[i] == left_out) {
         for (std::size_t e = 0; e < experts; ++e) mean[e] -= rows[i][e];
         continue;
       }
-      const auto c = static_cast<std::size_t>(label[prompts[i]]);
+      const std::size_t c = label[unit[i]];
       for (std::size_t e = 0; e < experts; ++e) sums[c * experts + e] += rows[i][e];
       members[c] += 1.0;
       n += 1.0;
@@ -173,80 +177,110 @@ struct LayerRows {
     }
     return out;
   }
+
+  /// The units that occur, ascending.
+  [[nodiscard]] std::vector<std::size_t> units() const {
+    std::vector<std::size_t> out(unit);
+    std::ranges::sort(out);
+    out.erase(std::ranges::unique(out).begin(), out.end());
+    return out;
+  }
 };
+
+/// The rows of every layer [layers]: those of labelled prompts with routing in it.
+[[nodiscard]] inline std::vector<LayerRows> layer_rows(std::span<const double> values, std::size_t layers,
+                                                       std::size_t experts, const Units& units) {
+  std::vector<LayerRows> out(layers);
+  for (auto& layer : out) layer.total.resize(experts);
+  for (std::size_t u = 0; u < units.size(); ++u)
+    for (const std::size_t p : units.members(u))
+      for (std::size_t l = 0; l < layers; ++l) {
+        const auto row = values.subspan((p * layers + l) * experts, experts);
+        double sum = 0.0;
+        for (const double x : row) sum += x;
+        if (!std::isfinite(sum)) throw invalid_argument("information: expected finite values, got ", sum);
+        if (!(sum > 0.0)) continue;
+        out[l].unit.push_back(u);
+        out[l].rows.push_back(row);
+        for (std::size_t e = 0; e < experts; ++e) out[l].total[e] += row[e];
+      }
+  return out;
+}
+
+/// Plug-in, correction by the draws that `out` holds (none: no correction), and jackknife of one layer.
+inline void estimate(const LayerRows& rows, std::span<const std::uint32_t> label, std::size_t classes, double scale,
+                     LayerInformation& out) {
+  const std::size_t nobody = label.size();
+  out.plug_in = rows.information(label, classes, nobody);
+  const auto n = static_cast<double>(out.units);
+  std::vector<double> without;
+  for (const std::size_t unit : rows.units()) without.push_back(rows.information(label, classes, unit));
+  double mean = 0.0, squares = 0.0;
+  for (const double x : without) mean += x / n;
+  for (const double x : without) squares += (x - mean) * (x - mean);
+  out.standard_error = scale * std::sqrt(squares * (n - 1.0) / n);
+  if (out.draws.empty()) return;
+  double null = 0.0;
+  for (const double draw : out.draws) null += draw / static_cast<double>(out.draws.size());
+  out.null_mean = null;
+  out.corrected = scale * (*out.plug_in - null);
+}
 
 }  // namespace detail
 
 /// Layer by layer: I = H(sum_c pi_c s_c) - sum_c pi_c H(s_c) with s_c the mean signature of a task, every prompt
 /// weighing the same, corrected by the same estimate under permuted labels. `values` [prompts, layers, experts]; `task`
-/// [prompts], negative where unlabelled (left out). All layers share their permutations.
+/// [prompts], negative where unlabelled (left out); `group` [prompts] or empty: whole groups are permuted and left out,
+/// a negative group is a prompt alone. All layers share their labellings; with 0 permutations there is no correction.
 [[nodiscard]] inline std::vector<LayerInformation> layer_information(std::span<const double> values,
                                                                      std::size_t prompts, std::size_t layers,
                                                                      std::size_t experts, std::span<const int> task,
-                                                                     const LayerInformationOptions& options = {}) {
+                                                                     std::span<const int> group = {},
+                                                                     LabellingOptions options = {.permutations = 1'000},
+                                                                     const Progress& progress = {}) {
   if (values.size() != prompts * layers * experts || task.size() != prompts)
     throw invalid_argument("information: expected ", prompts * layers * experts, " values and ", prompts,
                            " tasks, got ", values.size(), " and ", task.size());
-  std::vector<int> label;
-  std::vector<detail::LayerRows> rows(layers);
-  for (auto& one : rows) one.total.resize(experts);
-  for (std::size_t p = 0; p < prompts; ++p) {
-    if (task[p] < 0) continue;
-    for (std::size_t l = 0; l < layers; ++l) {
-      const auto row = values.subspan((p * layers + l) * experts, experts);
-      double sum = 0.0;
-      for (const double x : row) sum += x;
-      if (!(sum > 0.0)) continue;
-      rows[l].prompts.push_back(label.size());
-      rows[l].rows.push_back(row);
-      for (std::size_t e = 0; e < experts; ++e) rows[l].total[e] += row[e];
-    }
-    label.push_back(task[p]);
-  }
-  const auto classes = static_cast<std::size_t>(label.empty() ? 0 : std::ranges::max(label) + 1);
+  const Units units(task, group);
+  const std::vector<detail::LayerRows> rows = detail::layer_rows(values, layers, experts, units);
+  const std::vector<std::uint32_t> observed(units.task().begin(), units.task().end());
+  const std::size_t classes = observed.empty() ? 0 : std::size_t{std::ranges::max(observed)} + 1;
+
+  options.purpose = Draws::information;
+  std::optional<Labellings> labellings;
+  if (options.permutations > 0) labellings.emplace(units.task(), options);
+  const std::size_t draws = labellings ? labellings->size() : 0;
 
   std::vector<LayerInformation> out(layers);
   std::vector<double> scale(layers);  // (N - 1) / (N - C), 0 where absent
   for (std::size_t l = 0; l < layers; ++l) {
-    std::vector<bool> present(classes);
-    for (const std::size_t p : rows[l].prompts) present[static_cast<std::size_t>(label[p])] = true;
-    const auto n = static_cast<double>(rows[l].rows.size());
-    const auto tasks = static_cast<double>(std::ranges::count(present, true));
+    const std::vector<std::size_t> present = rows[l].units();
+    std::vector<bool> occurs(classes);
+    for (const std::size_t unit : present) occurs[observed[unit]] = true;
+    const auto n = static_cast<double>(present.size()), tasks = static_cast<double>(std::ranges::count(occurs, true));
     out[l].prompts = rows[l].rows.size();
-    if (tasks >= 2.0 && n > tasks) scale[l] = (n - 1.0) / (n - tasks);
-    if (scale[l] > 0.0) out[l].draws.resize(options.permutations);
+    out[l].units = present.size();
+    if (tasks < 2.0 || n <= tasks) continue;
+    scale[l] = (n - 1.0) / (n - tasks);
+    out[l].draws.resize(draws);
   }
-  parallel_for(
-      options.permutations, 16,
-      [&](std::size_t begin, std::size_t end) {
-        for (std::size_t i = begin; i < end; ++i) {
-          std::vector<int> permuted = label;
-          Random(options.seed, stream(Draws::information, i)).shuffle(std::span(permuted));
-          for (std::size_t l = 0; l < layers; ++l)
-            if (scale[l] > 0.0) out[l].draws[i] = rows[l].information(permuted, classes, rows[l].rows.size());
-        }
-      },
-      options.progress);
-  parallel_for(layers, 1, [&](std::size_t begin, std::size_t end) {
+  const auto permute = [&](std::size_t begin, std::size_t end) {
+    std::vector<std::uint32_t> label(units.size());
+    for (std::size_t i = begin; i < end; ++i) {
+      labellings->fill(i, label);
+      for (std::size_t l = 0; l < layers; ++l)
+        if (scale[l] > 0.0) out[l].draws[i] = rows[l].information(label, classes, units.size());
+    }
+  };
+  parallel_for(draws, 16, permute, progress);
+  const auto finish = [&](std::size_t begin, std::size_t end) {
     for (std::size_t l = begin; l < end; ++l) {
       if (!(scale[l] > 0.0)) continue;
-      const std::size_t n = rows[l].rows.size();
-      out[l].plug_in = rows[l].information(label, classes, n);
-      std::vector<double> without(n);
-      double mean = 0.0, squares = 0.0;
-      for (std::size_t i = 0; i < n; ++i) {
-        without[i] = rows[l].information(label, classes, i);
-        mean += without[i] / static_cast<double>(n);
-      }
-      for (const double x : without) squares += (x - mean) * (x - mean);
-      out[l].standard_error = scale[l] * std::sqrt(squares * static_cast<double>(n - 1) / static_cast<double>(n));
-      if (options.permutations == 0) continue;
-      double null = 0.0;
-      for (const double draw : out[l].draws) null += draw / static_cast<double>(options.permutations);
-      out[l].null_mean = null;
-      out[l].corrected = scale[l] * (*out[l].plug_in - null);
+      detail::estimate(rows[l], observed, classes, scale[l], out[l]);
+      if (labellings) out[l].p = labellings->p_value(*out[l].plug_in, out[l].draws);
     }
-  });
+  };
+  parallel_for(layers, 1, finish);
   return out;
 }
 

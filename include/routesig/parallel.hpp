@@ -153,7 +153,8 @@ struct Threads {
     const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), value);
     if (error == std::errc() && end == view.data() + view.size() && value > 0) return value;
   }
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  static const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));  // reads a file
+  return processors;
 }
 
 }  // namespace detail

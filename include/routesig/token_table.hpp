@@ -36,6 +36,7 @@ struct TokenTable {
 
   std::vector<std::size_t> trace{};      ///< [prompts] index of each prompt's trace
   std::vector<int> task{};               ///< [prompts] 0, 0, ..., 1, 1, ...: ascending
+  std::vector<int> group{};              ///< [prompts] number of the prompt's group; -1 where it has none
   std::vector<std::uint32_t> prompt{};   ///< [tokens] ascending
   std::vector<std::int32_t> token_id{};  ///< [tokens]
   std::vector<ExpertId> rows{};          ///< [tokens, layers, top_k]; kNoExpert where a layer is unknown
@@ -117,6 +118,9 @@ class TokenTableBuilder {
       last = &name;
       table_.trace.push_back(i);
       table_.task.push_back(task);
+      const std::string& group = traces_[i].sequence().group;
+      const auto number = static_cast<int>(groups_.size());
+      table_.group.push_back(group.empty() ? -1 : groups_.try_emplace(group, number).first->second);
     }
     keep_movable();
     return std::move(table_);
@@ -194,6 +198,7 @@ class TokenTableBuilder {
   TokenTable table_;
   std::map<StratumKey, std::vector<std::uint32_t>> strata_;
   std::map<std::vector<bool>, std::size_t> patterns_;
+  std::map<std::string, int> groups_;
   std::vector<bool> known_;
 };
 

@@ -170,30 +170,48 @@ inline void normalize_rows(Table& x) {
   return out;
 }
 
-/// Exact McNemar test (two-sided binomial on the rows that only one of two classifiers gets right).
+/// Exact McNemar test, two-sided: under the null each row (or whole unit) might as well have had its two hits swapped.
 struct McNemar {
-  std::size_t only_first = 0, only_second = 0;
+  std::size_t only_first = 0, only_second = 0;  ///< rows
   double p = 1.0;
-  double floor = 1.0;  ///< the smallest p that as many discordant rows can give
+  double floor = 1.0;  ///< the smallest p that as many discordant rows (or units) can give
 };
 
-[[nodiscard]] inline McNemar mcnemar(std::span<const std::uint8_t> first, std::span<const std::uint8_t> second) {
-  if (first.size() != second.size())
-    throw invalid_argument("mcnemar: expected hits of the same rows, got ", first.size(), " and ", second.size());
+/// `unit` [rows] are any numbers, or empty: each row alone, a binomial test on the rows that one of the two gets right.
+/// Units of several rows (groups of prompts) swap as a whole: the sign test of their differences, every choice of
+/// signs counted.
+[[nodiscard]] inline McNemar mcnemar(std::span<const std::uint8_t> first, std::span<const std::uint8_t> second,
+                                     std::span<const int> unit = {}) {
+  if (first.size() != second.size() || (!unit.empty() && unit.size() != first.size()))
+    throw invalid_argument("mcnemar: expected hits (and units) of the same rows, got ", first.size(), ", ",
+                           second.size(), " and ", unit.size());
   McNemar out;
+  std::map<int, int> differences;
   for (std::size_t i = 0; i < first.size(); ++i) {
-    if (first[i] != 0 && second[i] == 0) ++out.only_first;
-    if (first[i] == 0 && second[i] != 0) ++out.only_second;
+    if ((first[i] != 0) == (second[i] != 0)) continue;
+    ++(first[i] != 0 ? out.only_first : out.only_second);
+    differences[unit.empty() ? static_cast<int>(i) : unit[i]] += first[i] != 0 ? 1 : -1;
   }
-  const auto n = static_cast<double>(out.only_first + out.only_second);
-  const std::size_t fewer = std::min(out.only_first, out.only_second);
-  double tail = 0.0, log_term = -n * std::log(2.0);  // of choose(n, k) / 2^n
-  for (std::size_t k = 0; k <= fewer; ++k) {
-    tail += std::exp(log_term);
-    log_term += std::log((n - static_cast<double>(k)) / (static_cast<double>(k) + 1.0));
+  // share[s]: of all choices of signs, those whose positive units sum to s; their whole sum is then 2 s - all.
+  std::vector<double> share{1.0};
+  std::size_t sum = 0;  // of the units that are positive as observed
+  for (const auto& [name, difference] : differences) {
+    const auto size = static_cast<std::size_t>(std::abs(difference));
+    if (size == 0) continue;
+    if (difference > 0) sum += size;
+    out.floor = share.size() == 1 ? 1.0 : out.floor / 2.0;
+    std::vector<double> next(share.size() + size);
+    for (std::size_t s = 0; s < share.size(); ++s) {
+      next[s] += 0.5 * share[s];
+      next[s + size] += 0.5 * share[s];
+    }
+    share = std::move(next);
   }
+  const std::size_t all = share.size() - 1, far = std::max(sum, all - sum);
+  if (2 * far == all) return out;
+  double tail = 0.0;
+  for (std::size_t s = far; s <= all; ++s) tail += share[s];
   out.p = std::min(1.0, 2.0 * tail);
-  out.floor = std::min(1.0, 2.0 * std::exp(-n * std::log(2.0)));
   return out;
 }
 

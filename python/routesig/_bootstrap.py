@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from routesig import _core
-from routesig._labelled import NO_ACROSS, NO_WITHIN, Groups, LabelledSimilarities, Similarities, Tasks, number
+from routesig._labelled import NO_ACROSS, NO_WITHIN, LabelledSimilarities, Similarities, number
+from routesig._options import whole_number
 from routesig._progress import progress_bar
+from routesig._tasks import Groups, Tasks
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ def bootstrap(
     True
     """
     given = LabelledSimilarities(sigs, tasks, groups, "bootstrap")
+    draws = whole_number("bootstrap", "draws", draws)
+    seed = whole_number("bootstrap", "seed", seed)
     with progress_bar("bootstrap", progress) as tell:
         found = _core.bootstrap(given.matrix, given.codes, given.groups, draws, seed, level, tell)
         by_layer = None

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._options import whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet
@@ -138,6 +139,7 @@ def classify(
     1.0
     """
     _check_numbers(C=C, repeats=repeats, refits=refits)
+    seed = whole_number("classify", "seed", seed)
     asked = question(sigs, folds, groups)
     options: dict[str, Any] = {"classifier": classifier, "c": float(C), "layers": sigs.layers}
     if asked.reason is not None:
@@ -176,7 +178,7 @@ def question(sigs: SignatureSet, folds: Folds, groups: str | Sequence[Any] | Non
     number, given = _given_folds(folds, len(sigs))
     codes = _group_codes(sigs, groups)
     return Question(
-        x=np.ascontiguousarray(sigs.values.reshape(len(sigs), -1)),
+        x=np.ascontiguousarray(sigs.values.reshape(len(sigs), sigs.layers * sigs.experts)),
         labels=labels,
         tasks=list(sigs.tasks),
         classes=classes,
@@ -273,11 +275,16 @@ def _given_folds(folds: Folds, prompts: int) -> tuple[int, list[int]]:
         if folds < 2:
             raise ValueError(f"classify: expected 2 folds or more, got {folds}")
         return int(folds), []
+    if isinstance(folds, (float, np.floating, str)):
+        raise ValueError(f"classify: expected a whole number of folds, or the folds themselves, got {folds!r}")
     entries = list(folds)
     if entries and not isinstance(entries[0], (int, np.integer)):
         out = np.full(prompts, -1, np.int64)
         for number, held in enumerate(entries):
-            index = np.asarray(held, dtype=np.int64).ravel()
+            index = np.asarray(held).ravel()
+            if index.size and index.dtype.kind not in "iu":
+                raise ValueError(f"classify: expected indices of prompts in fold {number}, got {index.dtype}")
+            index = index.astype(np.int64)
             if index.size and not (index.min() >= 0 and index.max() < prompts):
                 raise ValueError(f"classify: expected indices from 0 to {prompts - 1} in fold {number}")
             if len(np.unique(index)) < index.size or (out[index] >= 0).any():

@@ -618,7 +618,7 @@ def debiased_traces(traces: TraceSet, tokens: str, window: typing.SupportsInt | 
     """
     DebiasedRows of traces.
     """
-def decompose(table: TokenTable, length: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], shuffles: typing.SupportsInt | typing.SupportsIndex, bootstrap: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
+def decompose(table: TokenTable, length: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], shuffles: typing.SupportsInt | typing.SupportsIndex, bootstrap: typing.SupportsInt | typing.SupportsIndex, groups: bool, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
     """
     (parts or None, parts of layers, why there are no bands).
     """
@@ -662,9 +662,9 @@ def jsonl_head(traces: TraceSet) -> bytes:
     """
     The header and prompt lines of a trace file.
     """
-def layer_information(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> list:
+def layer_information(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> list:
     """
-    Of each layer: (prompts, plug-in, null mean, corrected, standard error, p, floor of p); None where undefined.
+    Of each layer: (prompts, units, plug-in, null mean, corrected, standard error, (p, its floor)); None where undefined.
     """
 def length_free(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[float, float] | None:
     """
@@ -708,9 +708,9 @@ def matrix_correlation(a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64
     """
     (Spearman's correlation of similarity matrices [n, n], Mantel's test for each of `strata`).
     """
-def mcnemar(first: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], second: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[int, int, float, float]:
+def mcnemar(first: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], second: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], unit: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = []) -> tuple[int, int, float, float]:
     """
-    (right in the first alone, in the second alone, exact p, smallest p).
+    (right in the first alone, in the second alone, exact p, smallest p); whole units swap.
     """
 def nearest_centroid(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], centroids: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], layers: typing.SupportsInt | typing.SupportsIndex | None = None) -> list[int]:
     """

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from routesig import _core
 from routesig._signatures import SignatureSet, experts_a_token
+from routesig._tasks import numbered_tasks
 
 Floats = NDArray[np.float64]
 Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
@@ -79,9 +80,7 @@ class DebiasedSimilarity:
         """
         if self.values.shape != (len(self.ids), len(self.ids)) or self._rows is None:
             raise ValueError("debiased: expected the similarity of one set with itself, got that of two sets")
-        labels = self.tasks if tasks is None else list(tasks)
-        number = {task: i for i, task in enumerate(sorted({t for t in labels if t is not None}))}
-        task_of = [-1 if task is None else number[task] for task in labels]
+        _, task_of = numbered_tasks(self.tasks if tasks is None else list(tasks))
         overall, layers = _core.debiased_means(self._rows, np.ascontiguousarray(self.layers.filled(0.0)), task_of)
         return DebiasedMeans(*overall), [DebiasedMeans(*layer) for layer in layers]
 

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from routesig import _core
-from routesig._labelled import Groups, LabelledSimilarities, Similarities, Tasks, masked, number
+from routesig._labelled import LabelledSimilarities, Similarities, masked, number
+from routesig._options import whole_number
 from routesig._p_value import PValue
 from routesig._permutation import p_value
 from routesig._progress import progress_bar
+from routesig._tasks import Groups, Tasks
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,8 @@ def dispersion_test(
     (1.414, 0.1)
     """
     given = LabelledSimilarities(sigs, tasks, groups, "dispersion_test")
+    permutations = whole_number("dispersion_test", "permutations", permutations)
+    seed = whole_number("dispersion_test", "seed", seed)
     with progress_bar("dispersion test", progress) as tell:
         found = _core.dispersion_test(given.matrix, given.codes, given.groups, permutations, seed, tell)
     distances = masked(found["distance"])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._options import whole_number
 from routesig._progress import progress_bar
 
 Floats = NDArray[np.float64]
@@ -111,6 +112,7 @@ def evidence_over_tokens(
         from routesig._classifier import LogisticRegression
 
         classifier = LogisticRegression()
+    seed = whole_number("evidence", "seed", seed)
     labelled = traces.take([i for i, task in enumerate(traces.tasks) if task is not None])
     tasks = sorted({str(task) for task in labelled.tasks})
     if len(tasks) < 2:

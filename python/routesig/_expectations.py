@@ -66,7 +66,7 @@ def load_balance_similarity(
     Raises
     ------
     ValueError
-        Where `top_k` is not between 1 and `experts`.
+        Where `top_k` is not between 1 and `experts`, or a number of tokens is negative or not finite.
 
     References
     ----------
@@ -78,7 +78,10 @@ def load_balance_similarity(
     [0.5333, 0.8205]
     """
     ratio = _core.sampling_ratio(experts, top_k, with_replacement(draws))
-    return _core.sampled_similarity(tokens_a, tokens_b, ratio)
+    a, b = np.broadcast_arrays(np.asarray(tokens_a, dtype=np.float64), np.asarray(tokens_b, dtype=np.float64))
+    if not (np.isfinite(a) & np.isfinite(b) & (a >= 0) & (b >= 0)).all():
+        raise ValueError("load_balance_similarity: expected finite numbers of tokens of 0 or more")
+    return _core.sampled_similarity(a, b, ratio)
 
 
 def break_even_tokens(
@@ -103,7 +106,7 @@ def break_even_tokens(
     Raises
     ------
     ValueError
-        Where `top_k` is not between 1 and `experts`.
+        Where `top_k` is not between 1 and `experts`, or `within` or `model_ratio` is not finite.
 
     References
     ----------
@@ -114,6 +117,8 @@ def break_even_tokens(
     >>> round(break_even_tokens(0.9, 1.5, experts=64, top_k=8), 6)
     48.0
     """
+    if not np.isfinite([within, model_ratio]).all():
+        raise ValueError(f"break_even_tokens: expected finite numbers, got {within} and {model_ratio}")
     return _core.break_even_tokens(within, model_ratio, _core.sampling_ratio(experts, top_k, with_replacement(draws)))
 
 

@@ -1,18 +1,17 @@
 """What the statistics take: similarities of prompts, their tasks and their groups."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routesig._signatures import SignatureSet
 from routesig._similarity import similarity
+from routesig._tasks import Groups, Tasks, numbered_groups, numbered_tasks
 
 Floats = NDArray[np.float64]
 Similarities = SignatureSet | NDArray[Any]
-Tasks = Sequence[str | None] | None
-Groups = Sequence[str | None] | Literal[False] | None
 
 NO_WITHIN = "no two prompts share a task"
 NO_ACROSS = "there are fewer than two tasks"
@@ -42,37 +41,11 @@ class LabelledSimilarities:
         labels = list(tasks)
         if len(labels) != len(self.matrix):
             raise ValueError(f"{who}: expected tasks for {len(self.matrix)} prompts, got {len(labels)}")
-        self.names = sorted({str(task) for task in labels if task is not None})
-        number = {name: i for i, name in enumerate(self.names)}
-        self.codes = [-1 if task is None else number[str(task)] for task in labels]
+        self.names, self.codes = numbered_tasks(labels)
         self.unlabelled = self.codes.count(-1)
-        self.groups = self._group_codes(sigs, groups, who)
+        own = sigs.groups if isinstance(sigs, SignatureSet) else []
+        self.groups = numbered_groups(groups, own, self.names, self.codes, who)
         self.unit = "groups" if self.groups else "prompts"
-
-    def _group_codes(self, sigs: Similarities, groups: Groups, who: str) -> list[int]:
-        if groups is False:
-            return []
-        asked = groups is not None
-        if groups is None:
-            groups = sigs.groups if isinstance(sigs, SignatureSet) else []
-        if asked and len(groups) != len(self.codes):
-            raise ValueError(f"{who}: expected groups for {len(self.codes)} prompts, got {len(groups)}")
-        home: dict[str, int] = {}
-        number: dict[str, int] = {}
-        codes = []
-        for group, task in zip(groups, self.codes, strict=True) if groups else []:
-            if group is None or task < 0:
-                codes.append(-1)
-                continue
-            name = str(group)
-            if home.setdefault(name, task) != task:
-                raise ValueError(
-                    f"{who}: expected every group within one task, got group {name!r} in {self.names[home[name]]!r} "
-                    f"and {self.names[task]!r}; groups=False treats prompts as independent"
-                )
-            codes.append(number.setdefault(name, len(number)))
-        members = sum(code >= 0 for code in codes)
-        return codes if asked or members > len(number) else []
 
     def counts(self) -> list[int]:
         return [self.codes.count(i) for i in range(len(self.names))]

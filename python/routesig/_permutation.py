@@ -5,10 +5,12 @@ from itertools import combinations
 from typing import Any
 
 from routesig import _core
-from routesig._labelled import NO_SPREAD, Floats, Groups, LabelledSimilarities, Similarities, Tasks, number
+from routesig._labelled import NO_SPREAD, Floats, LabelledSimilarities, Similarities, number
 from routesig._multiplicity import holm
+from routesig._options import whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
+from routesig._tasks import Groups, Tasks
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,8 @@ def permutation_test(
     PermutationTest(difference=0.4, p_value=PValue(0.3333, floor=0.3333), cohens_d=3.411, 6 all labellings of 4 prompts)
     """
     given = LabelledSimilarities(sigs, tasks, groups, "permutation_test")
+    permutations = whole_number("permutation_test", "permutations", permutations)
+    seed = whole_number("permutation_test", "seed", seed)
     with progress_bar("permutation test", progress) as tell:
         found = _core.permutation_test(given.matrix, given.codes, given.groups, permutations, seed, tell)
         by_layer = None

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._options import whole_number
 from routesig._signatures import SignatureSet
 
 Floats = NDArray[np.float64]
@@ -103,7 +104,7 @@ def pca(sigs: SignatureSet, *, components: int = 2) -> Pca:
     """
     if components < 1:
         raise ValueError(f"pca: expected 1 component or more, got {components}")
-    x = np.ascontiguousarray(sigs.values.reshape(len(sigs), -1))
+    x = np.ascontiguousarray(sigs.values.reshape(len(sigs), sigs.layers * sigs.experts))
     points, loadings, variance, total, mean = _core.pca(x, components)
     shape = sigs.values.shape[1:]
     found = len(variance)
@@ -140,13 +141,16 @@ def tsne(sigs: SignatureSet, *, perplexity: float | None = None, seed: int = 0) 
     ImportError
         Without scikit-learn.
     ValueError
-        Where the perplexity is not between 1 and the number of prompts.
+        Where the perplexity is not between 1 and the number of prompts, or a value is not finite.
 
     References
     ----------
     van der Maaten and Hinton, JMLR 9 (2008).
     """
     prompts = len(sigs)
+    seed = whole_number("tsne", "seed", seed, most=2**32 - 1)
+    if not np.isfinite(sigs.values).all():
+        raise ValueError("tsne: expected finite values, got NaN or infinity")
     if prompts < 4:
         return Tsne(None, None, seed, {"points": f"t-SNE needs 4 prompts or more, got {prompts}"})
     value = min(30.0, (prompts - 1) / 3) if perplexity is None else float(perplexity)

@@ -55,7 +55,8 @@ class Reliability:
         masked float64 [prompts]
             With r = T (1 - rel) / rel from the prompt's own T tokens and reliability.
         """
-        r = self.num_tokens.mean(axis=1) * np.maximum(1 - self.values, 0) / self.values
+        tokens = self.num_tokens.sum(axis=1) / max(self.num_tokens.shape[1], 1)
+        r = tokens * np.maximum(1 - self.values, 0) / self.values
         return r * _core.tokens_for_reliability(reliability, 1.0)
 
     def __repr__(self) -> str:
@@ -96,9 +97,10 @@ def reliability(
     0.8284
     """
     halves, num_tokens = _core.half_similarities(traces, split, tokens, drop_invalid)
+    mean = halves.sum(axis=1) / max(halves.shape[1], 1)
     known = (num_tokens >= 2) & (halves > 0)
     whole = known.all(axis=1)
-    values: Masked = np.ma.MaskedArray(_core.spearman_brown(halves.mean(axis=1)), ~whole)
+    values: Masked = np.ma.MaskedArray(_core.spearman_brown(mean), ~whole)
     ceiling = np.ma.sqrt(values[:, None] * values[None, :])
     matrix = similarity(signatures(traces, tokens=tokens, drop_invalid=drop_invalid))
     return Reliability(

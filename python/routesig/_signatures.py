@@ -361,11 +361,13 @@ def _whole_numbers(values: ArrayLike, what: str, axes: int) -> Counts:
         shape = "[prompts, layers, experts]" if axes == 3 else "[prompts]"
         raise ValueError(f"signatures: expected {what} {shape}, got {array.ndim} axes")
     if array.dtype.kind not in "iu" and array.size:
-        rounded = np.rint(array) if array.dtype.kind == "f" else None
-        if rounded is None or not np.array_equal(rounded, array):
+        whole = array.dtype.kind == "f" and np.isfinite(array).all() and np.array_equal(np.rint(array), array)
+        if not whole:
             raise ValueError(f"signatures: expected {what} to be whole numbers, got {array.dtype}")
     if array.size and array.min() < 0:
         raise ValueError(f"signatures: expected {what} of 0 or more, got {array.min()}")
+    if array.size and array.max() >= 2**53:
+        raise ValueError(f"signatures: expected {what} below 2^53, got {array.max()}")
     return np.ascontiguousarray(array, dtype=np.uint64)
 
 

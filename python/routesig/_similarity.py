@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from routesig import _core
 from routesig._debiased import debiased_similarity
 from routesig._signatures import Signature, SignatureSet, signatures
+from routesig._tasks import numbered_tasks
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ def similarity(
     Raises
     ------
     ValueError
-        Where shapes differ or an option does not exist.
+        Where shapes differ, a value is not finite, or an option does not exist.
 
     References
     ----------
@@ -110,9 +111,8 @@ def separation(
         if tasks is None:
             raise ValueError("separation: expected tasks beside a similarity matrix, got none")
         labels = list(tasks)
-    number = {task: i for i, task in enumerate(sorted({t for t in labels if t is not None}))}
     core = _core.balanced_separation if balanced else _core.separation
-    return core(matrix, [-1 if task is None else number[task] for task in labels])
+    return core(matrix, numbered_tasks(labels)[1])
 
 
 def _stacked(one: Signature | SignatureSet | _core.TraceSet) -> Floats:
@@ -120,4 +120,7 @@ def _stacked(one: Signature | SignatureSet | _core.TraceSet) -> Floats:
         one = signatures(one)
     if not isinstance(one, (Signature, SignatureSet)):
         raise TypeError(f"similarity: expected a Signature, a SignatureSet or a TraceSet, got {type(one).__name__}")
-    return np.ascontiguousarray(one.values if isinstance(one, SignatureSet) else one.values[np.newaxis])
+    values = np.ascontiguousarray(one.values if isinstance(one, SignatureSet) else one.values[np.newaxis])
+    if not np.isfinite(values).all():
+        raise ValueError("similarity: expected finite signatures, got NaN or infinity")
+    return values

@@ -65,7 +65,7 @@ class SignatureTransformer(TransformerMixin, BaseEstimator):
                 f"SignatureTransformer: expected {self.layers_} layers x {self.experts_} experts, "
                 f"got {values.shape[1]} x {values.shape[2]}"
             )
-        return values.reshape(len(values), -1)
+        return values.reshape(len(values), self.layers_ * self.experts_)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Names of the columns: layer0_expert0, layer0_expert1, ..."""

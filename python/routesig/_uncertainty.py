@@ -77,7 +77,10 @@ def uncertainty(traces: "_core.TraceSet | _core.RoutingTrace | ArrayLike", *, to
             )
         logits, top_k = traces.router_logits, traces.info.top_k
     else:
-        logits = np.asarray(traces, dtype=np.float32)
+        with np.errstate(over="ignore"):  # beyond float32: infinite, and so not known
+            logits = np.asarray(traces, dtype=np.float32)
+        if logits.ndim == 0 or logits.shape[-1] == 0:
+            raise ValueError(f"uncertainty: expected logits [..., experts], got shape {list(logits.shape)}")
         if top_k is None:
             raise ValueError("uncertainty: expected top_k beside an array of logits, got none")
     *values, known = _core.uncertainty(np.ascontiguousarray(logits), top_k)

@@ -24,9 +24,10 @@ from routesig._expectations import (
     with_replacement,
 )
 from routesig._left_out import LeftOut
+from routesig._options import whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
-from routesig._signatures import Signature, SignatureSet, signatures
+from routesig._signatures import Signature, SignatureSet, experts_a_token, signatures
 
 __all__ = [
     "Baseline",
@@ -286,7 +287,10 @@ def _as_set(sigs: Any) -> SignatureSet:
 
 
 def _top_k(sigs: SignatureSet) -> int | None:
-    return 1 if sigs.info.get("weighting") == "top1" else sigs.info.get("top_k")
+    try:
+        return experts_a_token(sigs)
+    except ValueError:
+        return None
 
 
 def _counted(sigs: SignatureSet, name: str) -> "tuple[NDArray[np.uint64], int]":
@@ -295,17 +299,16 @@ def _counted(sigs: SignatureSet, name: str) -> "tuple[NDArray[np.uint64], int]":
     top_k = _top_k(sigs)
     if top_k is None:
         raise ValueError(
-            f"baselines: {name} draws tokens: expected signatures that know top_k, got None "
-            "(SignatureSet.from_counts(..., top_k=8))"
+            f"baselines: {name} draws tokens: expected signatures that know top_k, or num_tokens that tell it, got "
+            "neither (SignatureSet.from_counts(..., top_k=8))"
         )
     return np.ascontiguousarray(sigs.counts), top_k
 
 
 def _run(what: str, function: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
     *data, repetitions, seed, progress = arguments
-    for name, value, limit in (("repetitions", repetitions, 2**32), ("seed", seed, 2**64)):
-        if not 0 <= value < limit:
-            raise ValueError(f"baselines: expected {name} from 0 to {limit - 1}, got {value}")
+    repetitions = whole_number("baselines", "repetitions", repetitions, most=2**32 - 1)
+    seed = whole_number("baselines", "seed", seed)
     with progress_bar(f"{what} baseline", progress) as advance:
         return function(*data, repetitions=repetitions, seed=seed, progress=advance, **options)  # type: ignore[no-any-return]
 

@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike
 
 from routesig import _core
 from routesig._evidence import Evidence, evidence_over_tokens
+from routesig._options import whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet
+from routesig._tasks import Groups, numbered_groups, numbered_tasks
 
 __all__ = [
     "Evidence",
@@ -89,6 +91,8 @@ def log_loss_bound(
     >>> round(found.bits, 4)  # 1 + log2 .9
     0.848
     """
+    if any(label is None for label in labels):
+        raise ValueError("information: expected a label for every prompt, got None (leave unlabelled prompts out)")
     columns = sorted(set(labels)) if classes is None else list(classes)  # type: ignore[type-var]
     place = {name: i for i, name in enumerate(columns)}
     for label in labels:
@@ -107,7 +111,7 @@ class FanoBound:
     point_bits : float
         At the observed error rate: an estimate, not a bound.
     valid_bits : float
-        At the upper limit of the error rate: a bound with the given confidence.
+        At the upper limit of the error rate: a bound with the given confidence, as far as errors are independent.
     upper_error : float
         That limit, one-sided (Clopper and Pearson).
     """
@@ -137,6 +141,11 @@ def fano_bound(
     -------
     FanoBound
 
+    Raises
+    ------
+    ValueError
+        On counts that do not fit, and on an entropy that so many classes cannot have.
+
     References
     ----------
     Fano (1961); Clopper and Pearson, Biometrika 26 (1934).
@@ -147,7 +156,9 @@ def fano_bound(
     >>> round(found.point_bits, 3), round(found.valid_bits, 3)
     (1.497, 1.183)
     """
-    return FanoBound(*_core.fano_bound(errors, n, classes, confidence, entropy))
+    wrong, of = (whole_number("information", name, x) for name, x in (("errors", errors), ("n", n)))
+    tasks = whole_number("information", "classes", classes, most=2**31 - 1)
+    return FanoBound(*_core.fano_bound(wrong, of, tasks, confidence, entropy))
 
 
 @dataclass(frozen=True)
@@ -158,6 +169,8 @@ class LayerInformation:
     ----------
     prompts : int
         Labelled, with routing in this layer.
+    unit, units : str, int
+        What was permuted and left out in turn ("prompts" or "groups"), and how many: N.
     plug_in : float or None
         H(mean) - mean of H: too large.
     null_mean : float or None
@@ -165,9 +178,9 @@ class LayerInformation:
     corrected : float or None
         (plug_in - null_mean)(N - 1) / (N - C); chance 0.
     standard_error : float or None
-        Of `corrected`: jackknife over prompts.
+        Of `corrected`: jackknife over units.
     p_value : PValue or None
-        Share of permutations that reach `plug_in`; its floor is the smallest that could have come out.
+        Of `plug_in` under permuted labels, one-sided; its floor is the smallest that could have come out.
     absent : dict
         Field -> why it is None.
     """
@@ -179,6 +192,8 @@ class LayerInformation:
     standard_error: float | None
     p_value: PValue | None
     absent: dict[str, str]
+    unit: str
+    units: int
 
 
 def layer_information(
@@ -187,6 +202,7 @@ def layer_information(
     tasks: Sequence[str | None] | None = None,
     permutations: int = 1000,
     seed: int = 0,
+    groups: Groups = None,
     progress: bool = False,
 ) -> list[LayerInformation]:
     """Mutual information between the task and the expert of a random selection, layer by layer.
@@ -197,8 +213,10 @@ def layer_information(
     tasks : sequence of str or None, optional
         One a prompt; default: the set's. None where unlabelled (left out).
     permutations : int
-        Of the labels, the same for all layers; 0: no correction.
+        Of the labels, the same for all layers, all of them once where no more are possible; 0: no correction.
     seed : int
+    groups : sequence of str, False, or None
+        As in `permutation_test`: whole groups are permuted.
     progress : bool
         Show a progress bar.
 
@@ -206,6 +224,11 @@ def layer_information(
     -------
     list of LayerInformation
         One a layer. p-values are per layer, not corrected for the number of layers.
+
+    Raises
+    ------
+    ValueError
+        Where shapes do not fit, a value is not finite, or a group spans two tasks.
 
     Notes
     -----
@@ -221,32 +244,41 @@ def layer_information(
     labels = list(sigs.tasks if tasks is None else tasks)
     if len(labels) != len(sigs):
         raise ValueError(f"information: expected tasks for {len(sigs)} prompts, got {len(labels)}")
-    if permutations < 0:
-        raise ValueError(f"information: expected permutations of 0 or more, got {permutations}")
-    number = {task: i for i, task in enumerate(sorted({t for t in labels if t is not None}))}
-    task_of = [-1 if task is None else number[task] for task in labels]
+    permutations = whole_number("information", "permutations", permutations)
+    seed = whole_number("information", "seed", seed)
+    names, codes = numbered_tasks(labels)
+    group = numbered_groups(groups, sigs.groups, names, codes, "information")
     with progress_bar("layer information", progress) as callback:
-        rows = _core.layer_information(np.ascontiguousarray(sigs.values), task_of, permutations, seed, callback)
-    return [_layer(*row) for row in rows]
+        rows = _core.layer_information(np.ascontiguousarray(sigs.values), codes, group, permutations, seed, callback)
+    return [_layer("groups" if group else "prompts", *row) for row in rows]
 
 
 def _layer(
+    unit: str,
     prompts: int,
+    units: int,
     plug_in: float | None,
     null_mean: float | None,
     corrected: float | None,
     standard_error: float | None,
-    p: float | None,
-    floor: float | None,
+    p: tuple[float, float] | None,
 ) -> LayerInformation:
-    p_value = None if p is None or floor is None else PValue(p, floor)
-    absent = _why_absent(prompts, plug_in, corrected)
-    return LayerInformation(prompts, plug_in, null_mean, corrected, standard_error, p_value, absent)
+    return LayerInformation(
+        prompts,
+        plug_in,
+        null_mean,
+        corrected,
+        standard_error,
+        p_value=None if p is None else PValue(*p),
+        absent=_why_absent(f"{units} {unit}", unit, plug_in, corrected),
+        unit=unit,
+        units=units,
+    )
 
 
-def _why_absent(prompts: int, plug_in: float | None, corrected: float | None) -> dict[str, str]:
+def _why_absent(found: str, unit: str, plug_in: float | None, corrected: float | None) -> dict[str, str]:
     permuted = ("null_mean", "corrected", "p_value")
     if plug_in is None:
-        reason = f"expected prompts of two tasks or more, and more prompts than tasks, got {prompts} prompts"
+        reason = f"expected {unit} of two tasks or more, and more {unit} than tasks, got {found}"
         return dict.fromkeys(("plug_in", "standard_error", *permuted), reason)
     return {} if corrected is not None else dict.fromkeys(permuted, "permutations=0")

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from routesig import _core
 from routesig._bootstrap import Bootstrap, Estimate, Interval, bootstrap, depth_slope
 from routesig._dispersion import DispersionTest, dispersion_test
-from routesig._labelled import LabelledSimilarities, Similarities, Tasks, masked
+from routesig._labelled import LabelledSimilarities, Similarities, masked
 from routesig._multiplicity import benjamini_hochberg, holm
 from routesig._permutation import LayerTest, PairTest, PermutationTest, permutation_test
 from routesig._similarity import separation
+from routesig._tasks import Tasks
 
 __all__ = [
     "Bootstrap",

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../support/words.hpp"
+#include "routesig/similarity.hpp"
 
 namespace routesig {
 namespace {
@@ -82,38 +83,45 @@ TEST(Decomposition, GivenLengthTakesThePlaceOfTheClosedForm) {
   EXPECT_THROW((void)decompose(table, {.length = {0.1, std::nan("")}}), std::invalid_argument);
 }
 
-TEST(TablePairs, EqualsTheSumOverPairs) {
-  TokenTable table;
-  table.task = {0, 0, 0, 1, 1, 2, 2, 2};
-  const std::vector<double> weights{2, 0, 1, 1, 3, 0, 1, 1};
-  Random random(3);
-  detail::PairMatrix similarity(8, 8);
-  for (Eigen::Index i = 0; i < 8; ++i)
-    for (Eigen::Index j = 0; j < 8; ++j) similarity(i, j) = random.uniform();
-  double within = 0.0, across = 0.0, within_weight = 0.0, across_weight = 0.0;
-  for (std::size_t i = 0; i < 8; ++i)
-    for (std::size_t j = 0; j < i; ++j) {
-      const bool same = table.task[i] == table.task[j];
-      const double w = weights[i] * weights[j];
-      (same ? within : across) += w * similarity(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(j));
-      (same ? within_weight : across_weight) += w;
-    }
-  const detail::TablePairs pairs(table, weights);
-  EXPECT_TRUE(pairs.has_both());
-  EXPECT_NEAR(pairs.difference(similarity), within / within_weight - across / across_weight, 1e-14);
-  const std::vector<double> one_each{1, 0, 0, 1, 0, 0, 1, 0};
-  EXPECT_FALSE(detail::TablePairs(table, one_each).has_both());
+TEST(Decomposition, BandsAreThoseOfTheBootstrapAndTakeWholeGroups) {
+  // The band of a layer's total is the percentile band of D of bootstrap.hpp under the same draws.
+  TraceSet grouped;
+  for (const RoutingTrace& trace : draw({.tasks = 2, .prompts = 12, .context = 0.4}, 3)) {
+    SequenceInfo sequence = trace.sequence();
+    sequence.group = sentence(sequence.task, " ", grouped.size() % 12 / 2);
+    grouped.push_back(RoutingTrace(trace.shared_info(), std::move(sequence), trace.columns()));
+  }
+  const TokenTable table = token_table(grouped);
+  const auto counts = table.counts(table.unshuffled());
+  const std::vector<double> values(counts.begin(), counts.end());
+  auto similarity = similarity_layers(SignatureView(values, 24, 2, table.experts));
+  similarity.resize(24 * 24);
+  for (const bool groups : {true, false}) {
+    const Decomposition parts = decompose(table, {.shuffles = 2, .bootstrap = 200, .seed = 5, .groups = groups});
+    const Units units(table.task, groups ? std::span<const int>(table.group) : std::span<const int>());
+    EXPECT_EQ(units.size(), groups ? 12U : 24U);
+    const detail::Resamples resamples(units, {.draws = 200, .seed = 5});
+    std::vector<double> differences;
+    const auto found = detail::resampled(units, resamples, similarity, {});
+    for (std::size_t b = 1; b <= 200; ++b) differences.push_back(found[b][2]);
+    const Spread expected = spread(differences);
+    ASSERT_TRUE(parts.layers[0].total.band);
+    EXPECT_NEAR(parts.layers[0].total.band->low, expected.low, 1e-12);
+    EXPECT_NEAR(parts.layers[0].total.band->high, expected.high, 1e-12);
+  }
 }
 
-TEST(BootstrapWeights, DrawOneFewerThanThePromptsOfEachTask) {
-  const TokenTable table = token_table(draw({.tasks = 2, .prompts = 6}, 1));
-  for (std::uint64_t b = 0; b < 50; ++b) {
-    const auto weights = detail::bootstrap_weights(table, 0, b);
-    double first = 0.0, second = 0.0;
-    for (std::size_t p = 0; p < 12; ++p) (p < 6 ? first : second) += weights[p];
-    EXPECT_EQ(first, 5.0);
-    EXPECT_EQ(second, 5.0);
+TEST(Decomposition, AGroupOfTwoTasksGivesNoBand) {
+  TraceSet set;
+  for (const RoutingTrace& trace : draw({.tasks = 2, .prompts = 6, .context = 0.4}, 3)) {
+    SequenceInfo sequence = trace.sequence();
+    sequence.group = "all";
+    set.push_back(RoutingTrace(trace.shared_info(), std::move(sequence), trace.columns()));
   }
+  const Decomposition parts = decompose(token_table(set), {.shuffles = 2, .bootstrap = 20});
+  EXPECT_EQ(parts.no_bands, "a group has prompts of two tasks, so that whole groups cannot be resampled");
+  EXPECT_TRUE(parts.overall && !parts.overall->total.band);
+  EXPECT_EQ(decompose(token_table(set), {.shuffles = 2, .bootstrap = 20, .groups = false}).no_bands, "");
 }
 
 TEST(Decomposition, BandsAreAsWideAsStudiesSpread) {

@@ -63,15 +63,21 @@ TEST(Fano, KnowsItsEnds) {
   EXPECT_THROW((void)fano_bound(3, 2, 4), std::invalid_argument);
   EXPECT_THROW((void)fano_bound(0, 0, 4), std::invalid_argument);
   EXPECT_THROW((void)fano_bound(1, 2, 1), std::invalid_argument);
+  for (const double entropy : {-.1, 2.1, std::nan("")})
+    EXPECT_THROW((void)fano_bound(1, 2, 4, .95, entropy), std::invalid_argument);
 }
 
 TEST(LayerInformation, ByHand) {
   // Layer 0: tasks use one expert each, 1 bit. Layer 1: all alike, 0 bits.
   const std::vector<double> values{1, 0, .5, .5, 1, 0, .5, .5, 0, 1, .5, .5, 0, 1, .5, .5};
-  const auto found = layer_information(values, 4, 2, 2, std::vector<int>{0, 0, 1, 1}, {.permutations = 2'000});
+  const auto found = layer_information(values, 4, 2, 2, std::vector<int>{0, 0, 1, 1}, {}, {.permutations = 2'000});
   EXPECT_NEAR(*found[0].plug_in, 1.0, 1e-15);
   EXPECT_NEAR(*found[1].plug_in, 0.0, 1e-15);
-  EXPECT_NEAR(*found[0].null_mean, 1.0 / 3, .04);  // 2 of the 6 labellings separate, the others tell nothing
+  EXPECT_NEAR(*found[0].null_mean, 1.0 / 3, 1e-15);  // 2 of the 6 labellings separate, the others tell nothing
+  EXPECT_EQ(found[0].draws.size(), 6U);
+  EXPECT_DOUBLE_EQ(found[0].p->value, 2.0 / 6);
+  EXPECT_DOUBLE_EQ(found[0].p->floor, 2.0 / 6);
+  EXPECT_DOUBLE_EQ(found[1].p->value, 1.0);
   EXPECT_NEAR(*found[0].corrected, (1.0 - *found[0].null_mean) * 3 / 2, 1e-12);
   EXPECT_NEAR(*found[1].corrected, 0.0, 1e-15);
 }
@@ -102,8 +108,10 @@ TEST(LayerInformation, CorrectsWhatThePlugInOverstates) {
   double plug_in = 0.0, corrected = 0.0, null_plug_in = 0.0, null_corrected = 0.0;
   const int studies = 60;
   for (std::uint64_t s = 0; s < studies; ++s) {
-    const auto real = layer_information(sampled({p, q}, 20, 25, s), 20, 1, 8, task, {.permutations = 200, .seed = s});
-    const auto null = layer_information(sampled({p, p}, 20, 25, s), 20, 1, 8, task, {.permutations = 200, .seed = s});
+    const auto real =
+        layer_information(sampled({p, q}, 20, 25, s), 20, 1, 8, task, {}, {.permutations = 200, .seed = s});
+    const auto null =
+        layer_information(sampled({p, p}, 20, 25, s), 20, 1, 8, task, {}, {.permutations = 200, .seed = s});
     plug_in += *real[0].plug_in / studies;
     corrected += *real[0].corrected / studies;
     null_plug_in += *null[0].plug_in / studies;
@@ -118,17 +126,51 @@ TEST(LayerInformation, CorrectsWhatThePlugInOverstates) {
 TEST(LayerInformation, JackknifeEqualsItsDefinition) {
   const auto values = sampled({{.5, .3, .2}, {.2, .3, .5}}, 9, 12, 1);
   const std::vector<int> task{0, 1, 0, 1, 0, 1, 0, 1, 0};
-  const auto whole = layer_information(values, 9, 1, 3, task, {.permutations = 10});
+  const auto whole = layer_information(values, 9, 1, 3, task, {}, {.permutations = 10});
   std::vector<double> without;
   for (std::size_t i = 0; i < 9; ++i) {
     std::vector<int> left = task;
     left[i] = -1;
-    without.push_back(*layer_information(values, 9, 1, 3, left, {.permutations = 0})[0].plug_in);
+    without.push_back(*layer_information(values, 9, 1, 3, left, {}, {.permutations = 0})[0].plug_in);
   }
   const double mean = std::accumulate(without.begin(), without.end(), 0.0) / 9;
   double squares = 0.0;
   for (const double x : without) squares += (x - mean) * (x - mean);
   EXPECT_NEAR(*whole[0].standard_error, std::sqrt(squares * 8 / 9) * 8 / 7, 1e-12);
+}
+
+TEST(LayerInformation, WholeGroupsArePermutedAndLeftOut) {
+  // Two groups a task, of three prompts and of one; the groups are far apart and the tasks are not.
+  const std::vector<double> values{1, 0, 1, 0, 1, 0, 0, 1, .9, .1, .9, .1, .9, .1, .1, .9};
+  const std::vector<int> task{0, 0, 0, 0, 1, 1, 1, 1}, group{5, 5, 5, -1, 2, 2, 2, -1};
+  const auto found = layer_information(values, 8, 1, 2, task, group)[0];
+  EXPECT_EQ(found.prompts, 8U);
+  EXPECT_EQ(found.units, 4U);
+  ASSERT_EQ(found.draws.size(), 6U);
+  // Labellings by groups: both large ones together (2), each with the small one of its task (2) or of the other (2).
+  const auto tells = [&](const std::vector<int>& labels) {
+    return *layer_information(values, 8, 1, 2, labels, {}, {.permutations = 0})[0].plug_in;
+  };
+  const double large = tells({0, 0, 0, 1, 0, 0, 0, 1}), own = tells(task), other = tells({0, 0, 0, 1, 1, 1, 1, 0});
+  EXPECT_NEAR(*found.null_mean, (large + own + other) / 3, 1e-12);
+  EXPECT_DOUBLE_EQ(found.p->floor, 2.0 / 6);
+  EXPECT_NEAR(*found.corrected, (*found.plug_in - *found.null_mean) * 3 / 2, 1e-12);
+  std::vector<double> without;
+  for (const std::size_t first : {0U, 3U, 4U, 7U}) {
+    std::vector<int> left = task;
+    for (std::size_t i = first; i < (first % 4 == 0 ? first + 3 : first + 1); ++i) left[i] = -1;
+    without.push_back(tells(left));
+  }
+  const double mean = std::accumulate(without.begin(), without.end(), 0.0) / 4;
+  double squares = 0.0;
+  for (const double x : without) squares += (x - mean) * (x - mean);
+  EXPECT_NEAR(*found.standard_error, std::sqrt(squares * 3 / 4) * 3 / 2, 1e-12);
+  EXPECT_THROW((void)layer_information(values, 8, 1, 2, task, std::vector<int>(8, 1)), std::invalid_argument);
+}
+
+TEST(LayerInformation, RefusesWhatIsNotFinite) {
+  const std::vector<double> values{1, 0, std::nan(""), 1, 0, 1};
+  EXPECT_THROW((void)layer_information(values, 3, 1, 2, std::vector<int>{0, 0, 1}), std::invalid_argument);
 }
 
 TEST(LayerInformation, WhatIsUndefinedIsAbsent) {
@@ -139,7 +181,7 @@ TEST(LayerInformation, WhatIsUndefinedIsAbsent) {
   EXPECT_EQ(two[1].prompts, 1U);  // the other has no routing in layer 1
   EXPECT_FALSE(layer_information(values, 4, 1, 2, std::vector<int>{0, 0, 0, 0})[0].plug_in);
   EXPECT_FALSE(layer_information(values, 4, 1, 2, std::vector<int>{-1, -1, -1, -1})[0].plug_in);
-  const auto none = layer_information(values, 4, 1, 2, std::vector<int>{0, 0, 1, 1}, {.permutations = 0});
+  const auto none = layer_information(values, 4, 1, 2, std::vector<int>{0, 0, 1, 1}, {}, {.permutations = 0});
   EXPECT_TRUE(none[0].plug_in && !none[0].corrected);
   EXPECT_THROW((void)layer_information(values, 4, 1, 2, std::vector<int>{0}), std::invalid_argument);
 }
@@ -148,7 +190,9 @@ TEST(LayerInformation, SameBytesOnAnyNumberOfThreads) {
   const auto values = sampled({{.5, .3, .2}, {.2, .3, .5}}, 30, 12, 1);
   std::vector<int> task(30);
   for (std::size_t i = 0; i < 30; ++i) task[i] = static_cast<int>(i % 3);
-  const auto run = [&] { return layer_information(values, 30, 1, 3, task, {.permutations = 100, .seed = 5})[0].draws; };
+  const auto run = [&] {
+    return layer_information(values, 30, 1, 3, task, {}, {.permutations = 100, .seed = 5})[0].draws;
+  };
   set_num_threads(1);
   const auto one = run();
   for (const int threads : {2, 3}) {

@@ -279,6 +279,9 @@ TEST(CategoryMatrix, ByHand) {
   EXPECT_FALSE(found.mean[2] || found.mean[8]);
   EXPECT_EQ(found.pairs[1], 4U);
   EXPECT_THROW((void)category_matrix(kByHand, kTasks, 1), std::invalid_argument);
+  std::vector<double> broken(kByHand.begin(), kByHand.end());
+  broken[1] = std::nan("");
+  EXPECT_THROW((void)category_matrix(broken, kTasks, 3), std::invalid_argument);
 }
 
 TEST(BalancedSeparation, WeighsTasksAlike) {

@@ -46,6 +46,20 @@ TEST(McNemar, ByHand) {
   EXPECT_THROW((void)mcnemar(first, {}), std::invalid_argument);
 }
 
+TEST(McNemar, WholeUnitsSwap) {
+  // Differences of the units: 3, -1, 0, 2. Of the 8 choices of signs, +3 +1 +2 and +3 -1 +2 sum to 4 or more.
+  const std::vector<std::uint8_t> first{1, 1, 1, 0, 1, 0, 1, 1}, second{0, 0, 0, 1, 0, 1, 0, 0};
+  const std::vector<int> unit{7, 7, 7, 2, 5, 5, -1, -1};
+  const McNemar test = mcnemar(first, second, unit);
+  EXPECT_EQ(test.only_first, 6U);
+  EXPECT_EQ(test.only_second, 2U);
+  EXPECT_DOUBLE_EQ(test.p, 2.0 * 2.0 / 8.0);
+  EXPECT_DOUBLE_EQ(test.floor, 2.0 / 8.0);
+  const std::vector<int> alone{0, 1, 2, 3, 4, 5, 6, 7};
+  EXPECT_DOUBLE_EQ(mcnemar(first, second, alone).p, mcnemar(first, second).p);
+  EXPECT_THROW((void)mcnemar(first, second, std::vector<int>{1}), std::invalid_argument);
+}
+
 TEST(AccuracyDifference, IntervalCoversItAndWholeUnitsWidenIt) {
   std::vector<std::uint8_t> first(80), second(80);
   std::vector<int> alone(80), grouped(80);

@@ -275,6 +275,16 @@ def test_layers_with_unknown_rows_draw_as_many_tokens_as_are_known():
     assert base.tokens.tolist() == [20] * 4
 
 
+def test_experts_a_token_may_come_from_the_number_of_tokens():
+    counts = np.full((6, 2, 4), 5)
+    known = rs.SignatureSet.from_counts(counts, tasks=["a", "b"] * 3, top_k=2)
+    told = rs.SignatureSet.from_counts(counts, tasks=["a", "b"] * 3, num_tokens=[10] * 6)
+    for null in (rs.baselines.load_balance, rs.baselines.marginal):
+        one, other = null(known, repetitions=5), null(told, repetitions=5)
+        assert (one.within.values == other.within.values).all()
+        assert one.token_range == other.token_range == (10, 10.0, 10)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -321,3 +321,15 @@ def test_results_can_be_pickled():
     found = rs.classify(random_set(), refits=3)
     again = pickle.loads(pickle.dumps(found))
     assert (again.accuracy, again.p_value, again.predictions) == (found.accuracy, found.p_value, found.predictions)
+
+
+def test_no_prompts_and_odd_folds_are_one_sentence_each():
+    assert "there is none" in rs.classify(random_set()[:0]).absent["accuracy"]
+    for folds, message in (
+        (2.0, "expected a whole number of folds, or the folds themselves, got 2.0"),
+        ([np.arange(40) < 20, np.arange(40) >= 20], "expected indices of prompts in fold 0, got bool"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            rs.classify(random_set(), folds=folds)
+    with pytest.raises(ValueError, match=r"classify: expected seed from 0 to .*, got -1"):
+        rs.classify(random_set(), seed=-1)

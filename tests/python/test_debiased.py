@@ -181,3 +181,10 @@ def test_threads_do_not_change_a_byte():
         again = rs.debiased_similarity(traces).layers.data.tobytes() + rs.reliability(traces).values.data.tobytes()
         assert again == one
     rs.set_num_threads(0)
+
+
+def test_reliability_of_no_traces_is_empty():
+    for traces in (rs.TraceSet(), random_traces(3)[:0]):
+        found = rs.reliability(traces)
+        assert (found.values.shape, found.ceiling.shape, found.absent) == ((0,), (0, 0), {})
+        assert found.tokens_needed(0.9).shape == (0,)

@@ -74,7 +74,7 @@ def test_decomposition_takes_the_length_it_is_given():
         controls.decomposition(traces, length=np.nan, shuffles=1)
     with pytest.raises(ValueError, match=r"one number or \[layers\], got 2 axes"):
         controls.decomposition(traces, length=[[1, 2]], shuffles=1)
-    with pytest.raises(ValueError, match="expected a bootstrap of 0 or more"):
+    with pytest.raises(ValueError, match="decomposition: expected bootstrap from 0 to"):
         controls.decomposition(traces, bootstrap=-1)
 
 
@@ -86,3 +86,28 @@ def test_decomposition_says_what_is_absent():
     assert alone.overall is None
     assert "two tasks or more" in repr(alone)
     assert controls.decomposition([], length=0.1, shuffles=1).layers == []
+
+
+def test_bands_resample_whole_groups():
+    traces = world(0.4, prompts=12, by="prompt")
+    grouped = rs.TraceSet(
+        [
+            rs.RoutingTrace.from_arrays(
+                trace.experts,
+                num_experts=16,
+                token_ids=trace.token_ids,
+                prompt_tokens=trace.prompt_tokens,
+                task=trace.task,
+                id=f"{trace.id}{copy}",
+                group=trace.id,
+            )
+            for trace in traces
+            for copy in "ab"
+        ]
+    )
+    # Every prompt twice is no more evidence than once: taken for independent, the band would be narrower.
+    width = {
+        groups: np.diff(controls.decomposition(grouped, shuffles=3, groups=groups).overall.total.band)[0]
+        for groups in (True, False)
+    }
+    assert width[True] > 1.2 * width[False]

@@ -47,3 +47,14 @@ def test_load_balance_of_olmoes_shape_equals_its_closed_form(tokens):
     assert base.closed_form.within == pytest.approx(form, abs=1e-12)
     assert base.within.mean == pytest.approx(form, abs=0.004)
     assert base.across.mean == pytest.approx(form, abs=0.004)
+
+
+def test_numbers_that_do_not_fit_are_one_sentence():
+    for tokens in (-1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="expected finite numbers of tokens of 0 or more"):
+            rs.baselines.load_balance_similarity([8, tokens], 8, 64, 8)
+    with pytest.raises(ValueError, match="broadcast"):
+        rs.baselines.load_balance_similarity([1, 2], [1, 2, 3], 64, 8)
+    assert rs.baselines.load_balance_similarity(0, 8, 64, 8) == 0
+    with pytest.raises(ValueError, match=r"break_even_tokens: expected finite numbers, got 0\.5 and inf"):
+        rs.baselines.break_even_tokens(0.5, np.inf, experts=64, top_k=8)

@@ -1,6 +1,7 @@
 """Information bounds and estimates, against SciPy, scikit-learn and their definitions."""
 
 import importlib
+import itertools
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def plug_in(values, labels):
 
 def test_layer_information_equals_its_definition():
     sigs = rs.signatures(random_traces(12))
-    found = rs.information.layer_information(sigs, permutations=400)
+    found = rs.information.layer_information(sigs, permutations=400, groups=False)
     for layer, one in enumerate(found):
         values = sigs.values[:, layer]
         assert one.plug_in == pytest.approx(plug_in(values, sigs.tasks), abs=1e-12)
@@ -74,24 +75,24 @@ def test_layer_information_equals_its_definition():
         assert one.corrected == pytest.approx((one.plug_in - one.null_mean) * 11 / 10)
         assert one.p_value.floor == 1 / 401
         assert 0 < one.p_value <= 1
-        assert (one.prompts, one.absent) == (12, {})
+        assert (one.prompts, one.unit, one.units, one.absent) == (12, "prompts", 12, {})
 
 
 def test_layer_information_does_not_depend_on_order_names_or_threads():
     sigs = rs.signatures(random_traces(12))
-    found = rs.information.layer_information(sigs, permutations=50, seed=3)
-    turned = rs.information.layer_information(sigs[::-1], permutations=50, seed=3)
+    found = rs.information.layer_information(sigs, permutations=50, seed=3, groups=False)
+    turned = rs.information.layer_information(sigs[::-1], permutations=50, seed=3, groups=False)
     renamed = rs.information.layer_information(
-        sigs, tasks=[{"code": "x", "math": "y"}[t] for t in sigs.tasks], permutations=50, seed=3
+        sigs, tasks=[{"code": "x", "math": "y"}[t] for t in sigs.tasks], permutations=50, seed=3, groups=False
     )
     assert [one.plug_in for one in turned] == pytest.approx([one.plug_in for one in found])
     assert [one.standard_error for one in turned] == pytest.approx([one.standard_error for one in found])
     assert renamed == found
     for threads in (1, 2, 3):
         rs.set_num_threads(threads)
-        assert rs.information.layer_information(sigs, permutations=50, seed=3, progress=True) == found
+        assert rs.information.layer_information(sigs, permutations=50, seed=3, groups=False, progress=True) == found
     rs.set_num_threads(0)
-    assert rs.information.layer_information(sigs, permutations=50, seed=4) != found
+    assert rs.information.layer_information(sigs, permutations=50, seed=4, groups=False) != found
 
 
 def test_layer_information_is_absent_with_a_reason():
@@ -105,8 +106,56 @@ def test_layer_information_is_absent_with_a_reason():
     assert plain.absent["corrected"] == "permutations=0"
     with pytest.raises(ValueError, match="expected tasks for 3 prompts, got 2"):
         rs.information.layer_information(sigs, tasks=["a", "b"])
-    with pytest.raises(ValueError, match="permutations of 0 or more"):
+    with pytest.raises(ValueError, match="permutations from 0 to"):
         rs.information.layer_information(sigs, permutations=-1)
+
+
+def test_layer_information_permutes_whole_groups():
+    """Templates that differ tell tasks apart by themselves, unless they are permuted whole."""
+    random = np.random.default_rng(0)
+    rejected = {None: 0, False: 0}
+    for seed in range(40):
+        rates = 20 * random.dirichlet(np.full(6, 2.0), size=(8, 1)).repeat(4, axis=0)
+        sigs = rs.SignatureSet.from_counts(
+            random.poisson(rates), tasks=["a"] * 16 + ["b"] * 16, groups=[f"t{i // 4}" for i in range(32)]
+        )
+        for groups in rejected:
+            found = rs.information.layer_information(sigs, permutations=199, seed=seed, groups=groups)[0]
+            rejected[groups] += found.p_value <= 0.05
+        assert (found.unit, found.units) == ("prompts", 32)
+    assert rejected[None] <= 7  # binomial(40, .05): 99.9 % quantile 8
+    assert rejected[False] > 20
+    found = rs.information.layer_information(sigs, permutations=199)[0]
+    assert (found.unit, found.units, found.prompts) == ("groups", 8, 32)
+    labellings = [np.isin(np.arange(32) // 4, chosen) for chosen in itertools.combinations(range(8), 4)]
+    null = np.array([plug_in(sigs.values[:, 0], list(map(str, labels))) for labels in labellings])
+    assert found.null_mean == pytest.approx(null.mean(), abs=1e-12)
+    assert found.p_value.value == pytest.approx((null >= found.plug_in - 1e-12).mean())
+    assert found.p_value.floor == 2 / 70
+    assert found.corrected == pytest.approx((found.plug_in - null.mean()) * 7 / 6)
+    few = rs.information.layer_information(sigs[[0, 1, 16, 17]])[0]
+    assert few.absent["corrected"] == "expected groups of two tasks or more, and more groups than tasks, got 2 groups"
+    with pytest.raises(ValueError, match="expected every group within one task, got group 't0' in 'a' and 'b'"):
+        rs.information.layer_information(sigs, tasks=["a", "b"] * 16)
+
+
+def test_what_is_not_finite_or_no_whole_number_is_one_sentence():
+    sigs = rs.SignatureSet.from_counts([[[1, 0]], [[0, 1]], [[1, 1]]], tasks=["a", "b", "a"])
+    for option in ("permutations", "seed"):
+        with pytest.raises(ValueError, match=f"information: expected {option} from 0 to"):
+            rs.information.layer_information(sigs, **{option: -1})
+    sigs.values[0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="information: expected finite values, got nan"):
+        rs.information.layer_information(sigs)
+    with pytest.raises(ValueError, match=r"expected errors to be a whole number, got 6\.5"):
+        rs.information.fano_bound(6.5, 80, 4)
+    with pytest.raises(ValueError, match="expected errors from 0 to"):
+        rs.information.fano_bound(-1, 80, 4)
+    for bits in (-1.0, 2.5, np.nan):
+        with pytest.raises(ValueError, match=r"expected an entropy from 0 to 2 bits \(4 classes\)"):
+            rs.information.fano_bound(6, 80, 4, entropy=bits)
+    with pytest.raises(ValueError, match="expected a label for every prompt, got None"):
+        rs.information.log_loss_bound([[0.5, 0.5]] * 2, ["a", None])
 
 
 def planted_traces(n=40, tokens=24, start=6):
@@ -222,6 +271,7 @@ def test_evidence_refuses_what_does_not_fit():
         "fold of each of 8 prompts, got 2": lambda: rs.information.evidence_over_tokens(traces, model, folds=[0, 1]),
         "at least 2 different folds": lambda: rs.information.evidence_over_tokens(traces, model, folds=[0] * 8),
         "tokens to be one of all": lambda: rs.information.evidence_over_tokens(traces, model, tokens="some"),
+        "evidence: expected seed from 0 to": lambda: rs.information.evidence_over_tokens(traces, model, seed=-1),
     }.items():
         with pytest.raises(ValueError, match=message):
             run()

@@ -221,3 +221,10 @@ def test_the_namespace_offers_what_it_lists():
     assert all(hasattr(module, name) for name in module.__all__)
     for name in module.__all__:
         assert getattr(module, name).__doc__
+
+
+def test_logits_without_an_axis_of_experts_are_refused():
+    for logits, shape in ((3.0, r"\[\]"), ([], r"\[0\]"), (np.zeros((2, 0)), r"\[2, 0\]")):
+        with pytest.raises(ValueError, match=rf"expected logits \[\.\.\., experts\], got shape {shape}"):
+            rs.metrics.uncertainty(logits, top_k=1)
+    assert rs.metrics.uncertainty([[1e300, 0.0], [1.0, 0.0]], top_k=1).entropy.mask.tolist() == [True, False]

@@ -50,6 +50,7 @@ def test_what_is_undefined_is_absent_with_a_reason():
     assert same.absent["points"] == "the signatures do not differ"
     assert "do not differ" in repr(same)
     assert rs.pca(random_set(1)).absent["points"] == "PCA needs 2 prompts or more, got 1"
+    assert rs.pca(random_set(3)[:0]).absent["points"] == "PCA needs 2 prompts or more, got 0"
     line = rs.pca(rs.SignatureSet.from_counts([[[4, 0]], [[2, 2]], [[0, 4]]]))
     assert line.points.shape == (3, 1)
     assert line.absent["points"] == "the prompts span 1 direction, 2 were asked for"
@@ -71,6 +72,11 @@ def test_tsne_is_scikit_learns_and_seeded():
     assert repr(found) == "Tsne(20 prompts, perplexity=6.33333, seed=3)"
     with pytest.raises(ValueError, match="perplexity from 1 to below 20"):
         rs.tsne(sigs, perplexity=20)
+    with pytest.raises(ValueError, match="tsne: expected seed from 0 to 4294967295, got -1"):
+        rs.tsne(sigs, seed=-1)
+    sigs.values[0, 0, 0] = np.inf
+    with pytest.raises(ValueError, match="tsne: expected finite values"):
+        rs.tsne(sigs)
 
 
 def test_tsne_of_too_few_or_equal_prompts_is_absent():

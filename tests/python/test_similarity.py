@@ -150,3 +150,12 @@ def test_real_counts_give_the_published_cosines(repository):
     layers = rs.similarity(sigs, per_layer=True)
     for (a, b), values in expected.items():
         np.testing.assert_allclose(layers[:, names.index(a), names.index(b)], values, atol=5e-5, err_msg=f"{a}-{b}")
+
+
+@pytest.mark.parametrize("metric", ["cosine", "jensen-shannon", "hellinger", "overlap"])
+def test_what_is_not_finite_is_refused(metric):
+    sigs = rs.SignatureSet.from_counts([[[3, 1]], [[1, 3]]])
+    sigs.values[0, 0, 0] = np.nan
+    for a, b in ((sigs, None), (sigs[1:], sigs), (sigs[0], sigs[1])):
+        with pytest.raises(ValueError, match="similarity: expected finite signatures, got NaN or infinity"):
+            rs.similarity(a, b, metric=metric)

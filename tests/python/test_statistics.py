@@ -245,8 +245,27 @@ def test_what_does_not_fit_is_one_sentence():
     for function in (rs.separation, rst.permutation_test, rst.bootstrap, rst.dispersion_test):
         with pytest.raises(ValueError, match="expected finite similarities"):
             function(broken, AABB)
+    with pytest.raises(ValueError, match="category_matrix: expected finite similarities"):
+        rst.category_matrix(broken, AABB)
     with pytest.raises(ValueError, match=r"expected \[layers, prompts, prompts\], got one matrix"):
         rst.layer_separation(BY_HAND, AABB)
+    for function, count in (
+        (rst.permutation_test, "permutations"),
+        (rst.bootstrap, "draws"),
+        (rst.dispersion_test, "permutations"),
+    ):
+        for option in (count, "seed"):
+            with pytest.raises(ValueError, match=f"{function.__name__}: expected {option} from 0 to .*, got -1"):
+                function(BY_HAND, AABB, **{option: -1})
+            with pytest.raises(ValueError, match=f"{option} to be a whole number, got 2.5"):
+                function(BY_HAND, AABB, **{option: 2.5})
+
+
+def test_tasks_of_any_type_go_by_their_text():
+    odd = [1, 1, "x", "x"]
+    assert rst.permutation_test(BY_HAND, odd).p_value == rst.permutation_test(BY_HAND, AABB).p_value
+    assert rs.separation(BY_HAND, odd).cohens_d == rs.separation(BY_HAND, AABB).cohens_d
+    assert rst.category_matrix(BY_HAND, odd).tasks == ["1", "x"]
 
 
 def test_balanced_means_and_the_category_matrix():

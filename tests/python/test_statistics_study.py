@@ -6,6 +6,7 @@ The long form, marked slow, is 1,000 studies; the short one takes fewer, with bo
 import importlib.util
 import sys
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -42,6 +43,15 @@ def test_nothing_is_found_where_there_is_nothing(study, studies):
     assert rejected["any layer, max-T"] >= few
     assert few <= rejected["dispersion test"] <= bounds(studies, 0.08)[1]  # approximate, and said to be
     assert rejected["t-test over pairs"] > bounds(studies)[1]  # what a wrong test looks like
+
+
+@pytest.mark.parametrize("studies", [pytest.param(60, id="short"), SIZES[1]])
+def test_the_classifier_is_at_chance_where_there_is_nothing(study, studies):
+    rejected, accuracy = study.classifier_studies(studies)
+    few, many = bounds(studies, 0.04)[0], bounds(studies)[1]  # equal accuracies count against it
+    assert few <= rejected <= many
+    # 40 predictions a study, which share their training sets: twice the error of independent ones.
+    assert abs(accuracy - 0.25) < 3.3 * 2 * np.sqrt(0.25 * 0.75 / 40 / studies)
 
 
 @pytest.mark.parametrize("studies", SIZES)

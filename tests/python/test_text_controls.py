@@ -1,5 +1,7 @@
 """Bag of tokens and length, against scikit-learn and SciPy, beside the signature on the same folds."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -159,3 +161,21 @@ def test_options_that_do_not_fit_are_one_sentence():
         bag_of_tokens(traces, rs.signatures(traces)[1:])
     with pytest.raises(ValueError, match="signatures of tokens='all', got 'prompt'"):
         length(traces, rs.signatures(traces, tokens="prompt"))
+
+
+def test_groups_swap_their_hits_whole():
+    traces = traces_of(words=0.2, routing=0.25, group=lambda i: f"{i % 2}-{i // 8}")
+    found = bag_of_tokens(traces, folds=3)
+    sigs = rs.signatures(traces)
+    right = [
+        np.array([guess == task for guess, task in zip(one.predictions, sigs.tasks, strict=True)], dtype=int)
+        for one in (found.signature, found.control)
+    ]
+    names = np.array(sigs.groups)
+    differences = np.array([(right[0] - right[1])[names == name].sum() for name in sorted(set(names))])
+    differences = differences[differences != 0]
+    assert len(differences) > 3
+    signs = np.array(list(itertools.product([-1, 1], repeat=len(differences))))
+    sums = signs @ np.abs(differences)
+    assert found.p_value.value == pytest.approx((np.abs(sums) >= abs(differences.sum())).mean())
+    assert found.p_value.floor == pytest.approx(2.0 ** (1 - len(differences)))

@@ -93,3 +93,8 @@ def test_estimator_checks_that_need_no_matrix_pass():
         "check_parameters_default_constructible",
         "check_set_params",
     }
+
+
+def test_no_signatures_are_no_rows(traces):
+    sigs = rs.signatures(traces)
+    assert rs.SignatureTransformer().fit(sigs).transform(sigs[:0]).shape == (0, 3 * 16)

@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike
 
 from routesig import _core
 from routesig._left_out import LeftOut
+from routesig._options import whole_number
 from routesig._progress import progress_bar
-from routesig.controls._shuffle import as_traces, left_out, no_difference
+from routesig.controls._shuffle import as_traces, checked_draws, left_out, no_difference
 
 
 class Part(NamedTuple):
@@ -64,6 +65,7 @@ def decomposition(
     length: ArrayLike | None = None,
     shuffles: int = 200,
     bootstrap: int = 2000,
+    groups: bool = True,
     seed: int = 0,
     tokens: str = "all",
     drop_invalid: bool = False,
@@ -84,7 +86,9 @@ def decomposition(
     shuffles : int
     bootstrap : int
         Resamples of prompts for the bands (n - 1 draws from the n prompts of each task; percentiles); 0: no bands. The
-        pool of routing that the shuffle draws from is held fixed, and prompts count as independent.
+        pool of routing that the shuffle draws from is held fixed. No bands where a task has fewer than five prompts.
+    groups : bool
+        Draw whole groups of prompts (template, source) for the bands. False: prompts count as independent.
     seed, tokens, drop_invalid, progress
         As for `token_shuffle`, whose draws these are.
 
@@ -113,10 +117,8 @@ def decomposition(
     >>> parts.total.value, abs(parts.length.value) < 1e-12, abs(parts.vocabulary.value) < 0.05
     (1.0, True, True)
     """
-    if shuffles < 1:
-        raise ValueError(f"decomposition: expected 1 shuffle or more, got {shuffles}")
-    if bootstrap < 0:
-        raise ValueError(f"decomposition: expected a bootstrap of 0 or more, got {bootstrap}")
+    shuffles, seed = checked_draws("decomposition", shuffles, seed)
+    bootstrap = whole_number("decomposition", "bootstrap", bootstrap)
     traces = as_traces(traces)
     table = _core.TokenTable(traces, tokens=tokens, drop_invalid=drop_invalid)
     given: list[float] = []
@@ -126,7 +128,7 @@ def decomposition(
             raise ValueError(f"decomposition: expected length as one number or [layers], got {per_layer.ndim} axes")
         given = (np.full(traces.info.layers, per_layer) if per_layer.ndim == 0 else per_layer).tolist()
     with progress_bar("decomposition", progress) as told:
-        overall, layers, no_bands = _core.decompose(table, given, shuffles, bootstrap, seed, told)
+        overall, layers, no_bands = _core.decompose(table, given, shuffles, bootstrap, groups, seed, told)
     absent: dict[str, str] = {}
     if overall is None:
         absent["overall"] = no_difference(table)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from routesig import _core
 from routesig._left_out import LeftOut
 from routesig._progress import progress_bar
-from routesig.controls._shuffle import ShuffleTest, as_traces, left_out
+from routesig.controls._shuffle import ShuffleTest, as_traces, checked_draws, left_out
 
 RUNGS = ("same id, same task", "same id, other task", "other id, same task", "other id, other task")
 
@@ -100,8 +100,7 @@ def overlap_ladder(
     >>> ladder.overlap["same id, same task"], ladder.overlap["same id, other task"], ladder.effect.observed
     (0.5, 0.25, 0.25)
     """
-    if shuffles < 1:
-        raise ValueError(f"overlap_ladder: expected 1 shuffle or more, got {shuffles}")
+    shuffles, seed = checked_draws("overlap_ladder", shuffles, seed)
     traces = as_traces(traces)
     table = _core.TokenTable(traces, tokens=tokens, drop_invalid=drop_invalid)
     with progress_bar("overlap ladder", progress) as told:

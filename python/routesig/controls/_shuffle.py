@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from routesig import _core
 from routesig._left_out import LeftOut
+from routesig._options import whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet
@@ -127,6 +128,13 @@ def no_difference(table: _core.TokenTable) -> str:
     return "D needs a task with two prompts or more; every task has one"
 
 
+def checked_draws(who: str, shuffles: int, seed: int) -> tuple[int, int]:
+    """Both as whole numbers; ValueError on fewer than one shuffle."""
+    if whole_number(who, "shuffles", shuffles) < 1:
+        raise ValueError(f"{who}: expected 1 shuffle or more, got {shuffles}")
+    return int(shuffles), whole_number(who, "seed", seed)
+
+
 def token_shuffle(
     traces: _core.TraceSet,
     *,
@@ -190,8 +198,9 @@ def token_shuffle(
     """
     traces = as_traces(traces)
     table = _core.TokenTable(traces, tokens=tokens, drop_invalid=drop_invalid)
+    shuffles, seed = checked_draws("token_shuffle", shuffles, seed)
     with progress_bar("token shuffle", progress) as told:
-        difference, layers, draws, layer_draws = _core.token_shuffle(table, _at_least_one(shuffles), seed, told)
+        difference, layers, draws, layer_draws = _core.token_shuffle(table, shuffles, seed, told)
     absent: dict[str, str] = {}
     if difference is None:
         absent["difference"] = no_difference(table)
@@ -272,10 +281,5 @@ def shuffled_signatures(
         for repetition in range(count):
             yield signatures_of(table.counts(seed, repetition))
 
-    return draw(_at_least_one(shuffles))
-
-
-def _at_least_one(shuffles: int) -> int:
-    if shuffles < 1:
-        raise ValueError(f"token_shuffle: expected 1 shuffle or more, got {shuffles}")
-    return shuffles
+    shuffles, seed = checked_draws("token_shuffle", shuffles, seed)
+    return draw(shuffles)

@@ -16,6 +16,7 @@ from routesig._classification import (
     question,
     scored,
 )
+from routesig._options import whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet, signatures
@@ -36,7 +37,8 @@ class TextControl:
     interval : (float, float) or None
         95 % bootstrap interval of `difference`, prompts (or whole groups) drawn with replacement.
     p_value : PValue or None
-        Exact McNemar test, two-sided.
+        Exact McNemar test, two-sided; where prompts have groups, whole groups swap their hits (a sign test of the
+        groups' differences).
     only_signature, only_control : int
         Prompts that one of the two predicts right and the other does not.
     choices : dict
@@ -129,6 +131,8 @@ def bag_of_tokens(
     grid = [float(c) for c in penalties]
     if not grid or min(grid) <= 0:
         raise ValueError("bag_of_tokens: expected penalties above 0")
+    seed = whole_number("bag_of_tokens", "seed", seed)
+    bootstrap = whole_number("bag_of_tokens", "bootstrap", bootstrap)
     sigs = _signatures_of(traces, sigs, tokens, "bag_of_tokens")
     missing = next((trace.id for trace in traces if len(trace) and trace.token_ids is None), None)
     asked = question(sigs, folds, groups)
@@ -201,6 +205,8 @@ def length(
     >>> length(traces, folds=3)["all"].control.accuracy
     1.0
     """
+    seed = whole_number("length", "seed", seed)
+    bootstrap = whole_number("length", "bootstrap", bootstrap)
     sigs = _signatures_of(traces, sigs, tokens, "length")
     asked = question(sigs, folds, groups)
     if asked.reason is not None:
@@ -262,7 +268,7 @@ def _compared(
         for found in (signature, control)
     ]
     units = [codes[i] for i in rows] if codes else rows
-    only_signature, only_control, p, floor = _core.mcnemar(hits[0], hits[1])
+    only_signature, only_control, p, floor = _core.mcnemar(hits[0], hits[1], units)
     return TextControl(
         control,
         signature,

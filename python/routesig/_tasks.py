@@ -1,0 +1,45 @@
+"""Tasks and groups of prompts as numbers, which is what the core takes."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+Tasks = Sequence[str | None] | None
+Groups = Sequence[str | None] | Literal[False] | None
+
+
+def numbered_tasks(tasks: Sequence[str | None]) -> tuple[list[str], list[int]]:
+    """The tasks in alphabetical order, and the number of each prompt's; -1 where it has none."""
+    names = sorted({str(task) for task in tasks if task is not None})
+    number = {name: i for i, name in enumerate(names)}
+    return names, [-1 if task is None else number[str(task)] for task in tasks]
+
+
+def numbered_groups(
+    given: Groups, own: Sequence[str | None], names: Sequence[str], codes: Sequence[int], who: str
+) -> list[int]:
+    """The number of each prompt's group, -1 where it is alone; empty where prompts are independent.
+
+    `given` are the groups that were asked for, `own` those that the prompts carry, used where any holds two prompts.
+    `names` and `codes` are those of `numbered_tasks`.
+    """
+    if given is False:
+        return []
+    groups = own if given is None else given
+    if given is not None and len(groups) != len(codes):
+        raise ValueError(f"{who}: expected groups for {len(codes)} prompts, got {len(groups)}")
+    home: dict[str, int] = {}
+    number: dict[str, int] = {}
+    found = []
+    for group, task in zip(groups, codes, strict=True) if groups else []:
+        if group is None or task < 0:
+            found.append(-1)
+            continue
+        name = str(group)
+        if home.setdefault(name, task) != task:
+            raise ValueError(
+                f"{who}: expected every group within one task, got group {name!r} in {names[home[name]]!r} "
+                f"and {names[task]!r}; groups=False treats prompts as independent"
+            )
+        found.append(number.setdefault(name, len(number)))
+    members = sum(code >= 0 for code in found)
+    return found if given is not None or members > len(number) else []

@@ -107,10 +107,8 @@ class LabelLanes {
         __m512i differ = _mm512_xor_si512(_mm512_load_si512(own), other[0]);
         for (std::size_t plane = 1; plane < Planes; ++plane)
           differ = _mm512_or_si512(differ, _mm512_xor_si512(_mm512_load_si512(own + plane), other[plane]));
-        for (std::size_t k = 0; k < kNibbles; ++k) {
-          local[k] = _mm512_add_pd(local[k], choices.without(differ));
-          differ = _mm512_srli_epi64(differ, 4);
-        }
+        for (std::size_t k = 0; k < kNibbles; ++k)
+          local[k] = _mm512_add_pd(local[k], choices.without(_mm512_srli_epi64(differ, static_cast<unsigned>(4 * k))));
       }
     }
     for (std::size_t k = 0; k < kNibbles; ++k) _mm512_storeu_pd(&sums[8 * k], local[k]);

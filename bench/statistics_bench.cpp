@@ -1,6 +1,8 @@
 // Statistics: 10,000 label permutations, and 2,000 bootstrap draws.
 #include <benchmark/benchmark.h>
 
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "routesig/routesig.hpp"
@@ -26,10 +28,10 @@ std::vector<int> four_tasks(std::size_t n) {
 void DealLabels(benchmark::State& state) {
   const auto n = static_cast<std::size_t>(state.range(0));
   const Labellings labellings(four_tasks(n));
-  std::vector<Labellings::Lanes> lanes(n);
+  std::vector<Labellings::Lanes<std::uint8_t>> lanes(n);
   for (auto _ : state)
-    for (std::size_t first = 0; first + Labellings::kLanes <= labellings.size(); first += Labellings::kLanes) {
-      labellings.fill_lanes(first, lanes);
+    for (std::size_t batch = 0; batch * Labellings::kLanes < labellings.size(); ++batch) {
+      labellings.fill_lanes(batch, std::span(lanes));
       benchmark::DoNotOptimize(lanes.data());
     }
   state.SetItemsProcessed(state.iterations() * 10'000 * state.range(0));

@@ -34,17 +34,17 @@ PAIRS = [
 # Printed below the table; says of what has been missed so far why that is.
 WHY = """Where a target has been missed, in one run or another:
 
-- Trace files of ids alone: a good part of the time goes to the operating system's own copying, which the peer
-  pays too; of the rest, formatting takes three parts and the checksum two.
+- Trace files of ids alone: about half of the time is the operating system's own copying, which the peer pays too; of
+  the rest, taking the recorder's calls and formatting cost about as much each, the checksum a third of either.
 - Similarity in single precision for few prompts: normalising and packing the rows costs the same in either
-  precision.
+  precision, a quarter of the time on one thread.
 - Similarity of 10,000 prompts in double precision: runs fall on both sides of the target (0.97x and 1.22x so far). Both
-  compute the same product of matrices; the reason for the difference between runs is not known.
-- Logistic regression on 80 prompts: a profile is flat. Products of matrices take most, then building the scaled
-  rows and the steps of the search; no function stands out.
-- Label permutations for few prompts: dealing the labels costs as much as adding up the similarities, since every
-  labelling has a random stream of its own, whatever the number of threads. Other draws would change the p-values of
-  every seed. At 400 prompts runs fall on both sides (13.9x and 15.1x so far).
+  compute one half of the same product of matrices. At 2,000 prompts neither the order of the loops within a tile nor
+  its depth changes the time, so that the multiplications are the limit there.
+- Logistic regression on 80 prompts: products of matrices take most, then the steps of the search; five folds do not
+  divide evenly among two threads.
+- Label permutations: adding up the similarities takes four fifths of the time, at one look-up and one addition for
+  four columns and eight labellings; dealing the labels takes most of the rest.
 
 Compiling the libraries and both modules from clean: `bench/compile` prints the processor time, several sources at a
 time and file by file. On two processors that others used heavily too it took 159 to 206 s, against 303 s file by file

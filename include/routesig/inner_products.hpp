@@ -63,7 +63,7 @@ class PackedRows {
   PackedRows(std::size_t rows, std::size_t depth, const Fill& fill)
       : rows_(rows), depth_(depth), panels_((rows + kRowsOfTile - 1) / kRowsOfTile * detail::kTilePanels) {
     values_.resize(static_cast<Eigen::Index>(panels_ * depth * kWidth));
-    parallel_for(panels_, 8, [&](std::size_t begin, std::size_t end) {
+    parallel_for(panels_, 2, [&](std::size_t begin, std::size_t end) {
       std::vector<double> unpacked(kWidth * depth_);  // [width, depth]
       for (std::size_t p = begin; p < end; ++p) {
         std::ranges::fill(unpacked, 0.0);

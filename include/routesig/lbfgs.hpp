@@ -55,7 +55,7 @@ class Lbfgs {
   }
 
  private:
-  static constexpr std::size_t kMemory = 8;                    // pairs of steps and gradient changes that are kept
+  static constexpr std::size_t kMemory = 16;                   // pairs of steps and gradient changes that are kept
   static constexpr int kTrials = 30;                           // points tried along one direction
   static constexpr double kDecrease = 1e-4, kCurvature = 0.9;  // the strong Wolfe conditions
 

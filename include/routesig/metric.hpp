@@ -42,8 +42,8 @@ struct Cosine {
   }
 
   void embed(std::span<const double> row, std::span<double> out) const {
-    double squares = 0.0;
-    for (const double x : row) squares += x * x;
+    const Eigen::Map<const Eigen::ArrayXd> values(row.data(), static_cast<Eigen::Index>(row.size()));
+    const double squares = values.square().sum();  // in vector registers: a plain loop waits for every sum
     const double scale = squares > 0.0 ? 1.0 / std::sqrt(squares) : 0.0;
     std::ranges::transform(row, out.begin(), [scale](double x) { return x * scale; });
   }

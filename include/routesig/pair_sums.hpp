@@ -16,10 +16,12 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "routesig/error.hpp"
@@ -60,23 +62,25 @@ using DoubleLanes = std::array<double, Labellings::kLanes>;
 
 #ifdef __AVX512F__
 
-/// 128 labellings, bit by bit. A row is 16 words; nibble k of word w belongs to labelling 16 k + w. `Planes` bits hold
-/// a label.
+/// 128 labellings, bit by bit. A row is 64 bytes; the low half of byte b belongs to labelling b, the high half to
+/// labelling 64 + b. `Planes` bits hold a label.
 template <std::size_t Planes>
 class LabelLanes {
  public:
   explicit LabelLanes(std::size_t units) : rows_(units * Planes), blocks_((units + 3) / 4 * Planes) {}
 
-  void assign(std::span<const Labellings::Lanes> labels) {
+  template <typename Label>
+  void assign(std::span<const Labellings::Lanes<Label>> labels) {
     std::ranges::fill(blocks_, Words{});
     for (std::size_t i = 0; i < labels.size(); ++i)
       for (std::size_t plane = 0; plane < Planes; plane += 4) {
-        Words nibbles{};  // four bits of each label
-        for (std::size_t k = 0; k < 8; ++k)
-          for (std::size_t w = 0; w < 16; ++w) nibbles.at[w] |= (labels[i][16 * k + w] >> plane & 15U) << (4 * k);
+        std::array<std::uint8_t, 64> bits;  // four of each label
+        for (std::size_t b = 0; b < bits.size(); ++b)
+          bits[b] = static_cast<std::uint8_t>((labels[i][b] >> plane & 15U) | (labels[i][64 + b] >> plane & 15U) << 4U);
+        const auto nibbles = std::bit_cast<Words>(bits);
         for (std::size_t bit = 0; bit < std::min<std::size_t>(4, Planes - plane); ++bit)
-          for (std::size_t w = 0; w < 16; ++w) {
-            const std::uint32_t set = nibbles.at[w] >> bit & 0x1111'1111U;
+          for (std::size_t w = 0; w < 8; ++w) {
+            const std::uint64_t set = nibbles.at[w] >> bit & 0x1111'1111'1111'1111U;
             rows_[i * Planes + plane + bit].at[w] = set * 15;
             blocks_[i / 4 * Planes + plane + bit].at[w] |= set << (i % 4);
           }
@@ -85,8 +89,8 @@ class LabelLanes {
 
   /// Where the sum of a labelling lies.
   [[nodiscard]] static constexpr std::size_t place(std::size_t lane) noexcept {
-    const std::size_t k = lane / 16, w = lane % 16;  // of 8 double words, word w / 2; its nibble k, or 8 + k for odd w
-    return 8 * (k + 8 * (w % 2)) + w / 2;
+    const std::size_t byte = lane % 64, nibble = 2 * (byte % 8) + lane / 64;  // of word byte / 8
+    return 8 * nibble + byte / 8;
   }
 
   /// Adds the pairs of rows [first, last) to `sums`.
@@ -103,10 +107,8 @@ class LabelLanes {
         __m512i differ = _mm512_xor_si512(_mm512_load_si512(own), other[0]);
         for (std::size_t plane = 1; plane < Planes; ++plane)
           differ = _mm512_or_si512(differ, _mm512_xor_si512(_mm512_load_si512(own + plane), other[plane]));
-        for (std::size_t k = 0; k < kNibbles; ++k) {
-          local[k] = _mm512_add_pd(local[k], choices.without(differ));
-          differ = _mm512_srli_epi64(differ, 4);
-        }
+        for (std::size_t k = 0; k < kNibbles; ++k)
+          local[k] = _mm512_add_pd(local[k], choices.without(_mm512_srli_epi64(differ, static_cast<unsigned>(4 * k))));
       }
     }
     for (std::size_t k = 0; k < kNibbles; ++k) _mm512_storeu_pd(&sums[8 * k], local[k]);
@@ -115,7 +117,7 @@ class LabelLanes {
  private:
   static constexpr std::size_t kNibbles = Labellings::kLanes / 8;
   struct alignas(64) Words {
-    std::array<std::uint32_t, 16> at{};
+    std::array<std::uint64_t, 8> at{};
   };
 
   /// What four columns add, for each of the 16 choices of those to leave out.
@@ -160,7 +162,8 @@ class LabelLanes {
  public:
   explicit LabelLanes(std::size_t units) : rows_(units) {}
 
-  void assign(std::span<const Labellings::Lanes> labels) {
+  template <typename Label>
+  void assign(std::span<const Labellings::Lanes<Label>> labels) {
     for (std::size_t i = 0; i < labels.size(); ++i) std::ranges::copy(labels[i], rows_[i].begin());
   }
 
@@ -194,15 +197,16 @@ class LabelLanes {
 
 #endif
 
-/// The sums of labellings first ... first + out.size() - 1.
+/// The sums of labellings first ... first + out.size() - 1; `first` begins a batch of lanes.
 template <std::size_t Planes>
 void same_label_sums(const LowerPairs& pairs, const Labellings& labellings, std::size_t first, std::span<double> out) {
   constexpr std::size_t kRows = 16;  // labels of this many rows stay in the first-level cache
-  std::vector<Labellings::Lanes> labels(labellings.units());
+  using Label = std::conditional_t<(Planes <= 8), std::uint8_t, std::uint32_t>;
+  std::vector<Labellings::Lanes<Label>> labels(labellings.units());
   LabelLanes<Planes> lanes(labellings.units());
   for (std::size_t done = 0; done < out.size(); done += Labellings::kLanes) {
-    labellings.fill_lanes(first + done, labels);
-    lanes.assign(labels);
+    labellings.fill_lanes((first + done) / Labellings::kLanes, std::span(labels));
+    lanes.assign(std::span<const Labellings::Lanes<Label>>(labels));
     DoubleLanes sums{};
     for (std::size_t row = 0; row < pairs.size(); row += kRows)
       lanes.add(pairs, row, std::min(pairs.size(), row + kRows), sums);

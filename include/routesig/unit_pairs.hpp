@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <numeric>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -58,6 +59,13 @@ class Units {
       throw invalid_argument("separation: expected a similarity matrix of ", prompts_, " x ", prompts_,
                              " (one task label a prompt), got ", similarity.size(), " values");
     std::vector<double> sums(size() * size());
+    if (equal_sizes() && !members_.empty() && members_.front().size() == 1) {  // each prompt alone, in order
+      for (std::size_t g = 0; g < size(); ++g)
+        for (std::size_t h = g + 1; h < size(); ++h)
+          sums[g * size() + h] = sums[h * size() + g] =
+              value(similarity[members_[g].front() * prompts_ + members_[h].front()]);
+      return sums;
+    }
     for (std::size_t g = 0; g < size(); ++g)
       for (std::size_t h = g; h < size(); ++h) {
         double sum = 0.0;
@@ -98,8 +106,10 @@ struct CentredPairs {
 /// The sum over units g <= h.
 [[nodiscard]] inline double upper_sum(std::span<const double> matrix, std::size_t units) {
   double sum = 0.0;
-  for (std::size_t g = 0; g < units; ++g)
-    for (std::size_t h = g; h < units; ++h) sum += matrix[g * units + h];
+  for (std::size_t g = 0; g < units; ++g) {
+    const auto row = matrix.subspan(g * units + g, units - g);
+    sum += std::reduce(row.begin(), row.end());  // several sums at a time
+  }
   return sum;
 }
 

@@ -77,8 +77,8 @@ void append_optional(std::string& out, std::string_view key, std::string_view te
 
 /// Small numbers as text, so that an expert id costs one copy of four bytes.
 struct Digits {
-  std::array<char, 4> text;
-  std::uint8_t length;
+  std::array<char, 4> text;  // ends with a comma
+  std::uint32_t length;
 };
 constexpr std::array<Digits, 1000> kDigits = [] {
   std::array<Digits, 1000> all{};
@@ -87,7 +87,7 @@ constexpr std::array<Digits, 1000> kDigits = [] {
     if (n >= 100) d.text[d.length++] = static_cast<char>('0' + n / 100);
     if (n >= 10) d.text[d.length++] = static_cast<char>('0' + n / 10 % 10);
     d.text[d.length++] = static_cast<char>('0' + n % 10);
-    d.text[d.length] = ',';
+    d.text[d.length++] = ',';
   }
   return all;
 }();
@@ -101,7 +101,7 @@ constexpr std::array<Digits, 1000> kDigits = [] {
 [[nodiscard]] char* put_expert(char* at, ExpertId id) noexcept {
   if (id < kDigits.size()) {
     std::memcpy(at, kDigits[id].text.data(), 4);
-    return at + kDigits[id].length + 1;
+    return at + kDigits[id].length;
   }
   at = id == kNoExpert ? put(at, "-1") : std::to_chars(at, at + 6, id).ptr;
   *at = ',';

@@ -130,9 +130,8 @@ class JsonlRecorder::Writer {
     next_layer_ = routing.layer + 1;
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       const std::size_t to = i * row_size() + static_cast<std::size_t>(routing.layer) * k;
-      std::ranges::copy(routing.experts.subspan(i * k, k), experts_.begin() + static_cast<std::ptrdiff_t>(to));
-      if (options_.weights)
-        std::ranges::copy(routing.weights.subspan(i * k, k), weights_.begin() + static_cast<std::ptrdiff_t>(to));
+      std::copy_n(routing.experts.data() + i * k, k, experts_.data() + to);
+      if (options_.weights) std::copy_n(routing.weights.data() + i * k, k, weights_.data() + to);
       if (!routing.nonfinite.empty() && routing.nonfinite[i] != 0) ++rows_[i].open->nonfinite_rows;
     }
     if (next_layer_ == info_->layers) write_rows();

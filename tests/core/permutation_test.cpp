@@ -80,19 +80,65 @@ TEST(Labellings, RandomOnesTakeEachTaskByItsShare) {
   EXPECT_NEAR(pairs[8], 4.0 * 3.0 / 380.0, 0.005);
 }
 
-TEST(Labellings, SideBySideTheyAreTheSame) {
-  for (const int tasks : {1, 2, 3, 5, 20}) {
-    const Labellings labellings(cyclic(90, tasks), {.permutations = 150, .seed = 3});
-    std::vector<Labellings::Lanes> lanes(90);
-    std::vector<std::uint32_t> label(90);
-    for (std::size_t first = 0; first < labellings.size(); first += Labellings::kLanes) {
-      labellings.fill_lanes(first, lanes);
-      for (std::size_t lane = 0; lane < Labellings::kLanes && first + lane < labellings.size(); ++lane) {
-        labellings.fill(first + lane, label);
-        for (std::size_t i = 0; i < 90; ++i) ASSERT_EQ(lanes[i][lane], label[i]) << tasks << " " << first + lane;
-      }
+/// Sum over cells of (found - expected)^2 / expected, all cells being equally likely.
+double chi_square(const std::map<std::vector<std::uint32_t>, int>& found, std::size_t cells) {
+  double draws = 0.0, squares = 0.0;
+  for (const auto& [cell, n] : found) draws += n, squares += static_cast<double>(n) * n;
+  return squares * static_cast<double>(cells) / draws - draws;
+}
+
+TEST(Labellings, RandomOnesAreUniformOverAll) {
+  // 30 labellings of which 29 are asked for, so that they are drawn; 99.9th percentile of chi-square, 29 degrees.
+  std::map<std::vector<std::uint32_t>, int> seen;
+  for (std::uint64_t seed = 0; seed < 1'000; ++seed) {
+    const Labellings labellings(std::vector<int>{0, 0, 1, 1, 2}, {.permutations = 29, .seed = seed});
+    ASSERT_FALSE(labellings.exact());
+    std::vector<std::uint32_t> label(5);
+    for (std::size_t i = 0; i < 29; ++i) {
+      labellings.fill(i, label);
+      ++seen[label];
     }
   }
+  EXPECT_EQ(seen.size(), 30U);
+  EXPECT_LT(chi_square(seen, 30), 58.3);
+}
+
+TEST(Labellings, TwoOfOneStreamAreIndependent) {
+  // 6 x 6 pairs of labellings 2 s and 2 s + 1; 99.9th percentile of chi-square, 35 degrees.
+  std::map<std::vector<std::uint32_t>, int> seen;
+  for (std::uint64_t seed = 0; seed < 20'000; ++seed) {
+    const Labellings labellings(kTasks, {.permutations = 4, .seed = seed});
+    for (std::size_t i = 0; i < 4; i += 2) {
+      std::vector<std::uint32_t> both(8);
+      labellings.fill(i, std::span(both).first(4));
+      labellings.fill(i + 1, std::span(both).last(4));
+      ++seen[both];
+    }
+  }
+  EXPECT_EQ(seen.size(), 36U);
+  EXPECT_LT(chi_square(seen, 36), 66.6);
+}
+
+template <typename Label>
+void expect_the_same_side_by_side(std::size_t units, int tasks) {
+  const Labellings labellings(cyclic(units, tasks), {.permutations = 3'000, .seed = 3});
+  std::vector<Labellings::Lanes<Label>> lanes(units);
+  std::vector<std::uint32_t> label(units);
+  for (std::size_t first = 0; first < labellings.size(); first += Labellings::kLanes) {
+    labellings.fill_lanes(first / Labellings::kLanes, std::span(lanes));
+    for (std::size_t lane = 0; lane < Labellings::kLanes && first + lane < labellings.size(); ++lane) {
+      labellings.fill(first + lane, label);
+      for (std::size_t i = 0; i < units; ++i) ASSERT_EQ(lanes[i][lane], label[i]) << tasks << " " << first + lane;
+    }
+  }
+}
+
+TEST(Labellings, SideBySideTheyAreTheSame) {
+  for (const std::size_t units : {4U, 90U, 255U, 256U}) {
+    for (const int tasks : {1, 2, 3}) expect_the_same_side_by_side<std::uint8_t>(units, tasks);
+    expect_the_same_side_by_side<std::uint32_t>(units, 20);
+  }
+  expect_the_same_side_by_side<std::uint32_t>(300, 300);
 }
 
 TEST(PairSums, EqualASlowSumForAnyNumberOfTasks) {

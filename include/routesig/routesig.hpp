@@ -41,6 +41,7 @@
 #include "routesig/routing.hpp"
 #include "routesig/shared_tokens.hpp"
 #include "routesig/signature.hpp"
+#include "routesig/signature_separation.hpp"
 #include "routesig/similarity.hpp"
 #include "routesig/statistics.hpp"
 #include "routesig/token_pool.hpp"

@@ -21,6 +21,7 @@
 #include "routesig/labelling.hpp"
 #include "routesig/pair_sums.hpp"
 #include "routesig/parallel.hpp"
+#include "routesig/similarity.hpp"
 #include "routesig/statistics.hpp"
 #include "routesig/unit_pairs.hpp"
 
@@ -115,32 +116,24 @@ class NullSeparations {
   std::vector<double> within_of_;      // [labellings] where units differ in size: pairs within tasks
 };
 
-}  // namespace detail
-
-/// Tests one similarity matrix [n, n], or several [matrices, n, n] (layers) under the same labellings. `task` is [n]; a
-/// negative task is left out. `group` is [n] or empty: whole groups are dealt labels; a negative group is a prompt
-/// alone. Where no two prompts share a task, or all do, difference and d are absent.
-[[nodiscard]] inline PermutationTest permutation_test(std::span<const double> similarity, std::span<const int> task,
-                                                      std::span<const int> group = {},
-                                                      const LabellingOptions& options = {},
-                                                      const Progress& progress = {}) {
-  const std::size_t size = task.size() * task.size();
-  if (size == 0 ? !similarity.empty() : similarity.size() % size != 0)
-    throw invalid_argument("permutation_test: expected similarity matrices of ", task.size(), " x ", task.size(),
-                           " (one task label a prompt), got ", similarity.size(), " values");
+/// Tests `matrices` similarity matrices [n, n]; matrix(m) gives the m-th when it is wanted.
+template <typename Matrix>
+[[nodiscard]] PermutationTest test_each(std::size_t matrices, const Matrix& matrix, std::span<const int> task,
+                                        std::span<const int> group, const LabellingOptions& options,
+                                        const Progress& progress) {
   const Units units(task, group);
   const Labellings labellings(units.task(), options);
-  const std::size_t matrices = size == 0 ? 0 : similarity.size() / size, draws = labellings.size();
+  const std::size_t draws = labellings.size();
   PermutationTest out{
       .units = units.size(), .exact = labellings.exact(), .permutations = draws, .possible = labellings.possible()};
-  const detail::NullSeparations null(units, labellings);
+  const NullSeparations null(units, labellings);
   if (!null.defined()) return out;
 
   const bool with_d = matrices > 1 || !units.equal_sizes();
   std::vector<double> largest(draws, -std::numeric_limits<double>::infinity());  // max over matrices of d
   for (std::size_t m = 0; m < matrices; ++m) {
     const Progress part = [&](std::size_t done, std::size_t) { progress(m * draws + done, matrices * draws); };
-    const auto found = null(similarity.subspan(m * size, size), with_d, progress ? part : Progress{});
+    const auto found = null(matrix(m), with_d, progress ? part : Progress{});
     out.null.insert(out.null.end(), found.differences.begin(), found.differences.end());
     auto& test = out.tests.emplace_back();
     test.difference = found.difference;
@@ -154,6 +147,34 @@ class NullSeparations {
   for (auto& test : out.tests)
     if (test.cohens_d) test.adjusted = with_d ? labellings.p_value(*test.cohens_d, largest) : test.p;
   return out;
+}
+
+}  // namespace detail
+
+/// Tests one similarity matrix [n, n], or several [matrices, n, n] (layers) under the same labellings. `task` is [n]; a
+/// negative task is left out. `group` is [n] or empty: whole groups are dealt labels; a negative group is a prompt
+/// alone. Where no two prompts share a task, or all do, difference and d are absent.
+[[nodiscard]] inline PermutationTest permutation_test(std::span<const double> similarity, std::span<const int> task,
+                                                      std::span<const int> group = {},
+                                                      const LabellingOptions& options = {},
+                                                      const Progress& progress = {}) {
+  const std::size_t size = task.size() * task.size();
+  if (size == 0 ? !similarity.empty() : similarity.size() % size != 0)
+    throw invalid_argument("permutation_test: expected similarity matrices of ", task.size(), " x ", task.size(),
+                           " (one task label a prompt), got ", similarity.size(), " values");
+  return detail::test_each(
+      size == 0 ? 0 : similarity.size() / size, [&](std::size_t m) { return similarity.subspan(m * size, size); }, task,
+      group, options, progress);
+}
+
+/// The same of the layer-wise cosines of a set, one matrix in memory at a time.
+[[nodiscard]] inline PermutationTest layer_permutation_test(const SignatureView& set, std::span<const int> task,
+                                                            std::span<const int> group = {},
+                                                            const LabellingOptions& options = {},
+                                                            const Progress& progress = {}) {
+  LayerSimilarities layers(set);
+  return detail::test_each(
+      set.layers, [&](std::size_t layer) { return layers(layer); }, task, group, options, progress);
 }
 
 }  // namespace routesig

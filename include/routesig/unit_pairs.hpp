@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "routesig/error.hpp"
@@ -38,6 +39,7 @@ class Units {
         throw invalid_argument("groups: expected every group within one task, got prompts ", members_[unit].front(),
                                " and ", i, " of one group in different tasks");
       members_[unit].push_back(i);
+      unit_of_.emplace_back(i, unit);
     }
   }
 
@@ -58,14 +60,14 @@ class Units {
       throw invalid_argument("separation: expected a similarity matrix of ", prompts_, " x ", prompts_,
                              " (one task label a prompt), got ", similarity.size(), " values");
     std::vector<double> sums(size() * size());
-    for (std::size_t g = 0; g < size(); ++g)
-      for (std::size_t h = g; h < size(); ++h) {
-        double sum = 0.0;
-        for (const std::size_t i : members_[g])
-          for (const std::size_t j : members_[h])
-            if (g != h || i < j) sum += value(similarity[std::min(i, j) * prompts_ + std::max(i, j)]);
-        sums[g * size() + h] = sums[h * size() + g] = sum;
+    for (std::size_t a = 0; a < unit_of_.size(); ++a) {  // along the rows of the matrix, which may be large
+      const auto [i, g] = unit_of_[a];
+      for (std::size_t b = a + 1; b < unit_of_.size(); ++b) {
+        const auto [j, h] = unit_of_[b];
+        sums[std::min(g, h) * size() + std::max(g, h)] += value(similarity[i * prompts_ + j]);
       }
+    }
+    mirror(sums);
     return sums;
   }
   /// How many pairs: [units, units].
@@ -80,9 +82,20 @@ class Units {
   }
 
  private:
+  /// What is above the diagonal, below it too; in blocks that stay in the cache.
+  void mirror(std::vector<double>& matrix) const {
+    constexpr std::size_t kBlock = 32;
+    for (std::size_t row = 0; row < size(); row += kBlock)
+      for (std::size_t column = row; column < size(); column += kBlock)
+        for (std::size_t g = row; g < std::min(row + kBlock, size()); ++g)
+          for (std::size_t h = std::max(column, g + 1); h < std::min(column + kBlock, size()); ++h)
+            matrix[h * size() + g] = matrix[g * size() + h];
+  }
+
   std::size_t prompts_;
-  std::vector<int> task_;                          // [units]
-  std::vector<std::vector<std::size_t>> members_;  // [units], prompts in order
+  std::vector<int> task_;                                     // [units]
+  std::vector<std::vector<std::size_t>> members_;             // [units], prompts in order
+  std::vector<std::pair<std::size_t, std::size_t>> unit_of_;  // [labelled prompts]: prompt, unit
 };
 
 /// Similarities summed over units, less their mean: the mean does not matter to differences, and what is left is summed

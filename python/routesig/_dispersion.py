@@ -89,7 +89,7 @@ def dispersion_test(
     >>> round(found.task_means["b"], 3), found.p_value.floor
     (1.414, 0.1)
     """
-    given = LabelledSimilarities(sigs, tasks, groups, "dispersion_test")
+    given = LabelledSimilarities.of(sigs, tasks, groups, "dispersion_test")
     with progress_bar("dispersion test", progress) as tell:
         found = _core.dispersion_test(given.matrix, given.codes, given.groups, permutations, seed, tell)
     distances = masked(found["distance"])

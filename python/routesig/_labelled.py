@@ -1,7 +1,7 @@
 """What the statistics take: similarities of prompts, their tasks and their groups."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from routesig._signatures import SignatureSet
 from routesig._similarity import similarity
 
 Floats = NDArray[np.float64]
-Similarities = SignatureSet | NDArray[Any]
+Similarities: TypeAlias = "SignatureSet | NDArray[Any] | LabelledSimilarities"
 Tasks = Sequence[str | None] | None
 Groups = Sequence[str | None] | Literal[False] | None
 
@@ -20,13 +20,18 @@ NO_SPREAD = "similarities do not vary within and across tasks"
 
 
 class LabelledSimilarities:
-    """Similarities of prompts, the mean one and layer by layer, and their tasks and groups as numbers."""
+    """Similarities of prompts, and their tasks and groups as numbers.
+
+    `matrix` is the mean over layers; layers are there as matrices that were given, or as the signatures that they are
+    computed from one after another, because of many prompts they do not fit in memory together.
+    """
 
     def __init__(self, sigs: Similarities, tasks: Tasks, groups: Groups, who: str) -> None:
         self.layers: Floats | None = None
+        self.values: Floats | None = None
         if isinstance(sigs, SignatureSet):
             self.matrix: Floats = similarity(sigs)
-            self.layers = similarity(sigs, per_layer=True)
+            self.values = np.ascontiguousarray(sigs.values)
             tasks = sigs.tasks if tasks is None else tasks
         else:
             array = np.ascontiguousarray(sigs, dtype=np.float64)
@@ -48,6 +53,17 @@ class LabelledSimilarities:
         self.unlabelled = self.codes.count(-1)
         self.groups = self._group_codes(sigs, groups, who)
         self.unit = "groups" if self.groups else "prompts"
+
+    @classmethod
+    def of(cls, given: Similarities, tasks: Tasks, groups: Groups, who: str) -> "LabelledSimilarities":
+        """Those given, where a study has made them for all its parts."""
+        return given if isinstance(given, cls) else cls(given, tasks, groups, who)
+
+    def by_layer(self, of_matrices: Any, of_signatures: Any, *options: Any) -> Any:
+        """What a `_core` function makes of the layers; None where one matrix was given."""
+        if self.values is not None:
+            return of_signatures(self.values, self.codes, self.groups, *options)
+        return None if self.layers is None else of_matrices(self.layers, self.codes, self.groups, *options)
 
     def _group_codes(self, sigs: Similarities, groups: Groups, who: str) -> list[int]:
         if groups is False:

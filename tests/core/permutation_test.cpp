@@ -110,6 +110,19 @@ TEST(PairSums, EqualASlowSumForAnyNumberOfTasks) {
     }
 }
 
+TEST(PermutationTest, OfASetIsThatOfItsLayers) {
+  SignatureSet<double> set{.layers = 3, .experts = 5};
+  set.num_tokens.resize(30);
+  Random random(1);
+  for (int i = 0; i < 30 * 15; ++i) set.values.push_back(random.uniform());
+  const LabellingOptions options{.permutations = 300, .seed = 5};
+  const auto one_by_one = layer_permutation_test(set, cyclic(30, 3), {}, options);
+  const auto together = permutation_test(similarity_layers(set), cyclic(30, 3), {}, options);
+  EXPECT_EQ(one_by_one.null, together.null);
+  ASSERT_EQ(one_by_one.tests.size(), 3U);
+  for (std::size_t l = 0; l < 3; ++l) EXPECT_EQ(one_by_one.tests[l].adjusted->value, together.tests[l].adjusted->value);
+}
+
 TEST(PermutationTest, ByHand) {
   const PermutationTest found = permutation_test(kByHand, kTasks);
   ASSERT_EQ(found.tests.size(), 1U);

@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -79,47 +80,64 @@ namespace detail {
 /// Similarities [prompts, prompts] of one layer; the lower triangle is used, prompts ordered by task.
 using PairMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-/// Differences within - across under weights of prompts: a pair counts w_i w_j, a prompt with itself never.
+/// Differences within - across under weights of prompts: a pair counts w_i w_j, a prompt with itself never. For many
+/// weights at once: [draws, prompts].
 class TablePairs {
  public:
-  TablePairs(const TokenTable& table, std::span<const double> weights) : weights_(weights) {
-    std::size_t begin = 0;
-    double total = 0.0, squares = 0.0, of_task = 0.0;
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-      if (i > 0 && table.task[i] != table.task[i - 1]) {
-        begin = i;
-        within_ += of_task * of_task / 2.0;
-        of_task = 0.0;
-      }
-      begin_.push_back(static_cast<Eigen::Index>(begin));
-      of_task += weights[i];
-      total += weights[i];
-      squares += weights[i] * weights[i];
-    }
-    within_ += (of_task * of_task - squares) / 2.0;
-    across_ = (total * total - squares) / 2.0 - within_;
+  TablePairs(const TokenTable& table, PairMatrix weights) : weights_(std::move(weights)) {
+    for (std::size_t i = 0; i < table.prompts(); ++i)
+      if (i == 0 || table.task[i] != table.task[i - 1]) begins_.push_back(static_cast<Eigen::Index>(i));
+    begins_.push_back(static_cast<Eigen::Index>(table.prompts()));
+    const Eigen::VectorXd once = Eigen::VectorXd::Ones(weights_.cols());
+    std::tie(within_, across_) = sums_of_products(once);
   }
 
-  [[nodiscard]] bool has_both() const noexcept { return within_ > 0.25 && across_ > 0.25; }  // weights are integers
-
-  [[nodiscard]] double difference(const PairMatrix& similarity) const {
-    const Eigen::Map<const Eigen::RowVectorXd> w(weights_.data(), static_cast<Eigen::Index>(weights_.size()));
-    double within = 0.0, across = 0.0;
-    for (Eigen::Index i = 0; i < w.size(); ++i) {
-      if (w[i] == 0.0) continue;
-      const Eigen::Index begin = begin_[static_cast<std::size_t>(i)];
-      within += w[i] * similarity.row(i).segment(begin, i - begin).dot(w.segment(begin, i - begin));
-      across += w[i] * similarity.row(i).head(begin).dot(w.head(begin));
+  [[nodiscard]] const PairMatrix& weights() const noexcept { return weights_; }
+  /// Of every draw, for similarities.
+  [[nodiscard]] Eigen::VectorXd differences(const PairMatrix& similarity) const {
+    Eigen::VectorXd within = Eigen::VectorXd::Zero(weights_.rows()), across = within;
+    for (std::size_t task = 0; task + 1 < begins_.size(); ++task) {
+      const Eigen::Index begin = begins_[task], size = begins_[task + 1] - begin;
+      const auto of_task = weights_.middleCols(begin, size);
+      // Below the diagonal: prompts of earlier tasks, and earlier ones of this task.
+      const PairMatrix other = of_task * similarity.block(begin, 0, size, begin);
+      across += other.cwiseProduct(weights_.leftCols(begin)).rowwise().sum();
+      const PairMatrix lower =
+          similarity.block(begin, begin, size, size).template triangularView<Eigen::StrictlyLower>();
+      within += (of_task * lower).cwiseProduct(of_task).rowwise().sum();
     }
-    return within / within_ - across / across_;
+    return within.cwiseQuotient(within_) - across.cwiseQuotient(across_);
+  }
+
+  /// The same where similarities are products of factors [prompts].
+  [[nodiscard]] Eigen::VectorXd differences(const Eigen::VectorXd& factors) const {
+    const auto [within, across] = sums_of_products(factors);
+    return within.cwiseQuotient(within_) - across.cwiseQuotient(across_);
   }
 
  private:
-  std::span<const double> weights_;
-  std::vector<Eigen::Index> begin_;  // first prompt of each prompt's task
-  double within_ = 0.0;
-  double across_ = 0.0;
+  /// Over pairs within and across tasks, of w_i f_i w_j f_j.
+  [[nodiscard]] std::pair<Eigen::VectorXd, Eigen::VectorXd> sums_of_products(const Eigen::VectorXd& factors) const {
+    const PairMatrix products = weights_ * factors.asDiagonal();
+    Eigen::VectorXd within = Eigen::VectorXd::Zero(products.rows());
+    for (std::size_t task = 0; task + 1 < begins_.size(); ++task)
+      within += products.middleCols(begins_[task], begins_[task + 1] - begins_[task]).rowwise().sum().cwiseAbs2();
+    const Eigen::VectorXd all = products.rowwise().sum().cwiseAbs2(), own = products.rowwise().squaredNorm();
+    return {(within - own) / 2.0, (all - within) / 2.0};
+  }
+
+  PairMatrix weights_;                // [draws, prompts]
+  std::vector<Eigen::Index> begins_;  // [tasks + 1]: first prompt
+  Eigen::VectorXd within_, across_;   // [draws]: pairs
 };
+
+/// Whether some task has two prompts drawn; two tasks always have one.
+[[nodiscard]] inline bool some_pair_within(const TokenTable& table, std::span<const double> weights) {
+  std::vector<int> drawn(table.tasks());
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    drawn[static_cast<std::size_t>(table.task[i])] += weights[i] > 0.0 ? 1 : 0;
+  return std::ranges::any_of(drawn, [](int prompts) { return prompts > 1; });
+}
 
 /// How often each prompt is drawn: n - 1 draws from the n prompts of each task, until some task has two prompts drawn.
 [[nodiscard]] inline std::vector<double> bootstrap_weights(const TokenTable& table, std::uint64_t seed,
@@ -133,30 +151,30 @@ class TablePairs {
       const auto n = static_cast<std::uint32_t>(end - begin);
       for (std::uint32_t draw = 1; draw < n; ++draw) weights[begin + random.below(n)] += 1.0;
     }
-  } while (!TablePairs(table, weights).has_both());
+  } while (!some_pair_within(table, weights));
   return weights;
 }
 
-/// Adds the similarities of every pair under `counts` to one matrix a layer.
-inline void add_similarities(const TokenTable& table, std::span<const std::uint32_t> counts,
-                             std::vector<PairMatrix>& sums) {
-  parallel_for(table.layers, 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t l = begin; l < end; ++l) {
-      PairMatrix rows(static_cast<Eigen::Index>(table.prompts()), static_cast<Eigen::Index>(table.experts));
-      for (std::size_t p = 0; p < table.prompts(); ++p) {
-        const auto row = static_cast<Eigen::Index>(p);
-        const std::uint32_t* const cell = counts.data() + (p * table.layers + l) * table.experts;
-        for (std::size_t e = 0; e < table.experts; ++e) rows(row, static_cast<Eigen::Index>(e)) = cell[e];
-        if (const double norm = rows.row(row).norm(); norm > 0.0) rows.row(row) /= norm;
+/// Adds the similarities of one layer under every source, for every pair of prompts.
+inline void add_similarities(const TokenTable& table, std::size_t layer,
+                             std::span<const std::vector<std::uint32_t>> sources, PairMatrix& sum) {
+  const auto n = static_cast<Eigen::Index>(table.prompts()), width = static_cast<Eigen::Index>(table.experts);
+  constexpr std::size_t kAtOnce = 8;  // side by side, so that the sum is passed over once for them
+  for (std::size_t first = 0; first < sources.size(); first += kAtOnce) {
+    const auto some = sources.subspan(first, std::min(kAtOnce, sources.size() - first));
+    PairMatrix rows = PairMatrix::Zero(n, width * static_cast<Eigen::Index>(some.size()));
+    for (std::size_t s = 0; s < some.size(); ++s) {
+      auto block = rows.middleCols(static_cast<Eigen::Index>(s) * width, width);
+      for (std::size_t t = 0; t < table.tokens(); ++t) {
+        const auto experts = table.row(some[s][t], layer);
+        if (experts[0] == kNoExpert) continue;
+        for (const ExpertId e : experts) block(static_cast<Eigen::Index>(table.prompt[t]), e) += 1.0;
       }
-      sums[l].selfadjointView<Eigen::Lower>().rankUpdate(rows);
+      for (Eigen::Index p = 0; p < n; ++p)
+        if (const double norm = block.row(p).norm(); norm > 0.0) block.row(p) /= norm;
     }
-  });
-}
-
-[[nodiscard]] inline std::vector<PairMatrix> zero_matrices(const TokenTable& table) {
-  const auto n = static_cast<Eigen::Index>(table.prompts());
-  return std::vector<PairMatrix>(table.layers, PairMatrix::Zero(n, n));
+    sum.selfadjointView<Eigen::Lower>().rankUpdate(rows);
+  }
 }
 
 [[nodiscard]] inline std::string why_no_bands(const TokenTable& table, std::size_t bootstrap) {
@@ -177,36 +195,40 @@ inline void add_similarities(const TokenTable& table, std::span<const std::uint3
 /// total, shuffled and length D of every layer under every bootstrap: [bootstrap, layers, 3].
 [[nodiscard]] inline std::vector<double> bootstrap_differences(const TokenTable& table,
                                                                const DecompositionOptions& options,
-                                                               const Progress& shuffled, const Progress& resampled) {
-  std::vector<PairMatrix> observed = zero_matrices(table), mean = zero_matrices(table), balanced = zero_matrices(table);
-  add_similarities(table, table.counts(table.unshuffled()), observed);
-  for (std::size_t r = 0; r < options.shuffles; ++r) {
-    add_similarities(table, table.counts(table.shuffled(options.seed, r)), mean);
-    if (shuffled) shuffled(r + 1, options.shuffles);
+                                                               const Progress& progress) {
+  const auto n = static_cast<Eigen::Index>(table.prompts());
+  PairMatrix weights(static_cast<Eigen::Index>(options.bootstrap), n);
+  for (std::size_t b = 0; b < options.bootstrap; ++b) {
+    const std::vector<double> drawn = bootstrap_weights(table, options.seed, b);
+    std::ranges::copy(drawn, weights.row(static_cast<Eigen::Index>(b)).data());
   }
+  const TablePairs pairs(table, std::move(weights));
+  std::vector<std::vector<std::uint32_t>> sources(options.shuffles);
+  for (std::size_t r = 0; r < options.shuffles; ++r) sources[r] = table.shuffled(options.seed, r);
+  const std::vector<std::vector<std::uint32_t>> own{table.unshuffled()};
   const std::vector<double> factors = load_balance_factors(table);
-  for (std::size_t l = 0; l < table.layers; ++l) {
-    mean[l] /= static_cast<double>(options.shuffles);
-    const Eigen::Map<const Eigen::VectorXd> f(factors.data() + l * table.prompts(),
-                                              static_cast<Eigen::Index>(table.prompts()));
-    balanced[l] = f * f.transpose();
-  }
   std::vector<double> out(options.bootstrap * table.layers * 3);
   parallel_for(
-      options.bootstrap, 8,
+      table.layers, 1,
       [&](std::size_t begin, std::size_t end) {
-        for (std::size_t b = begin; b < end; ++b) {
-          const std::vector<double> weights = bootstrap_weights(table, options.seed, b);
-          const TablePairs pairs(table, weights);
-          for (std::size_t l = 0; l < table.layers; ++l) {
-            double* const cell = out.data() + (b * table.layers + l) * 3;
-            cell[0] = pairs.difference(observed[l]);
-            cell[1] = pairs.difference(mean[l]);
-            cell[2] = pairs.difference(balanced[l]);
+        for (std::size_t l = begin; l < end; ++l) {
+          PairMatrix similarity = PairMatrix::Zero(n, n);
+          add_similarities(table, l, own, similarity);
+          const Eigen::VectorXd total = pairs.differences(similarity);
+          similarity.setZero();
+          add_similarities(table, l, sources, similarity);
+          similarity /= static_cast<double>(options.shuffles);
+          const Eigen::VectorXd shuffled = pairs.differences(similarity);
+          const Eigen::Map<const Eigen::VectorXd> f(factors.data() + l * table.prompts(), n);
+          const Eigen::VectorXd length = pairs.differences(Eigen::VectorXd(f));
+          for (std::size_t b = 0; b < options.bootstrap; ++b) {
+            const auto i = static_cast<Eigen::Index>(b);
+            std::ranges::copy(std::array{total[i], shuffled[i], length[i]},
+                              out.begin() + static_cast<std::ptrdiff_t>((b * table.layers + l) * 3));
           }
         }
       },
-      resampled);
+      progress);
   return out;
 }
 
@@ -239,13 +261,12 @@ inline void set_bands(Parts& parts, const std::vector<std::array<double, 4>>& re
 /// D under the closed form of load balance, every layer.
 [[nodiscard]] inline std::vector<double> load_balance_differences(const TokenTable& table) {
   const std::vector<double> factors = load_balance_factors(table);
-  const std::vector<double> once(table.prompts(), 1.0);
-  const TablePairs pairs(table, once);
+  const auto n = static_cast<Eigen::Index>(table.prompts());
+  const TablePairs pairs(table, PairMatrix::Ones(1, n));
   std::vector<double> out;
   for (std::size_t l = 0; l < table.layers; ++l) {
-    const Eigen::Map<const Eigen::VectorXd> f(factors.data() + l * table.prompts(),
-                                              static_cast<Eigen::Index>(table.prompts()));
-    out.push_back(pairs.difference(f * f.transpose()));
+    const Eigen::Map<const Eigen::VectorXd> f(factors.data() + l * table.prompts(), n);
+    out.push_back(pairs.differences(Eigen::VectorXd(f))[0]);
   }
   return out;
 }
@@ -263,7 +284,7 @@ inline void set_bands(Parts& parts, const std::vector<std::array<double, 4>>& re
     if (!std::isfinite(x)) throw invalid_argument("decomposition: expected finite length, got ", x);
   Decomposition out{.no_bands = detail::why_no_bands(table, options.bootstrap)};
   const bool bands = out.no_bands.empty();
-  const std::size_t all = bands ? 2 * options.shuffles + options.bootstrap : options.shuffles;
+  const std::size_t all = options.shuffles + (bands ? table.layers : 0);
   const TokenShuffle shuffle =
       token_shuffle(table, {.shuffles = options.shuffles, .seed = options.seed}, detail::part_of(progress, 0, all));
   if (!shuffle.difference) return out;
@@ -278,8 +299,7 @@ inline void set_bands(Parts& parts, const std::vector<std::array<double, 4>>& re
   if (!bands) return out;
 
   const std::vector<double> drawn =
-      detail::bootstrap_differences(table, options, detail::part_of(progress, options.shuffles, all),
-                                    detail::part_of(progress, 2 * options.shuffles, all));
+      detail::bootstrap_differences(table, options, detail::part_of(progress, options.shuffles, all));
   std::vector<std::array<double, 4>> resampled(options.bootstrap), overall(options.bootstrap);
   for (std::size_t l = 0; l < table.layers; ++l) {
     for (std::size_t b = 0; b < options.bootstrap; ++b) {

@@ -86,6 +86,8 @@ def _absent(study: "Study") -> list[str]:
         reasons.setdefault(reason, []).append(name)
     for reason, names in reasons.items():
         lines += _wrapped(f"absent: {', '.join(names)}: {reason}")
+    for reason in study.fewer.values():
+        lines += _wrapped(f"fewer: {reason}")
     return [*lines, ""] if lines else []
 
 

@@ -114,11 +114,13 @@ class WeightedPairs {
   WeightedPairs(const std::vector<double>& sums, const Resamples& resamples)
       : resamples_(resamples), between_(size(resamples.units()), size(resamples.units())), inside_(between_.rows()) {
     const std::size_t n = resamples.units();
-    for (std::size_t g = 0; g < n; ++g) {
-      const double* const row = sums.data() + resamples.order()[g] * n;
-      for (std::size_t h = 0; h < n; ++h) between_(size(g), size(h)) = g == h ? 0.0 : row[resamples.order()[h]];
-      inside_[size(g)] = row[resamples.order()[g]];
-    }
+    parallel_for(n, 16, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t g = begin; g < end; ++g) {
+        const double* const row = sums.data() + resamples.order()[g] * n;
+        for (std::size_t h = 0; h < n; ++h) between_(size(g), size(h)) = g == h ? 0.0 : row[resamples.order()[h]];
+        inside_[size(g)] = row[resamples.order()[g]];
+      }
+    });
   }
 
   /// For rows of weights [draws, units].

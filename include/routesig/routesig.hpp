@@ -20,6 +20,7 @@
 #include "routesig/information.hpp"
 #include "routesig/inner_products.hpp"
 #include "routesig/known_tokens.hpp"
+#include "routesig/label_sums.hpp"
 #include "routesig/labelling.hpp"
 #include "routesig/logistic_regression.hpp"
 #include "routesig/matched_similarity.hpp"

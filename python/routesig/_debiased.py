@@ -153,8 +153,8 @@ def debiased_similarity(
     if width != other_width:
         raise ValueError(f"debiased: expected two sets of one kind, got windows {width} and {other_width}")
     known = _known(rows)
-    whole = known.all(axis=1)
-    mask = ~(whole[:, None] & (whole if other is None else _known(other).all(axis=1)))
+    whole = np.all(known, axis=1)
+    mask = ~(whole[:, None] & (whole if other is None else np.all(_known(other), axis=1)))
     if b is None:
         np.fill_diagonal(mask, True)
     reasons = ((name, rows.absence(i)) for i, name in enumerate(a.ids))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -221,7 +221,7 @@ class _Composer:
             count = max(one.fewest, one.usual * _USUAL_PROMPTS // prompts)
             if count < one.usual:
                 self.fewer[one.option] = f"{count:,} {one.what}, not {one.usual:,}, because of {prompts:,} prompts"
-                options = replace(options, **{one.option: count})
+                options = replace(options, **cast(dict[str, Any], {one.option: count}))
         return options
 
     def step(self, make: Callable[[], T]) -> T:

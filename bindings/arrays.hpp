@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "routesig/error.hpp"
+#include "routesig/similarity.hpp"
 
 namespace py = pybind11;
 
@@ -35,4 +36,13 @@ py::array_t<T> owned(std::vector<T> data, std::vector<py::ssize_t> shape) {
 template <typename T>
 std::span<const T> items(const py::array_t<T, py::array::c_style>& array) {
   return {array.data(), static_cast<std::size_t>(array.size())};
+}
+
+/// Signatures [prompts, layers, experts] as the analyses take them.
+inline routesig::SignatureView signature_view(const char* who, const py::array_t<double, py::array::c_style>& values) {
+  if (values.ndim() != 3)
+    throw routesig::invalid_argument(who, ": expected signatures [prompts, layers, experts], got ", values.ndim(),
+                                     " axes");
+  const auto size = [&](int axis) { return static_cast<std::size_t>(values.shape(axis)); };
+  return {items(values), size(0), size(1), size(2)};
 }

@@ -33,11 +33,6 @@ CountView count_view(const Counts& counts, std::size_t top_k) {
   return {items(counts), prompts, layers, experts, top_k};
 }
 
-routesig::SignatureView signature_view(const Values& values) {
-  const auto [prompts, layers, experts] = sizes(values);
-  return {items(values), prompts, layers, experts};
-}
-
 BaselineOptions options(std::size_t repetitions, std::uint64_t seed, const py::object& progress) {
   return {.repetitions = repetitions, .seed = seed, .progress = python_progress(progress)};
 }
@@ -83,7 +78,7 @@ void bind_nulls(py::module_& m) {
   m.def(
       "permutation_baseline",
       [](const Values& values, const Tasks& task, std::size_t repetitions, std::uint64_t seed, const py::object& told) {
-        const auto set = signature_view(values);
+        const auto set = signature_view("baselines", values);
         const BaselineOptions with = options(repetitions, seed, told);
         return computed([&] { return routesig::permutation_baseline(set, task, with); });
       },
@@ -132,7 +127,7 @@ void bind_expectations(py::module_& m) {
   m.def(
       "permutation_moments",
       [](const Values& pair) {
-        const routesig::SignatureView set = signature_view(pair);
+        const routesig::SignatureView set = signature_view("baselines", pair);
         if (set.prompts != 2)
           throw routesig::invalid_argument("permutation_moments: expected 2 signatures, got ", set.prompts);
         const auto moments = routesig::permutation_moments(set, 0, 1);

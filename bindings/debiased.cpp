@@ -11,7 +11,6 @@ namespace {
 
 using routesig::DebiasedRows;
 using Counts = py::array_t<std::uint64_t, py::array::c_style>;
-using Values = py::array_t<double, py::array::c_style>;
 
 std::vector<py::ssize_t> prompts_by_layers(const auto& rows) {
   return {static_cast<py::ssize_t>(rows.prompts), static_cast<py::ssize_t>(rows.layers)};
@@ -30,9 +29,17 @@ py::array_t<double> layers_of(const DebiasedRows& a, const DebiasedRows* b) {
     const py::gil_scoped_release nogil;
     out = routesig::debiased_layers(a, b);
   }
-  const DebiasedRows& other = b != nullptr ? *b : a;
-  return owned(std::move(out), {static_cast<py::ssize_t>(a.layers), static_cast<py::ssize_t>(a.prompts),
-                                static_cast<py::ssize_t>(other.prompts)});
+  const auto rows = static_cast<py::ssize_t>(a.prompts), columns = static_cast<py::ssize_t>((b ? *b : a).prompts);
+  return owned(std::move(out), {static_cast<py::ssize_t>(a.layers), rows, columns});
+}
+
+py::array_t<double> matrix_of(const DebiasedRows& a, const DebiasedRows* b) {
+  std::vector<double> out;
+  {
+    const py::gil_scoped_release nogil;
+    out = routesig::debiased_matrix(a, b);
+  }
+  return owned(std::move(out), {static_cast<py::ssize_t>(a.prompts), static_cast<py::ssize_t>((b ? *b : a).prompts)});
 }
 
 using Number = std::optional<double>;
@@ -96,16 +103,18 @@ void bind_debiased(py::module_& m) {
       py::arg("counts"), py::arg("top_k"), "DebiasedRows of counts [prompts, layers, experts].");
   m.def("debiased_layers", &layers_of, py::arg("a"), py::arg("b") = py::none(),
         "Debiased cosines [layers, prompts of a, prompts of b]; 0 where absent.");
+  m.def("debiased_matrix", &matrix_of, py::arg("a"), py::arg("b") = py::none(),
+        "Their mean over layers [prompts of a, prompts of b].");
   m.def(
       "debiased_means",
-      [](const DebiasedRows& rows, const Values& layers, const std::vector<int>& task) {
-        const auto means = routesig::debiased_means(rows, items(layers), task);
+      [](const DebiasedRows& rows, const std::vector<int>& task) {
+        const auto means = routesig::debiased_means(rows, task);
         std::vector<Means> by_layer;
         by_layer.reserve(means.layers.size());
         for (const auto& layer : means.layers) by_layer.push_back(as_tuple(layer));
         return std::pair(as_tuple(means.overall), by_layer);
       },
-      py::arg("rows"), py::arg("layers"), py::arg("task"),
+      py::arg("rows"), py::arg("task"),
       "(within, across, difference, within pairs, across pairs), overall and a list by layer.");
   bind_reliability(m);
 }

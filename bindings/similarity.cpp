@@ -4,23 +4,16 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "routesig/category_matrix.hpp"
 #include "routesig/statistics.hpp"
 
 namespace {
 
 using Values = py::array_t<double, py::array::c_style>;
 
-routesig::SignatureView as_view(const Values& values) {
-  if (values.ndim() != 3)
-    throw routesig::invalid_argument("similarity: expected values [prompts, layers, experts], got ", values.ndim(),
-                                     " axes");
-  const auto size = [&](int axis) { return static_cast<std::size_t>(values.shape(axis)); };
-  return {items(values), size(0), size(1), size(2)};
-}
-
 template <typename Scalar, typename Metric>
 py::array similarity_array(const Values& a, const std::optional<Values>& b, bool per_layer) {
-  const routesig::SignatureView x = as_view(a), y = b ? as_view(*b) : x;
+  const routesig::SignatureView x = signature_view("similarity", a), y = b ? signature_view("similarity", *b) : x;
   std::vector<py::ssize_t> shape{a.shape(0), b ? b->shape(0) : a.shape(0)};
   if (per_layer) shape.insert(shape.begin(), a.shape(1));
   py::array_t<Scalar> out(shape);
@@ -89,4 +82,18 @@ void bind_similarity(py::module_& m) {
       },
       py::arg("matrix"), py::arg("task"),
       "Separation of a similarity matrix [n, n] under integer tasks [n]; a negative task is unlabelled.");
+  m.def(
+      "layer_separation",
+      [](const Values& values, const std::vector<int>& task, bool balanced) {
+        const routesig::SignatureView set = signature_view("layer_separation", values);
+        std::vector<routesig::Separation> out;
+        const py::gil_scoped_release nogil;
+        routesig::LayerSimilarities layers(set);
+        for (std::size_t l = 0; l < set.layers; ++l)
+          out.push_back(balanced ? routesig::balanced_separation(layers(l), task)
+                                 : routesig::separation(layers(l), task));
+        return out;
+      },
+      py::arg("values"), py::arg("task"), py::arg("balanced"),
+      "Separation of the cosines of signatures [n, layers, experts], layer by layer.");
 }

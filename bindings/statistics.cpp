@@ -21,15 +21,15 @@ py::object pair_of(const std::optional<routesig::PValue>& p) {
   return p ? py::object(py::make_tuple(p->value, p->floor)) : py::object(py::none());
 }
 
-py::dict permutation_test(const Values& matrices, const Labels& task, const Labels& group, std::size_t permutations,
-                          std::uint64_t seed, const py::object& progress) {
-  routesig::PermutationTest found;
-  {
-    const auto tell = python_progress(progress);
-    const py::gil_scoped_release nogil;
-    found =
-        routesig::permutation_test(items(matrices), task, group, {.permutations = permutations, .seed = seed}, tell);
-  }
+// Runs `make` without the GIL, telling `progress`.
+template <typename Make>
+auto computed(const py::object& progress, const Make& make) {
+  const auto tell = python_progress(progress);
+  const py::gil_scoped_release nogil;
+  return make(tell);
+}
+
+py::dict as_dict(routesig::PermutationTest found) {
   py::list tests;
   for (const auto& test : found.tests) {
     py::dict one;
@@ -51,14 +51,7 @@ py::dict permutation_test(const Values& matrices, const Labels& task, const Labe
   return out;
 }
 
-py::dict bootstrap(const Values& matrices, const Labels& task, const Labels& group, std::size_t draws,
-                   std::uint64_t seed, double level, const py::object& progress) {
-  routesig::Bootstrap found;
-  {
-    const auto tell = python_progress(progress);
-    const py::gil_scoped_release nogil;
-    found = routesig::bootstrap(items(matrices), task, group, {.draws = draws, .seed = seed, .level = level}, tell);
-  }
+py::dict as_dict(const routesig::Bootstrap& found) {
   py::list separations;
   for (const auto& one : found.separations) {
     py::dict row;
@@ -78,12 +71,9 @@ py::dict bootstrap(const Values& matrices, const Labels& task, const Labels& gro
 
 py::dict dispersion_test(const Values& matrix, const Labels& task, const Labels& group, std::size_t permutations,
                          std::uint64_t seed, const py::object& progress) {
-  routesig::DispersionTest found;
-  {
-    const auto tell = python_progress(progress);
-    const py::gil_scoped_release nogil;
-    found = routesig::dispersion_test(items(matrix), task, group, {.permutations = permutations, .seed = seed}, tell);
-  }
+  const routesig::DispersionTest found = computed(progress, [&](const routesig::Progress& tell) {
+    return routesig::dispersion_test(items(matrix), task, group, {.permutations = permutations, .seed = seed}, tell);
+  });
   py::dict out;
   out["units"] = found.units;
   out["exact"] = found.exact;
@@ -92,6 +82,55 @@ py::dict dispersion_test(const Values& matrix, const Labels& task, const Labels&
   out["f"] = found.f;
   out["p_value"] = pair_of(found.p);
   return out;
+}
+
+// Of matrices [matrices, n, n], and of the layers of signatures [n, layers, experts].
+void bind_resampling(py::module_& m) {
+  m.def(
+      "permutation_test",
+      [](const Values& matrices, const Labels& task, const Labels& group, std::size_t permutations, std::uint64_t seed,
+         const py::object& progress) {
+        return as_dict(computed(progress, [&](const routesig::Progress& tell) {
+          return routesig::permutation_test(items(matrices), task, group, {.permutations = permutations, .seed = seed},
+                                            tell);
+        }));
+      },
+      py::arg("matrices"), py::arg("task"), py::arg("group"), py::arg("permutations"), py::arg("seed"),
+      py::arg("progress") = py::none(), "Label permutation test of similarity matrices [matrices, n, n].");
+  m.def(
+      "layer_permutation_test",
+      [](const Values& values, const Labels& task, const Labels& group, std::size_t permutations, std::uint64_t seed,
+         const py::object& progress) {
+        const auto set = signature_view("permutation_test", values);
+        return as_dict(computed(progress, [&](const routesig::Progress& tell) {
+          return routesig::layer_permutation_test(set, task, group, {.permutations = permutations, .seed = seed}, tell);
+        }));
+      },
+      py::arg("values"), py::arg("task"), py::arg("group"), py::arg("permutations"), py::arg("seed"),
+      py::arg("progress") = py::none(), "permutation_test of the layers' cosines of signatures [n, layers, experts].");
+  m.def(
+      "bootstrap",
+      [](const Values& matrices, const Labels& task, const Labels& group, std::size_t draws, std::uint64_t seed,
+         double level, const py::object& progress) {
+        return as_dict(computed(progress, [&](const routesig::Progress& tell) {
+          return routesig::bootstrap(items(matrices), task, group, {.draws = draws, .seed = seed, .level = level},
+                                     tell);
+        }));
+      },
+      py::arg("matrices"), py::arg("task"), py::arg("group"), py::arg("draws"), py::arg("seed"), py::arg("level"),
+      py::arg("progress") = py::none(),
+      "Bootstrap intervals of the separation of similarity matrices [matrices, n, n].");
+  m.def(
+      "layer_bootstrap",
+      [](const Values& values, const Labels& task, const Labels& group, std::size_t draws, std::uint64_t seed,
+         double level, const py::object& progress) {
+        const auto set = signature_view("bootstrap", values);
+        return as_dict(computed(progress, [&](const routesig::Progress& tell) {
+          return routesig::layer_bootstrap(set, task, group, {.draws = draws, .seed = seed, .level = level}, tell);
+        }));
+      },
+      py::arg("values"), py::arg("task"), py::arg("group"), py::arg("draws"), py::arg("seed"), py::arg("level"),
+      py::arg("progress") = py::none(), "bootstrap of the layers' cosines of signatures [n, layers, experts].");
 }
 
 }  // namespace
@@ -111,12 +150,6 @@ void bind_statistics(py::module_& m) {
         return py::make_tuple(found.mean, found.pairs);
       },
       py::arg("matrix"), py::arg("task"), py::arg("tasks"), "(means, pairs), row-major [tasks, tasks].");
-  m.def("permutation_test", &permutation_test, py::arg("matrices"), py::arg("task"), py::arg("group"),
-        py::arg("permutations"), py::arg("seed"), py::arg("progress") = py::none(),
-        "Label permutation test of similarity matrices [matrices, n, n].");
-  m.def("bootstrap", &bootstrap, py::arg("matrices"), py::arg("task"), py::arg("group"), py::arg("draws"),
-        py::arg("seed"), py::arg("level"), py::arg("progress") = py::none(),
-        "Bootstrap intervals of the separation of similarity matrices [matrices, n, n].");
   m.def("dispersion_test", &dispersion_test, py::arg("matrix"), py::arg("task"), py::arg("group"),
         py::arg("permutations"), py::arg("seed"), py::arg("progress") = py::none(),
         "Whether tasks differ in the distances of prompts to their centroids.");
@@ -129,4 +162,5 @@ void bind_statistics(py::module_& m) {
   m.def(
       "benjamini_hochberg", [](const Values& p) { return owned(routesig::benjamini_hochberg(items(p)), {p.size()}); },
       py::arg("p"), "Benjamini and Hochberg's adjusted p-values.");
+  bind_resampling(m);
 }

@@ -23,6 +23,7 @@
 #include "routesig/parallel.hpp"
 #include "routesig/random.hpp"
 #include "routesig/signature.hpp"
+#include "routesig/signature_separation.hpp"
 #include "routesig/similarity.hpp"
 #include "routesig/statistics.hpp"
 #include "routesig/token_pool.hpp"
@@ -90,26 +91,26 @@ template <typename Fill>
       Random random(options.seed, stream(purpose, i));
       std::vector<double> values(shape.values.size());
       fill(random, std::span(values));
-      found[i] = separation(similarity_matrix(SignatureView(values, shape.prompts, shape.layers, shape.experts)), task);
+      found[i] = signature_separation({values, shape.prompts, shape.layers, shape.experts}, task);
     }
   };
   parallel_for(options.repetitions, 1, one, options.progress);
   return columns(found);
 }
 
-/// Repeats `rows(layer).add` for every layer of every prompt, with as many rows as it has tokens there.
-template <typename Rows>
+/// Repeats add(random, tokens, counts) for every prompt: `tokens` [layers] and zeroed `counts` [layers, experts].
+template <typename Add>
 [[nodiscard]] Repetitions repeat_rows(const CountView& set, const SignatureView& shape, std::span<const int> task,
-                                      Draws purpose, const BaselineOptions& options, const Rows& rows) {
+                                      Draws purpose, const BaselineOptions& options, const Add& add) {
   std::vector<std::size_t> tokens;  // [prompts, layers]
   for (std::size_t p = 0; p < set.prompts; ++p)
     for (std::size_t l = 0; l < set.layers; ++l) tokens.push_back(set.tokens(p, l));
   return repeat(shape, task, purpose, options, [&](Random& random, std::span<double> values) {
-    std::vector<std::uint32_t> counts(set.experts);
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
+    std::vector<std::uint32_t> counts(set.layers * set.experts);
+    for (std::size_t p = 0; p < set.prompts; ++p) {
       std::ranges::fill(counts, 0U);
-      rows(i % set.layers).add(random, tokens[i], counts);
-      std::ranges::copy(counts, values.begin() + static_cast<std::ptrdiff_t>(i * set.experts));
+      add(random, std::span(tokens).subspan(p * set.layers, set.layers), std::span(counts));
+      std::ranges::copy(counts, values.begin() + static_cast<std::ptrdiff_t>(p * counts.size()));
     }
   });
 }
@@ -123,12 +124,8 @@ template <typename Rows>
       const auto tokens = static_cast<double>(set.tokens(p, l));
       factors.push_back(std::sqrt(sampled_similarity(tokens, tokens, ratios[l])));
     }
-  return closed_form(task, false, [&](std::size_t i, std::size_t j) {
-    SimilarityMoments out;
-    for (std::size_t l = 0; l < set.layers; ++l)
-      out.mean += factors[i * set.layers + l] * factors[j * set.layers + l] / static_cast<double>(set.layers);
-    return out;
-  });
+  for (double& x : factors) x /= std::sqrt(static_cast<double>(set.layers));
+  return closed_form(task, set.layers, factors);
 }
 
 /// Counts as values: cosines do not depend on the scale of a layer.
@@ -150,8 +147,13 @@ template <typename Rows>
   for (const double x : set.values)
     if (!std::isfinite(x)) throw invalid_argument("baselines: expected finite signatures, got ", x);
   Baseline out{.observed = separation(similarity_matrix(set), task), .repetitions = {}};
-  out.closed_form =
-      closed_form(task, true, [&](std::size_t i, std::size_t j) { return permutation_moments(set, i, j); });
+  std::vector<double> means, variances;  // [prompts, layers]
+  for (std::size_t row = 0; row < set.prompts * set.layers; ++row) {
+    const auto one = detail::permutation_factor(set.values.subspan(row * set.experts, set.experts), set.layers);
+    means.push_back(one.mean);
+    variances.push_back(one.variance);
+  }
+  out.closed_form = closed_form(task, set.layers, means, variances);
   out.repetitions =
       detail::repeat(set, task, Draws::permutation_baseline, options, [&](Random& random, std::span<double> values) {
         std::ranges::copy(set.values, values.begin());
@@ -172,8 +174,12 @@ template <typename Rows>
   const double ratio = sampling_ratio(set.experts, set.top_k, draws);
   Baseline out{.observed = separation(similarity_matrix(view), task), .repetitions = {}};
   out.closed_form = detail::sampled_form(set, task, std::vector(set.layers, ratio));
-  out.repetitions = detail::repeat_rows(set, view, task, Draws::load_balance, options,
-                                        [&](std::size_t) -> const UniformRows& { return rows; });
+  out.repetitions =
+      detail::repeat_rows(set, view, task, Draws::load_balance, options,
+                          [&](Random& random, std::span<const std::size_t> tokens, std::span<std::uint32_t> counts) {
+                            for (std::size_t l = 0; l < tokens.size(); ++l)
+                              rows.add(random, tokens[l], counts.subspan(l * set.experts, set.experts));
+                          });
   return out;
 }
 
@@ -183,19 +189,17 @@ template <typename Rows>
                                                 const BaselineOptions& options = {}) {
   const std::vector<double> values = detail::as_values(set);
   const SignatureView view(values, set.prompts, set.layers, set.experts);
-  std::vector<SystematicRows> rows;  // [layers]
-  std::vector<double> ratios;        // [layers]
-  for (std::size_t l = 0; l < set.layers; ++l) {
-    std::vector<std::uint64_t> totals(set.experts);
-    for (std::size_t p = 0; p < set.prompts; ++p)
-      std::ranges::transform(totals, set.row(p, l), totals.begin(), std::plus<>());
-    rows.emplace_back(totals, set.top_k);
-    ratios.push_back(sampling_ratio(totals, set.top_k));
-  }
+  std::vector<std::uint64_t> totals(set.layers * set.experts);
+  for (std::size_t i = 0; i < set.counts.size(); ++i) totals[i % totals.size()] += set.counts[i];
+  std::vector<double> ratios;  // [layers]
+  for (std::size_t l = 0; l < set.layers; ++l)
+    ratios.push_back(sampling_ratio(std::span(totals).subspan(l * set.experts, set.experts), set.top_k));
+  const SystematicRows rows(totals, set.layers, set.top_k);
   Baseline out{.observed = separation(similarity_matrix(view), task), .repetitions = {}};
   out.closed_form = detail::sampled_form(set, task, ratios);
   out.repetitions = detail::repeat_rows(set, view, task, Draws::marginal, options,
-                                        [&](std::size_t l) -> const SystematicRows& { return rows[l]; });
+                                        [&](Random& random, std::span<const std::size_t> tokens,
+                                            std::span<std::uint32_t> counts) { rows.add(random, tokens, counts); });
   out.p_value = detail::p_of_difference(out);
   return out;
 }

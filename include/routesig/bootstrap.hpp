@@ -15,16 +15,19 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "routesig/bca.hpp"
 #include "routesig/error.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/random.hpp"
+#include "routesig/similarity.hpp"
 #include "routesig/statistics.hpp"
 #include "routesig/unit_pairs.hpp"
 
@@ -82,17 +85,14 @@ class Resamples {
     for (std::size_t task = 1; task < tasks(); ++task) least = std::min(least, count(task));
     return least;
   }
-  /// Rows of weights: all units once; `draws` draws; each unit left out in turn.
-  [[nodiscard]] std::size_t rows() const noexcept { return 1 + options_.draws + units(); }
+  [[nodiscard]] std::size_t draws() const noexcept { return options_.draws; }
+  /// All units once; `draws` draws; each unit left out in turn.
+  [[nodiscard]] std::size_t rows() const noexcept { return 1 + draws() + units(); }
 
-  void fill(std::size_t row, std::span<double> weights) const {
-    if (row == 0 || row > options_.draws) {
-      std::ranges::fill(weights, 1.0);
-      if (row > 0) weights[row - 1 - options_.draws] = 0.0;
-      return;
-    }
+  /// How often a draw takes each unit.
+  void fill(std::size_t draw, std::span<double> weights) const {
     std::ranges::fill(weights, 0.0);
-    Random random(options_.seed, stream(Draws::bootstrap, row - 1));
+    Random random(options_.seed, stream(Draws::bootstrap, draw));
     for (std::size_t task = 0; task < tasks(); ++task)
       for (std::size_t i = 1; i < count(task); ++i)
         weights[start(task) + random.below(static_cast<std::uint32_t>(count(task)))] += 1.0;
@@ -104,31 +104,57 @@ class Resamples {
   std::vector<std::size_t> starts_;  // [tasks + 1]
 };
 
-/// Sums over pairs, for rows of weights: between units with the product of their weights, inside them with the weight.
+/// Sums of what pairs add, within tasks and across.
+struct PairSums {
+  double within = 0.0, across = 0.0;
+};
+
+/// Sums over pairs of units, weighted: between units with the product of their weights, inside them with the weight.
 class WeightedPairs {
  public:
-  struct Sums {
-    Eigen::VectorXd within, all;  // [rows]
-  };
-
   WeightedPairs(const std::vector<double>& sums, const Resamples& resamples)
       : resamples_(resamples), between_(size(resamples.units()), size(resamples.units())), inside_(between_.rows()) {
     const std::size_t n = resamples.units();
-    for (std::size_t g = 0; g < n; ++g)
-      for (std::size_t h = 0; h < n; ++h)
-        between_(size(g), size(h)) = g == h ? 0.0 : sums[resamples.order()[g] * n + resamples.order()[h]];
-    for (std::size_t g = 0; g < n; ++g) inside_[size(g)] = sums[resamples.order()[g] * (n + 1)];
+    parallel_for(n, 16, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t g = begin; g < end; ++g) {
+        const double* const row = sums.data() + resamples.order()[g] * n;
+        for (std::size_t h = 0; h < n; ++h) between_(size(g), size(h)) = g == h ? 0.0 : row[resamples.order()[h]];
+        inside_[size(g)] = row[resamples.order()[g]];
+      }
+    });
   }
 
-  [[nodiscard]] Sums operator()(const RowMajorMatrix& weights) const {
+  /// For rows of weights [draws, units].
+  [[nodiscard]] std::vector<PairSums> operator()(const RowMajorMatrix& weights) const {
     const Eigen::VectorXd inside = weights * inside_;
-    Sums out{.within = inside, .all = inside};
-    out.all += 0.5 * (weights * between_).cwiseProduct(weights).rowwise().sum();
+    Eigen::VectorXd within = Eigen::VectorXd::Zero(weights.rows()), across = within;
+    for (std::size_t task = 0; task < resamples_.tasks(); ++task) {  // every pair of tasks once
+      const Eigen::Index at = size(resamples_.start(task)), count = size(resamples_.count(task));
+      const Eigen::Index rest = between_.cols() - at - count;
+      const RowMajorMatrix sums = weights.middleCols(at, count) * between_.block(at, at, count, count + rest);
+      within += sums.leftCols(count).cwiseProduct(weights.middleCols(at, count)).rowwise().sum();
+      across += sums.rightCols(rest).cwiseProduct(weights.rightCols(rest)).rowwise().sum();
+    }
+    std::vector<PairSums> out;
+    for (Eigen::Index i = 0; i < weights.rows(); ++i) out.push_back({inside[i] + 0.5 * within[i], across[i]});
+    return out;
+  }
+
+  /// All units once, and then without each of them: [1 + units].
+  [[nodiscard]] std::vector<PairSums> left_out() const {
+    std::vector<PairSums> out(1 + resamples_.units());
+    PairSums& all = out.front();
     for (std::size_t task = 0; task < resamples_.tasks(); ++task) {
       const Eigen::Index at = size(resamples_.start(task)), count = size(resamples_.count(task));
-      const auto part = weights.middleCols(at, count);
-      out.within += 0.5 * (part * between_.block(at, at, count, count)).cwiseProduct(part).rowwise().sum();
+      for (Eigen::Index g = at; g < at + count; ++g) {
+        const double same = between_.row(g).segment(at, count).sum();
+        const double other = between_.row(g).head(at).sum() + between_.row(g).tail(between_.cols() - at - count).sum();
+        out[1 + static_cast<std::size_t>(g)] = {inside_[g] + same, other};
+        all.within += inside_[g] + 0.5 * same;
+        all.across += 0.5 * other;
+      }
     }
+    for (std::size_t g = 1; g < out.size(); ++g) out[g] = {all.within - out[g].within, all.across - out[g].across};
     return out;
   }
 
@@ -140,43 +166,122 @@ class WeightedPairs {
   Eigen::VectorXd inside_;  // [units]
 };
 
-[[nodiscard]] inline Statistics weighted_statistics(double n_w, double n_a, double sum_w, double sum_a,
-                                                    double squares_w, double squares_a, double shift) {
+/// How many pairs there are: as WeightedPairs of their counts, which are products of sizes.
+class WeightedCounts {
+ public:
+  WeightedCounts(const Units& units, const Resamples& resamples) : resamples_(resamples) {
+    for (const std::size_t unit : resamples.order()) sizes_.push_back(static_cast<double>(units.members(unit).size()));
+  }
+
+  [[nodiscard]] PairSums operator()(std::span<const double> weights) const {
+    double inside = 0.0, all = 0.0, squares = 0.0, same = 0.0;
+    for (std::size_t task = 0; task < resamples_.tasks(); ++task) {
+      double sum = 0.0;
+      for (std::size_t g = resamples_.start(task); g < resamples_.start(task + 1); ++g) {
+        const double prompts = weights[g] * sizes_[g];
+        sum += prompts;
+        squares += prompts * prompts;
+        inside += prompts * (sizes_[g] - 1.0) / 2.0;
+      }
+      all += sum;
+      same += sum * sum;
+    }
+    return {.within = inside + (same - squares) / 2.0, .across = (all * all - same) / 2.0};
+  }
+
+  [[nodiscard]] std::vector<PairSums> left_out() const {
+    std::vector<double> weights(sizes_.size(), 1.0);
+    std::vector<PairSums> out{(*this)(weights)};
+    for (double& weight : weights) {
+      weight = 0.0;
+      out.push_back((*this)(weights));
+      weight = 1.0;
+    }
+    return out;
+  }
+
+ private:
+  const Resamples& resamples_;
+  std::vector<double> sizes_;  // [units]: prompts
+};
+
+[[nodiscard]] inline Statistics weighted_statistics(const PairSums& n, const PairSums& sum, const PairSums& squares,
+                                                    double shift) {
   constexpr double absent = std::numeric_limits<double>::quiet_NaN();
   Statistics out{absent, absent, absent, absent};
-  const double within = sum_w / n_w, across = sum_a / n_a;
-  if (n_w > 0.0) out[0] = shift + within;
-  if (n_a > 0.0) out[1] = shift + across;
-  if (!(n_w > 0.0 && n_a > 0.0)) return out;
+  const double within = sum.within / n.within, across = sum.across / n.across;
+  if (n.within > 0.0) out[0] = shift + within;
+  if (n.across > 0.0) out[1] = shift + across;
+  if (!(n.within > 0.0 && n.across > 0.0)) return out;
   out[2] = within - across;
-  const double residual = squares_w - sum_w * within + squares_a - sum_a * across;
-  const double sd = std::sqrt(std::max(residual, 0.0) / (n_w + n_a - 2.0));
-  if (n_w + n_a > 2.0 && sd > kNoSpread) out[3] = out[2] / sd;
+  const double residual = squares.within - sum.within * within + squares.across - sum.across * across;
+  const double sd = std::sqrt(std::max(residual, 0.0) / (n.within + n.across - 2.0));
+  if (n.within + n.across > 2.0 && sd > kNoSpread) out[3] = out[2] / sd;
   return out;
 }
 
-/// The statistics of one similarity matrix for every row of weights.
+/// The statistics of one similarity matrix: of all units, of every draw, and without each unit.
 [[nodiscard]] inline std::vector<Statistics> resampled(const Units& units, const Resamples& resamples,
                                                        std::span<const double> similarity, const Progress& progress) {
-  const CentredPairs pairs = centred_pairs(units, similarity);
-  const WeightedPairs number(pairs.counts, resamples), sum(pairs.sums, resamples), square(pairs.squares, resamples);
+  double mean = 0.0;
+  const auto prepared = [&] {
+    CentredPairs pairs = centred_pairs(units, similarity);
+    mean = pairs.mean;
+    return std::pair(WeightedPairs(pairs.sums, resamples), WeightedPairs(pairs.squares, resamples));
+  };
+  const auto [sum, square] = prepared();
+  const WeightedCounts number(units, resamples);
 
   std::vector<Statistics> out(resamples.rows());
   const auto work = [&](std::size_t begin, std::size_t end) {
-    const auto columns = static_cast<Eigen::Index>(units.size());
-    RowMajorMatrix weights(static_cast<Eigen::Index>(end - begin), columns);
-    for (std::size_t row = begin; row < end; ++row)
-      resamples.fill(row, {weights.row(static_cast<Eigen::Index>(row - begin)).data(), units.size()});
-    const auto n = number(weights), s = sum(weights), q = square(weights);
-    for (std::size_t row = begin; row < end; ++row) {
-      const auto i = static_cast<Eigen::Index>(row - begin);
-      out[row] = weighted_statistics(n.within[i], n.all[i] - n.within[i], s.within[i], s.all[i] - s.within[i],
-                                     q.within[i], q.all[i] - q.within[i], pairs.mean);
-    }
+    RowMajorMatrix weights(static_cast<Eigen::Index>(end - begin), static_cast<Eigen::Index>(units.size()));
+    const auto row = [&](std::size_t draw) {
+      return std::span(weights.row(static_cast<Eigen::Index>(draw - begin)).data(), units.size());
+    };
+    for (std::size_t draw = begin; draw < end; ++draw) resamples.fill(draw, row(draw));
+    const auto s = sum(weights), q = square(weights);
+    for (std::size_t draw = begin; draw < end; ++draw)
+      out[1 + draw] = weighted_statistics(number(row(draw)), s[draw - begin], q[draw - begin], mean);
   };
-  parallel_for(out.size(), 64, work, progress);
+  parallel_for(resamples.draws(), 64, work, progress);
+
+  const auto n = number.left_out(), s = sum.left_out(), q = square.left_out();
+  for (std::size_t i = 0; i < n.size(); ++i)
+    out[i == 0 ? 0 : resamples.draws() + i] = weighted_statistics(n[i], s[i], q[i], mean);
   return out;
 }
+
+/// Within - across alone, under the same draws for any number of similarity matrices.
+class ResampledDifferences {
+ public:
+  ResampledDifferences(const Units& units, const Resamples& resamples)
+      : units_(units),
+        resamples_(resamples),
+        weights_(static_cast<Eigen::Index>(resamples.draws()), static_cast<Eigen::Index>(units.size())) {
+    const WeightedCounts number(units, resamples);
+    for (std::size_t draw = 0; draw < resamples.draws(); ++draw) {
+      const std::span row(weights_.row(static_cast<Eigen::Index>(draw)).data(), units.size());
+      resamples.fill(draw, row);
+      numbers_.push_back(number(row));
+    }
+  }
+
+  /// Of every draw: [draws]; NaN where it has no pair within, or none across.
+  [[nodiscard]] std::vector<double> operator()(std::span<const double> similarity) const {
+    const WeightedPairs pairs(units_.pair_sums(similarity, std::identity()), resamples_);
+    const std::vector<PairSums> sums = pairs(weights_);
+    std::vector<double> out(sums.size());
+    for (std::size_t draw = 0; draw < out.size(); ++draw)
+      out[draw] = sums[draw].within / numbers_[draw].within - sums[draw].across / numbers_[draw].across;
+    return out;
+  }
+
+ private:
+  const Units& units_;
+  const Resamples& resamples_;
+  RowMajorMatrix weights_;         // [draws, units]
+  std::vector<PairSums> numbers_;  // [draws]: pairs
+};
 
 /// Estimate from [1 + draws + units] values: the observed one, the draws, and each unit left out.
 [[nodiscard]] inline BootstrapEstimate bootstrap_estimate(std::span<const double> values, const Resamples& resamples,
@@ -198,6 +303,38 @@ class WeightedPairs {
   return out;
 }
 
+/// Intervals for `matrices` similarity matrices [n, n]; matrix(m) gives the m-th when it is wanted.
+template <typename Matrix>
+[[nodiscard]] Bootstrap bootstrap_each(std::size_t matrices, const Matrix& matrix, std::span<const int> task,
+                                       std::span<const int> group, const BootstrapOptions& options,
+                                       const Progress& progress) {
+  const Units units(task, group);
+  const Resamples resamples(units, options);
+  Bootstrap out{.units = units.size(), .fewest = resamples.fewest()};
+  const bool intervals = out.fewest >= kFewestResampled;
+
+  const std::size_t rows = resamples.rows(), draws = resamples.draws();
+  std::vector<double> slopes(rows), column(rows);
+  const double middle = (static_cast<double>(matrices) - 1.0) / 2.0;
+  for (std::size_t m = 0; m < matrices; ++m) {
+    const Progress part = [&](std::size_t done, std::size_t) { progress(m * draws + done, matrices * draws); };
+    const auto values = resampled(units, resamples, matrix(m), progress ? part : Progress{});
+    auto& found = out.separations.emplace_back();
+    const std::array<BootstrapEstimate*, 4> estimates{&found.within, &found.across, &found.difference, &found.cohens_d};
+    for (std::size_t k = 0; k < estimates.size(); ++k) {
+      for (std::size_t row = 0; row < rows; ++row) column[row] = values[row][k];
+      *estimates[k] = bootstrap_estimate(column, resamples, options, intervals);
+    }
+    // The least-squares slope is linear in the values: add this layer's part of it.
+    for (std::size_t row = 0; row < rows; ++row) slopes[row] += (static_cast<double>(m) - middle) * values[row][3];
+  }
+  if (matrices < 2) return out;
+  const auto layers = static_cast<double>(matrices);
+  for (double& slope : slopes) slope /= layers * (layers * layers - 1.0) / 12.0;
+  out.slope = bootstrap_estimate(slopes, resamples, options, intervals);
+  return out;
+}
+
 }  // namespace detail
 
 /// Intervals for one similarity matrix [n, n], or several [matrices, n, n] (layers) under the same draws. `task` is
@@ -210,32 +347,18 @@ class WeightedPairs {
   if (size == 0 ? !similarity.empty() : similarity.size() % size != 0)
     throw invalid_argument("bootstrap: expected similarity matrices of ", task.size(), " x ", task.size(),
                            " (one task label a prompt), got ", similarity.size(), " values");
-  const Units units(task, group);
-  const detail::Resamples resamples(units, options);
-  Bootstrap out{.units = units.size(), .fewest = resamples.fewest()};
-  const bool intervals = out.fewest >= kFewestResampled;
+  return detail::bootstrap_each(
+      size == 0 ? 0 : similarity.size() / size, [&](std::size_t m) { return similarity.subspan(m * size, size); }, task,
+      group, options, progress);
+}
 
-  const std::size_t matrices = size == 0 ? 0 : similarity.size() / size, rows = resamples.rows();
-  std::vector<double> slopes(rows), column(rows);
-  const double middle = (static_cast<double>(matrices) - 1.0) / 2.0;
-  for (std::size_t m = 0; m < matrices; ++m) {
-    const Progress part = [&](std::size_t done, std::size_t) { progress(m * rows + done, matrices * rows); };
-    const auto values =
-        detail::resampled(units, resamples, similarity.subspan(m * size, size), progress ? part : Progress{});
-    auto& found = out.separations.emplace_back();
-    const std::array<BootstrapEstimate*, 4> estimates{&found.within, &found.across, &found.difference, &found.cohens_d};
-    for (std::size_t k = 0; k < estimates.size(); ++k) {
-      for (std::size_t row = 0; row < rows; ++row) column[row] = values[row][k];
-      *estimates[k] = detail::bootstrap_estimate(column, resamples, options, intervals);
-    }
-    // The least-squares slope is linear in the values: add this layer's part of it.
-    for (std::size_t row = 0; row < rows; ++row) slopes[row] += (static_cast<double>(m) - middle) * values[row][3];
-  }
-  if (matrices < 2) return out;
-  const auto layers = static_cast<double>(matrices);
-  for (double& slope : slopes) slope /= layers * (layers * layers - 1.0) / 12.0;
-  out.slope = detail::bootstrap_estimate(slopes, resamples, options, intervals);
-  return out;
+/// The same of the layer-wise cosines of a set, one matrix in memory at a time.
+[[nodiscard]] inline Bootstrap layer_bootstrap(const SignatureView& set, std::span<const int> task,
+                                               std::span<const int> group = {}, const BootstrapOptions& options = {},
+                                               const Progress& progress = {}) {
+  LayerSimilarities layers(set);
+  return detail::bootstrap_each(
+      set.layers, [&](std::size_t layer) { return layers(layer); }, task, group, options, progress);
 }
 
 }  // namespace routesig

@@ -1,9 +1,9 @@
 /// \file debiased.hpp
 /// A cosine that does not depend on how many tokens were seen.
 ///
-///     const auto rows = routesig::debiased_rows(traces);                        // neighbours within 4 positions left
-///     out const std::vector<double> layers = routesig::debiased_layers(rows);       // [layers, prompts, prompts]
-///     const auto means = routesig::debiased_means(rows, layers, tasks);
+///     const auto rows = routesig::debiased_rows(traces);       // neighbours within 4 positions left out
+///     const auto layers = routesig::debiased_layers(rows);     // [layers, prompts, prompts]
+///     const auto means = routesig::debiased_means(rows, tasks);
 ///
 /// The share of tokens that choose an expert is estimated without bias, its square is not: |c/T|^2 is too large by the
 /// sampling noise, and so every cosine too small. The squared norm used here is the mean of |E_s & E_t| over pairs of
@@ -11,9 +11,12 @@
 /// pairs within `window` positions are left out where the tokens are known.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -142,33 +145,53 @@ inline void debias_layer(const RoutingTrace& trace, int layer, const DebiasedOpt
   return out;
 }
 
+namespace detail {
+
+/// One layer of `debiased_layers`.
+inline void debiased_layer(const DebiasedRows& a, const DebiasedRows* b, std::size_t layer, std::span<double> out) {
+  const auto packed = [layer](const DebiasedRows& rows) {
+    return PackedRows<double>(rows.prompts, rows.experts, [&rows, layer](std::size_t p, std::span<double> to) {
+      if (!rows.known(p, layer)) return;
+      const double scale = 1.0 / std::sqrt(rows.squared_norms[p * rows.layers + layer]);
+      for (std::size_t e = 0; e < rows.experts; ++e)
+        to[e] = scale * rows.shares[(p * rows.layers + layer) * rows.experts + e];
+    });
+  };
+  const PackedRows<double> x = packed(a);
+  if (b != nullptr) return inner_products(x, packed(*b), 1.0, out);
+  inner_products(x, x, 1.0, out);
+  for (std::size_t i = 0; i < a.prompts; ++i) out[i * a.prompts + i] = 0.0;
+}
+
+inline void check_same_shape(const DebiasedRows& a, const DebiasedRows& b) {
+  if (a.layers != b.layers || a.experts != b.experts)
+    throw invalid_argument("debiased: expected ", a.layers, " layers x ", a.experts, " experts, got ", b.layers, " x ",
+                           b.experts);
+}
+
+}  // namespace detail
+
 /// Debiased cosines of every prompt of `a` with every prompt of `b` (null: of `a`), [layers, a.prompts, b.prompts];
 /// 0 where either is not known(). It may exceed 1. Of a prompt with itself it says nothing: 0 on the diagonal.
 [[nodiscard]] inline std::vector<double> debiased_layers(const DebiasedRows& a, const DebiasedRows* b = nullptr) {
   const DebiasedRows& other = b != nullptr ? *b : a;
-  if (a.layers != other.layers || a.experts != other.experts)
-    throw invalid_argument("debiased: expected ", a.layers, " layers x ", a.experts, " experts, got ", other.layers,
-                           " x ", other.experts);
+  detail::check_same_shape(a, other);
   const std::size_t size = a.prompts * other.prompts;
   std::vector<double> out(a.layers * size);
+  for (std::size_t l = 0; l < a.layers; ++l) detail::debiased_layer(a, b, l, std::span(out).subspan(l * size, size));
+  return out;
+}
+
+/// Their mean over layers, [a.prompts, b.prompts], one layer in memory at a time.
+[[nodiscard]] inline std::vector<double> debiased_matrix(const DebiasedRows& a, const DebiasedRows* b = nullptr) {
+  const DebiasedRows& other = b != nullptr ? *b : a;
+  detail::check_same_shape(a, other);
+  std::vector<double> out(a.prompts * other.prompts), layer(out.size());
   for (std::size_t l = 0; l < a.layers; ++l) {
-    const auto packed = [l](const DebiasedRows& rows) {
-      return PackedRows<double>(rows.prompts, rows.experts, [&rows, l](std::size_t p, std::span<double> to) {
-        if (!rows.known(p, l)) return;
-        const double scale = 1.0 / std::sqrt(rows.squared_norms[p * rows.layers + l]);
-        for (std::size_t e = 0; e < rows.experts; ++e)
-          to[e] = scale * rows.shares[(p * rows.layers + l) * rows.experts + e];
-      });
-    };
-    const auto layer = std::span(out).subspan(l * size, size);
-    const PackedRows<double> x = packed(a);
-    if (b != nullptr) {
-      inner_products(x, packed(*b), 1.0, layer);
-    } else {
-      inner_products(x, x, 1.0, layer);
-      for (std::size_t i = 0; i < a.prompts; ++i) layer[i * a.prompts + i] = 0.0;
-    }
+    detail::debiased_layer(a, b, l, layer);
+    std::ranges::transform(out, layer, out.begin(), std::plus<>());
   }
+  for (double& x : out) x /= static_cast<double>(std::max<std::size_t>(a.layers, 1));
   return out;
 }
 
@@ -189,33 +212,71 @@ struct DebiasedSeparation {
   std::vector<DebiasedMeans> layers{};  ///< [layers]
 };
 
-/// Ratio of means over pairs: sum of inner products / sum of norm products, for pairs of one task and of two. `layers`
-/// is debiased_layers(rows); `task` is [prompts], negative where unlabelled.
-[[nodiscard]] inline DebiasedSeparation debiased_means(const DebiasedRows& rows, std::span<const double> layers,
-                                                       std::span<const int> task) {
+namespace detail {
+
+/// Inner products and norm products of pairs of prompts, summed: with a prompt's row |x|^2 stands beside its estimated
+/// squared norm, so that sums over pairs are squares of sums.
+class DebiasedSums {
+ public:
+  explicit DebiasedSums(std::size_t experts) : row_(experts) {}
+
+  void add(std::span<const double> shares, double squared_norm) {
+    prompts_ += 1;
+    for (std::size_t e = 0; e < row_.size(); ++e) {
+      row_[e] += shares[e];
+      own_ += shares[e] * shares[e];
+    }
+    norm_ += std::sqrt(squared_norm);
+    own_norm_ += squared_norm;
+  }
+  void add(const DebiasedSums& other) {
+    prompts_ += other.prompts_;
+    for (std::size_t e = 0; e < row_.size(); ++e) row_[e] += other.row_[e];
+    own_ += other.own_;
+    norm_ += other.norm_;
+    own_norm_ += other.own_norm_;
+  }
+  [[nodiscard]] std::size_t pairs() const noexcept { return prompts_ * (prompts_ - (prompts_ > 0 ? 1 : 0)) / 2; }
+  [[nodiscard]] double inner() const noexcept {
+    double sum = -own_;
+    for (const double x : row_) sum += x * x;
+    return sum / 2.0;
+  }
+  [[nodiscard]] double norms() const noexcept { return (norm_ * norm_ - own_norm_) / 2.0; }
+
+ private:
+  std::size_t prompts_ = 0;
+  std::vector<double> row_;
+  double own_ = 0.0, norm_ = 0.0, own_norm_ = 0.0;
+};
+
+}  // namespace detail
+
+/// Ratio of means over pairs: sum of inner products / sum of norm products, for pairs of one task and of two. `task` is
+/// [prompts], negative where unlabelled.
+[[nodiscard]] inline DebiasedSeparation debiased_means(const DebiasedRows& rows, std::span<const int> task) {
   const std::size_t n = rows.prompts;
-  if (task.size() != n || layers.size() != rows.layers * n * n)
-    throw invalid_argument("debiased: expected ", n, " tasks and ", rows.layers * n * n, " similarities, got ",
-                           task.size(), " and ", layers.size());
+  if (task.size() != n) throw invalid_argument("debiased: expected ", n, " tasks, got ", task.size());
   DebiasedSeparation out;
   for (std::size_t l = 0; l < rows.layers; ++l) {
-    struct Sums {
-      std::size_t pairs = 0;
-      double inner = 0.0, norms = 0.0;
-    } sums[2];
+    std::map<int, detail::DebiasedSums> tasks;
     for (std::size_t i = 0; i < n; ++i)
-      for (std::size_t j = i + 1; j < n; ++j) {
-        if (task[i] < 0 || task[j] < 0 || !rows.known(i, l) || !rows.known(j, l)) continue;
-        Sums& group = sums[task[i] == task[j] ? 0 : 1];
-        const double norm =
-            std::sqrt(rows.squared_norms[i * rows.layers + l] * rows.squared_norms[j * rows.layers + l]);
-        ++group.pairs;
-        group.norms += norm;
-        group.inner += norm * layers[(l * n + i) * n + j];
-      }
-    DebiasedMeans means{.within_pairs = sums[0].pairs, .across_pairs = sums[1].pairs};
-    if (sums[0].pairs > 0) means.within = sums[0].inner / sums[0].norms;
-    if (sums[1].pairs > 0) means.across = sums[1].inner / sums[1].norms;
+      if (task[i] >= 0 && rows.known(i, l))
+        tasks.try_emplace(task[i], rows.experts)
+            .first->second.add(std::span(rows.shares).subspan((i * rows.layers + l) * rows.experts, rows.experts),
+                               rows.squared_norms[i * rows.layers + l]);
+    detail::DebiasedSums all(rows.experts);
+    DebiasedMeans means;
+    double inner = 0.0, norms = 0.0;  // within
+    for (const auto& [name, sums] : tasks) {
+      means.within_pairs += sums.pairs();
+      inner += sums.inner();
+      norms += sums.norms();
+      all.add(sums);
+    }
+    means.across_pairs = all.pairs() - means.within_pairs;
+    if (means.within_pairs > 0) means.within = inner / norms;
+    if (means.across_pairs > 0) means.across = (all.inner() - inner) / (all.norms() - norms);
     out.layers.push_back(means);
   }
   const auto mean = [&](std::optional<double> DebiasedMeans::* which) -> std::optional<double> {

@@ -102,26 +102,26 @@ using PairMatrix = RowMajorMatrix;
   return out;
 }
 
-/// Adds the similarities of every pair under `counts` to one matrix a layer.
-inline void add_similarities(const TokenTable& table, std::span<const std::uint32_t> counts,
-                             std::vector<PairMatrix>& sums) {
-  parallel_for(table.layers, 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t l = begin; l < end; ++l) {
-      PairMatrix rows(static_cast<Eigen::Index>(table.prompts()), static_cast<Eigen::Index>(table.experts));
-      for (std::size_t p = 0; p < table.prompts(); ++p) {
-        const auto row = static_cast<Eigen::Index>(p);
-        const std::uint32_t* const cell = counts.data() + (p * table.layers + l) * table.experts;
-        for (std::size_t e = 0; e < table.experts; ++e) rows(row, static_cast<Eigen::Index>(e)) = cell[e];
-        if (const double norm = rows.row(row).norm(); norm > 0.0) rows.row(row) /= norm;
+/// Adds the similarities of one layer under every source, for every pair of prompts.
+inline void add_similarities(const TokenTable& table, std::size_t layer,
+                             std::span<const std::vector<std::uint32_t>> sources, PairMatrix& sum) {
+  const auto n = static_cast<Eigen::Index>(table.prompts()), width = static_cast<Eigen::Index>(table.experts);
+  constexpr std::size_t kAtOnce = 8;  // side by side, so that the sum is passed over once for them
+  for (std::size_t first = 0; first < sources.size(); first += kAtOnce) {
+    const auto some = sources.subspan(first, std::min(kAtOnce, sources.size() - first));
+    PairMatrix rows = PairMatrix::Zero(n, width * static_cast<Eigen::Index>(some.size()));
+    for (std::size_t s = 0; s < some.size(); ++s) {
+      auto block = rows.middleCols(static_cast<Eigen::Index>(s) * width, width);
+      for (std::size_t t = 0; t < table.tokens(); ++t) {
+        const auto experts = table.row(some[s][t], layer);
+        if (experts[0] == kNoExpert) continue;
+        for (const ExpertId e : experts) block(static_cast<Eigen::Index>(table.prompt[t]), e) += 1.0;
       }
-      sums[l].selfadjointView<Eigen::Upper>().rankUpdate(rows);
+      for (Eigen::Index p = 0; p < n; ++p)
+        if (const double norm = block.row(p).norm(); norm > 0.0) block.row(p) /= norm;
     }
-  });
-}
-
-[[nodiscard]] inline std::vector<PairMatrix> zero_matrices(const TokenTable& table) {
-  const auto n = static_cast<Eigen::Index>(table.prompts());
-  return std::vector<PairMatrix>(table.layers, PairMatrix::Zero(n, n));
+    sum.selfadjointView<Eigen::Upper>().rankUpdate(rows);
+  }
 }
 
 /// The groups of the prompts [prompts], or nothing where prompts are independent.
@@ -147,33 +147,35 @@ inline void add_similarities(const TokenTable& table, std::span<const std::uint3
 /// total, shuffled and length D of every layer under every bootstrap that has both kinds of pairs: [draws, layers, 3].
 [[nodiscard]] inline std::vector<double> bootstrap_differences(const TokenTable& table,
                                                                const DecompositionOptions& options,
-                                                               const Progress& shuffled, const Progress& resampling) {
-  std::vector<PairMatrix> observed = zero_matrices(table), mean = zero_matrices(table);
-  add_similarities(table, table.counts(table.unshuffled()), observed);
-  for (std::size_t r = 0; r < options.shuffles; ++r) {
-    add_similarities(table, table.counts(table.shuffled(options.seed, r)), mean);
-    if (shuffled) shuffled(r + 1, options.shuffles);
-  }
-  for (auto& layer : mean) layer /= static_cast<double>(options.shuffles);
-  const std::vector<double> factors = load_balance_factors(table);
-
+                                                               const Progress& progress) {
+  const auto n = static_cast<Eigen::Index>(table.prompts());
   const Units units(table.task, groups_of(table, options));
   const Resamples resamples(units, {.draws = options.bootstrap, .seed = options.seed});
+  const ResampledDifferences differences(units, resamples);
+  std::vector<std::vector<std::uint32_t>> sources(options.shuffles);
+  for (std::size_t r = 0; r < options.shuffles; ++r) sources[r] = table.shuffled(options.seed, r);
+  const std::vector<std::vector<std::uint32_t>> own{table.unshuffled()};
+  const std::vector<double> factors = load_balance_factors(table);
+
   const std::size_t width = 3 * table.layers;
   std::vector<double> drawn(options.bootstrap * width);
-  for (std::size_t l = 0; l < table.layers; ++l) {
-    const Eigen::Map<const Eigen::VectorXd> f(factors.data() + l * table.prompts(), observed[l].rows());
-    const PairMatrix balanced = f * f.transpose();
-    const std::array<const PairMatrix*, 3> matrices{&observed[l], &mean[l], &balanced};
-    for (std::size_t k = 0; k < 3; ++k) {
-      const Progress part = [&](std::size_t done, std::size_t all) {
-        resampling(options.bootstrap * ((3 * l + k) * all + done) / (width * all), options.bootstrap);
-      };
-      const std::span<const double> similarity(matrices[k]->data(), table.prompts() * table.prompts());
-      const auto found = resampled(units, resamples, similarity, resampling ? part : Progress{});
-      for (std::size_t b = 0; b < options.bootstrap; ++b) drawn[b * width + 3 * l + k] = found[1 + b][2];
+  const auto resample = [&](std::size_t column, const PairMatrix& similarity) {
+    const std::vector<double> of_draws = differences({similarity.data(), table.prompts() * table.prompts()});
+    for (std::size_t b = 0; b < of_draws.size(); ++b) drawn[b * width + column] = of_draws[b];
+  };
+  const auto work = [&](std::size_t begin, std::size_t end) {
+    for (std::size_t l = begin; l < end; ++l) {
+      PairMatrix similarity = PairMatrix::Zero(n, n);
+      add_similarities(table, l, own, similarity);
+      resample(3 * l, similarity);
+      similarity.setZero();
+      add_similarities(table, l, sources, similarity);
+      resample(3 * l + 1, similarity / static_cast<double>(options.shuffles));
+      const Eigen::Map<const Eigen::VectorXd> f(factors.data() + l * table.prompts(), n);
+      resample(3 * l + 2, f * f.transpose());
     }
-  }
+  };
+  parallel_for(table.layers, 1, work, progress);
   // A draw without pairs of both kinds has no difference, in any layer.
   std::vector<double> out;
   for (std::size_t b = 0; b < options.bootstrap; ++b)
@@ -222,7 +224,7 @@ inline void set_bands(Parts& parts, const std::vector<std::array<double, 4>>& re
     if (!std::isfinite(x)) throw invalid_argument("decomposition: expected finite length, got ", x);
   Decomposition out{.no_bands = detail::why_no_bands(table, options)};
   const bool bands = out.no_bands.empty();
-  const std::size_t all = bands ? 2 * options.shuffles + options.bootstrap : options.shuffles;
+  const std::size_t all = options.shuffles + (bands ? table.layers : 0);
   const TokenShuffle shuffle =
       token_shuffle(table, {.shuffles = options.shuffles, .seed = options.seed}, detail::part_of(progress, 0, all));
   if (!shuffle.difference) return out;
@@ -237,8 +239,7 @@ inline void set_bands(Parts& parts, const std::vector<std::array<double, 4>>& re
   if (!bands) return out;
 
   const std::vector<double> drawn =
-      detail::bootstrap_differences(table, options, detail::part_of(progress, options.shuffles, all),
-                                    detail::part_of(progress, 2 * options.shuffles, all));
+      detail::bootstrap_differences(table, options, detail::part_of(progress, options.shuffles, all));
   if (drawn.empty()) {
     out.no_bands = "no bootstrap has pairs of both kinds";
     return out;

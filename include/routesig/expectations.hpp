@@ -6,9 +6,11 @@
 ///     const double s = routesig::sampled_similarity(/*tokens_a=*/32, /*tokens_b=*/32, r);    // .8205
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -54,28 +56,33 @@ struct SimilarityMoments {
   double variance = 0.0;
 };
 
+namespace detail {
+
+/// What one row gives to the moments of `permutation_moments`, which are products of those of two rows.
+[[nodiscard]] inline SimilarityMoments permutation_factor(std::span<const double> row, std::size_t layers) {
+  const auto experts = static_cast<double>(row.size()), all = static_cast<double>(layers);
+  const double total = std::accumulate(row.begin(), row.end(), 0.0), mean = total / experts;
+  double squares = 0.0, spread = 0.0;
+  for (const double x : row) {
+    squares += x * x;
+    spread += (x - mean) * (x - mean);
+  }
+  if (!(squares > 0.0)) return {};
+  return {.mean = total / std::sqrt(experts * squares * all),
+          .variance = row.size() > 1 ? spread / (std::sqrt(experts - 1.0) * squares * all) : 0.0};
+}
+
+}  // namespace detail
+
 /// Two signatures whose experts are relabelled at random, independently in every layer: exactly. Per layer the cosine
 /// has mean 1 / (E |a| |b|) and variance S_a S_b / ((E - 1) |a|^2 |b|^2), S the sum of (s - 1/E)^2.
 [[nodiscard]] inline SimilarityMoments permutation_moments(const SignatureView& set, std::size_t a, std::size_t b) {
-  struct Sums {
-    double total = 0.0, squares = 0.0, spread = 0.0;
-    explicit Sums(std::span<const double> row) {
-      for (const double x : row) total += x;
-      const double mean = total / static_cast<double>(row.size());
-      for (const double x : row) {
-        squares += x * x;
-        spread += (x - mean) * (x - mean);
-      }
-    }
-  };
   SimilarityMoments out;
-  const auto experts = static_cast<double>(set.experts), layers = static_cast<double>(set.layers);
   for (std::size_t l = 0; l < set.layers; ++l) {
-    const Sums x(set.row(a, l)), y(set.row(b, l));
-    const double norms = x.squares * y.squares;  // squared
-    if (!(norms > 0.0)) continue;
-    out.mean += x.total * y.total / (experts * std::sqrt(norms)) / layers;
-    if (set.experts > 1) out.variance += x.spread * y.spread / ((experts - 1.0) * norms) / (layers * layers);
+    const auto x = detail::permutation_factor(set.row(a, l), set.layers),
+               y = detail::permutation_factor(set.row(b, l), set.layers);
+    out.mean += x.mean * y.mean;
+    out.variance += x.variance * y.variance;
   }
   return out;
 }
@@ -107,12 +114,31 @@ struct SimilarityMoments {
   return 1.0 / std::sqrt((1.0 + ratio / tokens_a) * (1.0 + ratio / tokens_b));
 }
 
-/// Calls visit(i, j, whether of one task) for every pair of labelled prompts, i < j.
-template <typename Visit>
-void for_each_pair(std::span<const int> task, const Visit& visit) {
-  for (std::size_t i = 0; i < task.size(); ++i)
-    for (std::size_t j = i + 1; j < task.size(); ++j)
-      if (task[i] >= 0 && task[j] >= 0) visit(i, j, task[i] == task[j]);
+/// Sums over the pairs of labelled prompts, of one task and of two.
+struct TaskPairSums {
+  double within = 0.0, across = 0.0;
+};
+
+/// The sums of x_i . x_j, of rows x [prompts, width]: squares of sums, so that no pair is visited.
+[[nodiscard]] inline TaskPairSums sums_of_products(std::span<const double> rows, std::size_t width,
+                                                   std::span<const int> task) {
+  std::map<int, std::vector<double>> tasks;
+  std::vector<double> all(width);
+  double own = 0.0;
+  for (std::size_t i = 0; i < task.size(); ++i) {
+    if (task[i] < 0) continue;
+    std::vector<double>& of_task = tasks.try_emplace(task[i], width).first->second;
+    for (std::size_t k = 0; k < width; ++k) {
+      const double x = rows[i * width + k];
+      of_task[k] += x;
+      all[k] += x;
+      own += x * x;
+    }
+  }
+  const auto square = [](std::span<const double> x) { return std::inner_product(x.begin(), x.end(), x.begin(), 0.0); };
+  double same = 0.0;
+  for (const auto& [name, sum] : tasks) same += square(sum);
+  return {.within = (same - own) / 2.0, .across = (square(all) - same) / 2.0};
 }
 
 /// What a baseline expects of mean within- and across-task similarity, and the sd of both over repetitions where known.
@@ -121,30 +147,24 @@ struct ClosedForm {
   std::optional<double> within_sd{}, across_sd{}, difference_sd{};
 };
 
-/// The closed form from the moments of every pair. Similarities of different pairs are uncorrelated in all nulls that
-/// have variances here, so variances of means add up. `moments(i, j)` gives SimilarityMoments.
-template <typename Moments>
-[[nodiscard]] ClosedForm closed_form(std::span<const int> task, bool with_sd, const Moments& moments) {
-  struct Sums {
-    double pairs = 0.0, mean = 0.0, variance = 0.0;
-    [[nodiscard]] std::optional<double> average() const {
-      return pairs > 0.0 ? std::optional(mean / pairs) : std::nullopt;
-    }
-    [[nodiscard]] double variance_of_average() const { return variance / (pairs * pairs); }
-  } within, across;
-  for_each_pair(task, [&](std::size_t i, std::size_t j, bool same) {
-    const SimilarityMoments one = moments(i, j);
-    Sums& sums = same ? within : across;
-    sums.pairs += 1.0;
-    sums.mean += one.mean;
-    sums.variance += one.variance;
-  });
-  ClosedForm out{.within = within.average(), .across = across.average(), .difference = {}};
+/// The closed form, where a pair of prompts has mean m_i . m_j, rows m [prompts, width], and, unless they are empty,
+/// variance v_i . v_j. Similarities of different pairs are uncorrelated in all nulls that have variances here, so
+/// variances of means add up.
+[[nodiscard]] inline ClosedForm closed_form(std::span<const int> task, std::size_t width, std::span<const double> means,
+                                            std::span<const double> variances = {}) {
+  const TaskPairSums pairs = sums_of_products(std::vector<double>(task.size(), 1.0), 1, task);
+  const TaskPairSums mean = sums_of_products(means, width, task);
+  ClosedForm out;
+  if (pairs.within > 0.0) out.within = mean.within / pairs.within;
+  if (pairs.across > 0.0) out.across = mean.across / pairs.across;
   if (out.within && out.across) out.difference = *out.within - *out.across;
-  if (!with_sd) return out;
-  if (out.within) out.within_sd = std::sqrt(within.variance_of_average());
-  if (out.across) out.across_sd = std::sqrt(across.variance_of_average());
-  if (out.difference) out.difference_sd = std::sqrt(within.variance_of_average() + across.variance_of_average());
+  if (variances.empty()) return out;
+  const TaskPairSums variance = sums_of_products(variances, width, task);
+  const double within = variance.within / (pairs.within * pairs.within),
+               across = variance.across / (pairs.across * pairs.across);
+  if (out.within) out.within_sd = std::sqrt(std::max(within, 0.0));
+  if (out.across) out.across_sd = std::sqrt(std::max(across, 0.0));
+  if (out.difference) out.difference_sd = std::sqrt(std::max(within + across, 0.0));
   return out;
 }
 
@@ -169,38 +189,35 @@ inline constexpr std::size_t kLengthFreeTokens = 8;
 /// m = (|c|^2 - T K) / (T (T - 1)), and r' = (K - m)/m of the mean m; means over layers. Absent without a pair, where a
 /// prompt of one has fewer than 8 tokens in a layer, and where an m is not positive.
 [[nodiscard]] inline std::optional<LengthFree> length_free(const CountView& set, std::span<const int> task) {
-  std::vector<char> paired(task.size());
-  for_each_pair(task, [&](std::size_t i, std::size_t j, bool same) {
-    if (same) paired[i] = paired[j] = 1;
-  });
+  std::map<int, std::size_t> sizes;
+  for (const int one : task) ++sizes[one];
+  std::vector<int> paired(task.begin(), task.end());  // -1: no other prompt of the task
+  for (int& one : paired)
+    if (one >= 0 && sizes[one] < 2) one = -1;
   LengthFree out;
   const auto k = static_cast<double>(set.top_k), layers = static_cast<double>(set.layers);
   for (std::size_t l = 0; l < set.layers; ++l) {
-    std::vector<double> tokens(task.size()), m(task.size());
+    std::vector<double> shares(task.size() * set.experts), norms(task.size());
     double sum = 0.0, prompts = 0.0;
     for (std::size_t p = 0; p < task.size(); ++p) {
-      if (paired[p] == 0) continue;
-      const std::size_t t = set.tokens(p, l);
-      if (t < kLengthFreeTokens) return std::nullopt;
+      if (paired[p] < 0) continue;
+      const auto tokens = static_cast<double>(set.tokens(p, l));
+      if (tokens < static_cast<double>(kLengthFreeTokens)) return std::nullopt;
       double squares = 0.0;
-      for (const std::uint64_t c : set.row(p, l)) squares += static_cast<double>(c) * static_cast<double>(c);
-      tokens[p] = static_cast<double>(t);
-      m[p] = (squares - tokens[p] * k) / (tokens[p] * (tokens[p] - 1.0));
-      if (!(m[p] > 0.0)) return std::nullopt;
-      sum += m[p];
+      for (std::size_t e = 0; e < set.experts; ++e) {
+        const auto c = static_cast<double>(set.row(p, l)[e]);
+        squares += c * c;
+        shares[p * set.experts + e] = c / tokens;
+      }
+      const double m = (squares - tokens * k) / (tokens * (tokens - 1.0));
+      if (!(m > 0.0)) return std::nullopt;
+      norms[p] = std::sqrt(m);
+      sum += m;
       prompts += 1.0;
     }
     if (!(prompts > 0.0)) return std::nullopt;
-    double inner = 0.0, norms = 0.0;
-    for_each_pair(task, [&](std::size_t i, std::size_t j, bool same) {
-      if (!same) return;
-      double product = 0.0;
-      for (std::size_t e = 0; e < set.experts; ++e)
-        product += static_cast<double>(set.row(i, l)[e]) * static_cast<double>(set.row(j, l)[e]);
-      inner += product / (tokens[i] * tokens[j]);
-      norms += std::sqrt(m[i] * m[j]);
-    });
-    out.within += inner / norms / layers;
+    const double inner = sums_of_products(shares, set.experts, paired).within;
+    out.within += inner / sums_of_products(norms, 1, paired).within / layers;
     out.ratio += (k * prompts / sum - 1.0) / layers;
   }
   return out;

@@ -3,8 +3,8 @@
 ///
 ///     const routesig::UniformRows uniform(/*experts=*/64, /*top_k=*/8);
 ///     uniform.add(random, /*rows=*/40, counts);                        // counts [64] grow by 40 x 8
-///     const routesig::SystematicRows popular(totals, /*top_k=*/8);     // totals [64]: how often each was chosen
-///     popular.add(random, 40, counts);
+///     const routesig::SystematicRows popular(totals, /*layers=*/16, /*top_k=*/8);   // [16, 64]: how often each was
+///     chosen popular.add(random, std::vector<std::size_t>(16, 40), counts);   // counts [16, 64]
 #pragma once
 
 #include <algorithm>
@@ -161,53 +161,91 @@ class UniformRows {
 /// randomised systematic sampling (Madow 1949). Put the experts in random order, end to end on a line of length K, each
 /// as long as its pi; of the points v, v + 1, ..., v uniform, each lies in another expert, because no pi exceeds 1.
 /// Drawing one expert after another in proportion to A would give popular ones too little.
+///
+/// All layers of a token are drawn together: one order, and a v for each layer. Whatever the order is, expert e has
+/// probability pi_e, and v is independent; so layers stay uncorrelated, and each alone is as if it had an order of its
+/// own.
 class SystematicRows {
  public:
-  /// `totals` [experts]: how often each expert was chosen in all; none may exceed sum / top_k.
-  SystematicRows(std::span<const std::uint64_t> totals, std::size_t top_k)
-      : shares_(shares(totals, top_k)), order_(descending(shares_.size())) {}
+  /// `totals` [layers, experts]: how often each expert was chosen in all; none may exceed its layer's sum / top_k.
+  SystematicRows(std::span<const std::uint64_t> totals, std::size_t layers, std::size_t top_k)
+      : layers_(layers),
+        experts_(layers == 0 ? 0 : totals.size() / layers),
+        groups_((layers + kLanes - 1) / kLanes),
+        longest_(groups_ * experts_, Lanes{} - 1),
+        order_(descending(experts_)) {
+    for (std::size_t l = 0; l < layers; ++l) {
+      const std::vector<std::uint32_t> pi = shares(totals.subspan(l * experts_, experts_), top_k);
+      for (std::size_t e = 0; e < experts_; ++e)
+        longest_[l / kLanes * experts_ + e][l % kLanes] = static_cast<std::int32_t>(pi[e] - 1);
+    }
+  }
 
-  /// Adds the experts of `rows` rows to counts [experts].
-  void add(Random& random, std::size_t rows, std::span<std::uint32_t> counts) const {
-    std::vector<Share> line = shares_;
-    in_parts(rows, [&](std::size_t part) {
+  /// Adds the experts of rows[l] rows of every layer l to counts [layers, experts].
+  void add(Random& random, std::span<const std::size_t> rows, std::span<std::uint32_t> counts) const {
+    std::vector<Lanes> seen(longest_.size());
+    std::vector<std::uint32_t> experts(experts_);
+    std::iota(experts.begin(), experts.end(), 0U);
+    std::size_t token = 0;
+    in_parts(rows.empty() ? 0 : std::ranges::max(rows), [&](std::size_t part) {
       const std::vector<std::uint32_t> numbers = order_.draw(random, part);
-      for (std::size_t row = 0; row < part; ++row) {
-        for (std::size_t i = 0; i + 1 < line.size(); ++i)
-          std::swap(line[line.size() - 1 - i], line[numbers[i * part + row]]);
-        std::uint64_t end = random() % kOne;  // v: so far from the last whole number, a multiple of kOne
-        for (const Share& share : line) {
-          const std::uint64_t begin = end;
-          end += share.length;
-          counts[share.expert] += static_cast<std::uint32_t>(end / kOne - begin / kOne);
-        }
+      for (std::size_t row = 0; row < part; ++row, ++token) {
+        for (std::size_t i = 0; i + 1 < experts.size(); ++i)
+          std::swap(experts[experts.size() - 1 - i], experts[numbers[i * part + row]]);
+        for (std::size_t group = 0; group < groups_; ++group)
+          add_layers(random, experts, group, rows, token, std::span(seen).subspan(group * experts_, experts_));
       }
     });
+    for (std::size_t l = 0; l < layers_; ++l)
+      for (std::size_t e = 0; e < experts_; ++e)
+        counts[l * experts_ + e] += static_cast<std::uint32_t>(seen[l / kLanes * experts_ + e][l % kLanes]);
   }
 
  private:
-  static constexpr std::uint64_t kOne = std::uint64_t{1} << 31U;  // pi = 1 in fixed point: sums are exact
+#if defined(__AVX512F__)
+  static constexpr std::size_t kLanes = 16;
+#elif defined(__AVX2__)
+  static constexpr std::size_t kLanes = 8;
+#else
+  static constexpr std::size_t kLanes = 4;
+#endif
+  using Lanes [[gnu::vector_size(kLanes * sizeof(std::int32_t))]] = std::int32_t;
+
+  static constexpr std::int32_t kMask = 0x7FFF'FFFF;               // positions count modulo 1, which is kMask + 1
+  static constexpr std::uint64_t kOne = std::uint64_t{kMask} + 1;  // pi = 1 in fixed point: sums are exact
 
   __extension__ using Wide = unsigned __int128;
 
-  struct Share {
-    std::uint32_t length;  // pi
-    std::uint32_t expert;
-  };
+  /// One token in the layers of a group. The next point lies `left` beyond the end of what has been laid out; it is in
+  /// the next expert if that is longer.
+  void add_layers(Random& random, std::span<const std::uint32_t> experts, std::size_t group,
+                  std::span<const std::size_t> rows, std::size_t token, std::span<Lanes> seen) const {
+    const std::span<const Lanes> longest = std::span(longest_).subspan(group * experts_, experts_);
+    Lanes left{}, wanted{};
+    for (std::size_t lane = 0; lane < std::min(kLanes, layers_ - group * kLanes); ++lane) {
+      left[lane] = static_cast<std::int32_t>(random() >> 1U);
+      wanted[lane] = token < rows[group * kLanes + lane] ? -1 : 0;
+    }
+    for (const std::uint32_t e : experts) {
+      const Lanes most = longest[e];
+      seen[e] -= (left <= most) & wanted;
+      left = (left + ~most) & kMask;  // ~most = -(most + 1)
+    }
+  }
 
-  // Differences of rounded cumulative sums: each within 2^-31 of pi, and K in all. Experts never chosen are left out.
-  static std::vector<Share> shares(std::span<const std::uint64_t> totals, std::size_t top_k) {
+  // Differences of rounded cumulative sums: each within 2^-31 of pi, and K in all. 0 for experts never chosen.
+  static std::vector<std::uint32_t> shares(std::span<const std::uint64_t> totals, std::size_t top_k) {
     const auto sum = std::accumulate(totals.begin(), totals.end(), std::uint64_t{0});
-    std::vector<Share> out;
+    std::vector<std::uint32_t> out;
     std::uint64_t so_far = 0, end = 0;
     for (std::size_t e = 0; e < totals.size(); ++e) {
-      if (totals[e] == 0) continue;
       if (Wide{totals[e]} * top_k > sum)
         throw invalid_argument("sampling: expected counts of top-", top_k, " routing, got expert ", e, " in ",
                                totals[e], " of ", sum, " selections, more than 1 in ", top_k);
       so_far += totals[e];
-      const std::uint64_t begin = std::exchange(end, static_cast<std::uint64_t>(Wide{so_far} * top_k * kOne / sum));
-      out.push_back({.length = static_cast<std::uint32_t>(end - begin), .expert = static_cast<std::uint32_t>(e)});
+      const std::uint64_t begin = end;
+      if (sum > 0) end = static_cast<std::uint64_t>(Wide{so_far} * top_k * kOne / sum);
+      out.push_back(static_cast<std::uint32_t>(end - begin));
     }
     return out;
   }
@@ -219,7 +257,8 @@ class SystematicRows {
     return Digits(std::move(sizes));
   }
 
-  std::vector<Share> shares_;  // of experts that occur
+  std::size_t layers_, experts_, groups_;
+  std::vector<Lanes> longest_;  // [groups, experts]: pi less 1, the largest `left` of a point within the expert
   Digits order_;
 };
 

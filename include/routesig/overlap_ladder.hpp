@@ -98,6 +98,7 @@ struct Overlap {
 struct TaskOverlap {
   Overlap same;   // prompts of one task
   Overlap other;  // prompts of two tasks
+  Overlap own;    // one prompt, each token with itself too
 };
 
 /// Walks rows in the order task, prompt, and gives the overlap of pairs from different prompts.
@@ -123,6 +124,7 @@ class OverlapWalk {
     TaskOverlap out;
     out.same.add_difference(tasks_, prompts_);
     out.other.add_difference(whole, tasks_);
+    out.own = prompts_;
     return out;
   }
   void clear() {
@@ -186,19 +188,105 @@ struct EffectSum {
   }
 };
 
-/// Delta of every layer under `source`. A layer without it is without it under every shuffle: strata keep what is
-/// known.
-[[nodiscard]] inline std::vector<std::optional<double>> layer_effects(const TokenTable& table,
-                                                                      std::span<const std::uint32_t> order,
-                                                                      std::span<const std::uint32_t> source) {
-  std::vector<std::optional<double>> out;
-  for (std::size_t l = 0; l < table.layers; ++l) {
-    EffectSum sum;
-    for_each_id(table, order, source, l, [&](std::int32_t, const TaskOverlap& of_id) { sum.add(of_id, table.top_k); });
-    out.push_back(sum.value());
+/// Delta of every layer under shuffles. A shuffle stays within token ids and keeps what is known, so that only the
+/// experts shared within tasks and within prompts have to be counted, of ids that have pairs of both kinds.
+class MatchedEffects {
+ public:
+  MatchedEffects(const TokenTable& table, std::span<const std::uint32_t> order) : table_(table), order_(order) {
+    std::vector<TaskOverlap> overlaps;  // [layers, ids]
+    const std::vector<std::uint32_t> source = table.unshuffled();
+    for (std::size_t l = 0; l < table.layers; ++l)
+      for_each_id(table, order, source, l, [&](std::int32_t, const TaskOverlap& one) { overlaps.push_back(one); });
+    std::vector<std::size_t> ends;
+    for (std::size_t i = 0; i < order.size(); ++i)
+      if (i + 1 == order.size() || table.token_id[order[i + 1]] != table.token_id[order[i]]) ends.push_back(i + 1);
+    for (std::size_t id = 0; id < ends.size(); ++id) {
+      Id one{.begin = id == 0 ? 0 : ends[id - 1], .end = ends[id]};
+      for (std::size_t l = 0; l < table.layers; ++l) one.layers.push_back(overlaps[l * ends.size() + id]);
+      if (std::ranges::any_of(one.layers, [](const TaskOverlap& x) { return x.same.pairs > 0 && x.other.pairs > 0; }))
+        ids_.push_back(std::move(one));
+    }
   }
-  return out;
-}
+
+  /// When token t has the routing of source[t]: [layers]. A layer without it is without it under every shuffle.
+  [[nodiscard]] std::vector<std::optional<double>> operator()(std::span<const std::uint32_t> source) const {
+    std::vector<EffectSum> sums(table_.layers);
+    Blocks tasks(table_, [&](std::uint32_t t) { return static_cast<std::uint32_t>(table_.task[table_.prompt[t]]); });
+    Blocks prompts(table_, [&](std::uint32_t t) { return table_.prompt[t]; });
+    for (const Id& id : ids_) {
+      const auto tokens = order_.subspan(id.begin, id.end - id.begin);
+      const std::vector<std::uint64_t>&in_tasks = tasks.shared(tokens, source),
+            &in_prompts = prompts.shared(tokens, source);
+      for (std::size_t l = 0; l < table_.layers; ++l) {
+        TaskOverlap shuffled = id.layers[l];
+        const std::uint64_t all = shuffled.same.shared + shuffled.other.shared + shuffled.own.shared;
+        shuffled.same.shared = in_tasks[l] - in_prompts[l];
+        shuffled.other.shared = all - in_tasks[l];
+        sums[l].add(shuffled, table_.top_k);
+      }
+    }
+    std::vector<std::optional<double>> out;
+    out.reserve(sums.size());
+    for (const EffectSum& sum : sums) out.push_back(sum.value());
+    return out;
+  }
+
+ private:
+  struct Id {
+    std::size_t begin, end;             // in order_
+    std::vector<TaskOverlap> layers{};  // [layers]
+  };
+
+  /// Experts shared within blocks of one id's tokens, all layers of a token at a time.
+  template <typename BlockOf>
+  class Blocks {
+   public:
+    Blocks(const TokenTable& table, BlockOf block_of)
+        : table_(table), block_of_(std::move(block_of)), counts_(table.layers * table.experts), shared_(table.layers) {}
+
+    /// Over ordered pairs, a token with itself too: [layers].
+    [[nodiscard]] const std::vector<std::uint64_t>& shared(std::span<const std::uint32_t> tokens,
+                                                           std::span<const std::uint32_t> source) {
+      std::ranges::fill(shared_, 0U);
+      for (std::size_t begin = 0, end = 0; begin < tokens.size(); begin = end) {
+        const std::uint32_t block = block_of_(tokens[begin]);
+        while (end < tokens.size() && block_of_(tokens[end]) == block) ++end;
+        if (end - begin == 1)
+          add_one(source[tokens[begin]]);
+        else
+          add_some(tokens.subspan(begin, end - begin), source);
+      }
+      return shared_;
+    }
+
+   private:
+    void add_one(std::uint32_t token) {
+      for (std::size_t l = 0; l < table_.layers; ++l)
+        if (table_.row(token, l)[0] != kNoExpert) shared_[l] += table_.top_k;
+    }
+    void add_some(std::span<const std::uint32_t> tokens, std::span<const std::uint32_t> source) {
+      std::ranges::fill(counts_, 0U);
+      for (const std::uint32_t t : tokens)
+        for (std::size_t l = 0; l < table_.layers; ++l) {
+          const auto row = table_.row(source[t], l);
+          if (row[0] == kNoExpert) continue;
+          std::uint32_t* const counts = counts_.data() + l * table_.experts;
+          std::uint64_t before = 0;
+          for (const ExpertId e : row) before += counts[e]++;
+          shared_[l] += 2 * before + row.size();
+        }
+    }
+
+    const TokenTable& table_;
+    BlockOf block_of_;
+    std::vector<std::uint32_t> counts_;  // [layers, experts]
+    std::vector<std::uint64_t> shared_;  // [layers]
+  };
+
+  const TokenTable& table_;
+  std::span<const std::uint32_t> order_;
+  std::vector<Id> ids_;
+};
 
 /// Mean of those optional numbers of the items that are there.
 template <typename Items, typename Projection>
@@ -254,12 +342,13 @@ inline void test_effects(const TokenTable& table, std::span<const std::uint32_t>
   out.layer_effects.resize(table.layers);
   const std::optional<double> observed = mean_present(out.layers, &LadderLayer::effect);
   if (!observed) return;
+  const MatchedEffects effects(table, order);
   std::vector<double> draws(options.shuffles), layer_draws(options.shuffles * table.layers);
   parallel_for(
       options.shuffles, 1,
       [&](std::size_t begin, std::size_t end) {
         for (std::size_t r = begin; r < end; ++r) {
-          const auto drawn = layer_effects(table, order, table.shuffled(options.seed, r));
+          const auto drawn = effects(table.shuffled(options.seed, r));
           draws[r] = mean_present(drawn, std::identity()).value_or(0.0);
           for (std::size_t l = 0; l < table.layers; ++l) layer_draws[r * table.layers + l] = drawn[l].value_or(0.0);
         }

@@ -40,13 +40,13 @@ struct PairedBootstrap {
 
   const std::size_t rows = resamples.rows();
   const auto part = [&](std::size_t before) {
-    const Progress told = [&progress, before, rows](std::size_t done, std::size_t) {
-      progress(before + done, 2 * rows);
+    const Progress told = [&progress, before, draws = options.draws](std::size_t done, std::size_t) {
+      progress(before + done, 2 * draws);
     };
     return progress ? told : Progress{};
   };
   const auto of_a = detail::resampled(units, resamples, a, part(0));
-  const auto of_b = detail::resampled(units, resamples, b, part(rows));
+  const auto of_b = detail::resampled(units, resamples, b, part(options.draws));
   std::vector<double> column_a(rows), column_b(rows), difference(rows);
   const std::array<PairedEstimate*, 4> estimates{&out.within, &out.across, &out.difference, &out.cohens_d};
   for (std::size_t k = 0; k < estimates.size(); ++k) {

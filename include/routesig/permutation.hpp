@@ -15,12 +15,15 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "routesig/error.hpp"
+#include "routesig/label_sums.hpp"
 #include "routesig/labelling.hpp"
 #include "routesig/pair_sums.hpp"
 #include "routesig/parallel.hpp"
+#include "routesig/similarity.hpp"
 #include "routesig/statistics.hpp"
 #include "routesig/unit_pairs.hpp"
 
@@ -70,23 +73,47 @@ class NullSeparations {
   [[nodiscard]] NullDistribution operator()(std::span<const double> similarity, bool with_d,
                                             const Progress& progress) const {
     const CentredPairs pairs = centred_pairs(units_, similarity);
-    const double sst = upper_sum(pairs.squares, units_.size()), own = inside(pairs.sums);
-    NullDistribution out;
-    out.difference = difference(within(pairs.sums), within_);
-    const double sd = pooled_sd(out.difference, within_, sst);
-    out.spread = pairs_ > 2.0 && sd > kNoSpread && sd > pooled_sd(HUGE_VAL, within_, sst);
-    out.cohens_d = out.spread ? out.difference / sd : 0.0;
-    out.differences = same_label_sums(LowerPairs(pairs.sums, units_.size()), labellings_, progress);
-    if (with_d) out.cohens_ds.resize(out.differences.size());
-    for (std::size_t i = 0; i < out.differences.size(); ++i) {
-      const double n_w = within_of_.empty() ? within_ : within_of_[i];
-      out.differences[i] = difference(out.differences[i] + own, n_w);
-      if (out.spread && with_d) out.cohens_ds[i] = out.differences[i] / pooled_sd(out.differences[i], n_w, sst);
-    }
-    return out;
+    const double own = inside(pairs.sums);
+    std::vector<double> sums = same_label_sums(LowerPairs(pairs.sums, units_.size()), labellings_, progress);
+    for (double& sum : sums) sum += own;
+    return distribution(within(pairs.sums), upper_sum(pairs.squares, units_.size()), std::move(sums), with_d);
+  }
+
+  /// The same of one layer's cosines, which are also there as a matrix.
+  [[nodiscard]] NullDistribution operator()(const SignatureView& set, std::size_t layer,
+                                            std::span<const double> similarity, bool with_d,
+                                            const Progress& progress) const {
+    const UnitRows rows(units_, set, layer);
+    const PairSpread pairs = pair_spread(units_, similarity);
+    std::vector<double> sums = same_label_sums(rows, labellings_, progress);
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] -= pairs.mean * within_pairs(i);
+    const std::vector<std::uint32_t> label(units_.task().begin(), units_.task().end());
+    const double observed = same_label_sum(rows, label, labellings_.tasks());
+    return distribution(observed - pairs.mean * within_, pairs.squares, std::move(sums), with_d);
   }
 
  private:
+  /// From sums over pairs within tasks, around the common mean: as observed and of each labelling; `sst` of all pairs.
+  [[nodiscard]] NullDistribution distribution(double observed, double sst, std::vector<double> sums,
+                                              bool with_d) const {
+    NullDistribution out;
+    out.difference = difference(observed, within_);
+    const double sd = pooled_sd(out.difference, within_, sst);
+    out.spread = pairs_ > 2.0 && sd > kNoSpread && sd > pooled_sd(HUGE_VAL, within_, sst);
+    out.cohens_d = out.spread ? out.difference / sd : 0.0;
+    out.differences = std::move(sums);
+    if (with_d) out.cohens_ds.resize(out.differences.size());
+    for (std::size_t i = 0; i < out.differences.size(); ++i) {
+      out.differences[i] = difference(out.differences[i], within_pairs(i));
+      if (out.spread && with_d)
+        out.cohens_ds[i] = out.differences[i] / pooled_sd(out.differences[i], within_pairs(i), sst);
+    }
+    return out;
+  }
+  /// Under a labelling.
+  [[nodiscard]] double within_pairs(std::size_t labelling) const {
+    return within_of_.empty() ? within_ : within_of_[labelling];
+  }
   /// Over pairs inside units, which are within whatever the labels.
   [[nodiscard]] double inside(std::span<const double> matrix) const {
     double sum = 0.0;
@@ -115,32 +142,24 @@ class NullSeparations {
   std::vector<double> within_of_;      // [labellings] where units differ in size: pairs within tasks
 };
 
-}  // namespace detail
-
-/// Tests one similarity matrix [n, n], or several [matrices, n, n] (layers) under the same labellings. `task` is [n]; a
-/// negative task is left out. `group` is [n] or empty: whole groups are dealt labels; a negative group is a prompt
-/// alone. Where no two prompts share a task, or all do, difference and d are absent.
-[[nodiscard]] inline PermutationTest permutation_test(std::span<const double> similarity, std::span<const int> task,
-                                                      std::span<const int> group = {},
-                                                      const LabellingOptions& options = {},
-                                                      const Progress& progress = {}) {
-  const std::size_t size = task.size() * task.size();
-  if (size == 0 ? !similarity.empty() : similarity.size() % size != 0)
-    throw invalid_argument("permutation_test: expected similarity matrices of ", task.size(), " x ", task.size(),
-                           " (one task label a prompt), got ", similarity.size(), " values");
+/// Tests `matrices` similarity matrices [n, n]: of(null, m, with_d, progress) is the distribution of the m-th.
+template <typename Distribution>
+[[nodiscard]] PermutationTest test_each(std::size_t matrices, const Distribution& of, std::span<const int> task,
+                                        std::span<const int> group, const LabellingOptions& options,
+                                        const Progress& progress) {
   const Units units(task, group);
   const Labellings labellings(units.task(), options);
-  const std::size_t matrices = size == 0 ? 0 : similarity.size() / size, draws = labellings.size();
+  const std::size_t draws = labellings.size();
   PermutationTest out{
       .units = units.size(), .exact = labellings.exact(), .permutations = draws, .possible = labellings.possible()};
-  const detail::NullSeparations null(units, labellings);
+  const NullSeparations null(units, labellings);
   if (!null.defined()) return out;
 
   const bool with_d = matrices > 1 || !units.equal_sizes();
   std::vector<double> largest(draws, -std::numeric_limits<double>::infinity());  // max over matrices of d
   for (std::size_t m = 0; m < matrices; ++m) {
     const Progress part = [&](std::size_t done, std::size_t) { progress(m * draws + done, matrices * draws); };
-    const auto found = null(similarity.subspan(m * size, size), with_d, progress ? part : Progress{});
+    const NullDistribution found = of(null, m, with_d, progress ? part : Progress{});
     out.null.insert(out.null.end(), found.differences.begin(), found.differences.end());
     auto& test = out.tests.emplace_back();
     test.difference = found.difference;
@@ -154,6 +173,38 @@ class NullSeparations {
   for (auto& test : out.tests)
     if (test.cohens_d) test.adjusted = with_d ? labellings.p_value(*test.cohens_d, largest) : test.p;
   return out;
+}
+
+}  // namespace detail
+
+/// Tests one similarity matrix [n, n], or several [matrices, n, n] (layers) under the same labellings. `task` is [n]; a
+/// negative task is left out. `group` is [n] or empty: whole groups are dealt labels; a negative group is a prompt
+/// alone. Where no two prompts share a task, or all do, difference and d are absent.
+[[nodiscard]] inline PermutationTest permutation_test(std::span<const double> similarity, std::span<const int> task,
+                                                      std::span<const int> group = {},
+                                                      const LabellingOptions& options = {},
+                                                      const Progress& progress = {}) {
+  const std::size_t size = task.size() * task.size();
+  if (size == 0 ? !similarity.empty() : similarity.size() % size != 0)
+    throw invalid_argument("permutation_test: expected similarity matrices of ", task.size(), " x ", task.size(),
+                           " (one task label a prompt), got ", similarity.size(), " values");
+  const auto one = [&](const detail::NullSeparations& null, std::size_t m, bool with_d, const Progress& told) {
+    return null(similarity.subspan(m * size, size), with_d, told);
+  };
+  return detail::test_each(size == 0 ? 0 : similarity.size() / size, one, task, group, options, progress);
+}
+
+/// The same of the layer-wise cosines of a set, one matrix in memory at a time.
+[[nodiscard]] inline PermutationTest layer_permutation_test(const SignatureView& set, std::span<const int> task,
+                                                            std::span<const int> group = {},
+                                                            const LabellingOptions& options = {},
+                                                            const Progress& progress = {}) {
+  LayerSimilarities layers(set);
+  const bool many = task.size() > 4 * set.experts;  // then sums of rows are less to add up than pairs
+  const auto one = [&](const detail::NullSeparations& null, std::size_t layer, bool with_d, const Progress& told) {
+    return many ? null(set, layer, layers(layer), with_d, told) : null(layers(layer), with_d, told);
+  };
+  return detail::test_each(set.layers, one, task, group, options, progress);
 }
 
 }  // namespace routesig

@@ -139,6 +139,22 @@ template <Metric M = Cosine, std::floating_point Scalar = double>
   return out;
 }
 
+/// The cosines of one layer after another, in the same memory: what is computed from all layers without keeping them.
+class LayerSimilarities {
+ public:
+  explicit LayerSimilarities(const SignatureView& set) : set_(set), values_(set.prompts * set.prompts) {}
+
+  /// [prompts, prompts], until the next call.
+  [[nodiscard]] std::span<const double> operator()(std::size_t layer) {
+    detail::similarity_block(set_, set_, true, Cosine{}, layer, 1, std::span(values_));
+    return values_;
+  }
+
+ private:
+  SignatureView set_;
+  std::vector<double> values_;
+};
+
 /// Layer by layer for two sets: [layers, a.prompts, b.prompts], row-major.
 template <Metric M = Cosine, std::floating_point Scalar = double>
 [[nodiscard]] std::vector<Scalar> similarity_layers(const SignatureView& a, const SignatureView& b,

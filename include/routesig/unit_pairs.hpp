@@ -14,9 +14,11 @@
 #include <numeric>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "routesig/error.hpp"
+#include "routesig/parallel.hpp"
 
 namespace routesig {
 
@@ -33,12 +35,14 @@ class Units {
       if (!group.empty() && group[i] >= 0) unit = unit_of_group.try_emplace(group[i], unit).first->second;
       if (unit == members_.size()) {
         members_.emplace_back();
+        first_.push_back(unit_of_.size());
         task_.push_back(task[i]);
       }
       if (task_[unit] != task[i])
         throw invalid_argument("groups: expected every group within one task, got prompts ", members_[unit].front(),
                                " and ", i, " of one group in different tasks");
       members_[unit].push_back(i);
+      unit_of_.emplace_back(i, unit);
     }
   }
 
@@ -55,26 +59,23 @@ class Units {
   /// read.
   template <typename Value>
   [[nodiscard]] std::vector<double> pair_sums(std::span<const double> similarity, const Value& value) const {
-    if (similarity.size() != prompts_ * prompts_)
-      throw invalid_argument("separation: expected a similarity matrix of ", prompts_, " x ", prompts_,
-                             " (one task label a prompt), got ", similarity.size(), " values");
+    check(similarity);
     std::vector<double> sums(size() * size());
-    if (equal_sizes() && !members_.empty() && members_.front().size() == 1) {  // each prompt alone, in order
-      for (std::size_t g = 0; g < size(); ++g)
-        for (std::size_t h = g + 1; h < size(); ++h)
-          sums[g * size() + h] = sums[h * size() + g] =
-              value(similarity[members_[g].front() * prompts_ + members_[h].front()]);
-      return sums;
-    }
-    for (std::size_t g = 0; g < size(); ++g)
-      for (std::size_t h = g; h < size(); ++h) {
-        double sum = 0.0;
-        for (const std::size_t i : members_[g])
-          for (const std::size_t j : members_[h])
-            if (g != h || i < j) sum += value(similarity[std::min(i, j) * prompts_ + std::max(i, j)]);
-        sums[g * size() + h] = sums[h * size() + g] = sum;
-      }
+    const auto rows = [&](std::size_t begin, std::size_t end) {
+      for (std::size_t g = begin; g < end; ++g)
+        for (const std::size_t i : members_[g]) add_row(similarity, value, g, i, sums.data() + g * size());
+    };
+    parallel_for(size(), 16, rows);
+    mirror(sums);
     return sums;
+  }
+  /// Calls visit(similarity) for every pair of labelled prompts.
+  template <typename Visit>
+  void for_each_pair(std::span<const double> similarity, const Visit& visit) const {
+    check(similarity);
+    for (std::size_t a = 0; a < unit_of_.size(); ++a)
+      for (std::size_t b = a + 1; b < unit_of_.size(); ++b)
+        visit(similarity[unit_of_[a].first * prompts_ + unit_of_[b].first]);
   }
   /// How many pairs: [units, units].
   [[nodiscard]] std::vector<double> pair_counts() const {
@@ -88,17 +89,60 @@ class Units {
   }
 
  private:
+  void check(std::span<const double> similarity) const {
+    if (similarity.size() != prompts_ * prompts_)
+      throw invalid_argument("separation: expected a similarity matrix of ", prompts_, " x ", prompts_,
+                             " (one task label a prompt), got ", similarity.size(), " values");
+  }
+  /// Adds the pairs of prompt i, of unit g, with prompts of units from g on: `sums` [units].
+  template <typename Value>
+  void add_row(std::span<const double> similarity, const Value& value, std::size_t g, std::size_t i,
+               double* sums) const {
+    for (std::size_t b = first_[g]; b < unit_of_.size(); ++b) {
+      const auto [j, h] = unit_of_[b];
+      if (h > g || (h == g && j > i)) sums[h] += value(similarity[std::min(i, j) * prompts_ + std::max(i, j)]);
+    }
+  }
+  /// What is above the diagonal, below it too; in blocks that stay in the cache.
+  void mirror(std::vector<double>& matrix) const {
+    constexpr std::size_t kBlock = 32;
+    parallel_for(size(), kBlock, [&](std::size_t row, std::size_t) {
+      for (std::size_t column = row; column < size(); column += kBlock)
+        for (std::size_t g = row; g < std::min(row + kBlock, size()); ++g)
+          for (std::size_t h = std::max(column, g + 1); h < std::min(column + kBlock, size()); ++h)
+            matrix[h * size() + g] = matrix[g * size() + h];
+    });
+  }
+
   std::size_t prompts_;
-  std::vector<int> task_;                          // [units]
-  std::vector<std::vector<std::size_t>> members_;  // [units], prompts in order
+  std::vector<int> task_;                                     // [units]
+  std::vector<std::vector<std::size_t>> members_;             // [units], prompts in order
+  std::vector<std::pair<std::size_t, std::size_t>> unit_of_;  // [labelled prompts]: prompt, unit
+  std::vector<std::size_t> first_;                            // [units]: in unit_of_
 };
+
+/// Mean and squared deviations of the similarities of all pairs of labelled prompts.
+struct PairSpread {
+  double mean = 0.0, squares = 0.0;
+};
+
+/// `similarity` is [n, n]; only the part above the diagonal is read.
+[[nodiscard]] inline PairSpread pair_spread(const Units& units, std::span<const double> similarity) {
+  double pairs = 0.0, total = 0.0;
+  units.for_each_pair(similarity, [&](double x) {
+    total += x;
+    pairs += 1.0;
+  });
+  if (!std::isfinite(total)) throw invalid_argument("separation: expected finite similarities, got a sum of ", total);
+  PairSpread out{.mean = pairs > 0.0 ? total / pairs : 0.0};
+  units.for_each_pair(similarity, [&](double x) { out.squares += (x - out.mean) * (x - out.mean); });
+  return out;
+}
 
 /// Similarities summed over units, less their mean: the mean does not matter to differences, and what is left is summed
 /// without losing digits.
 struct CentredPairs {
-  double pairs = 0.0;             ///< how many in all
   double mean = 0.0;              ///< of the similarities; 0 without a pair
-  std::vector<double> counts{};   ///< [units, units]
   std::vector<double> sums{};     ///< [units, units]: of x - mean
   std::vector<double> squares{};  ///< [units, units]: of (x - mean)^2
 };
@@ -114,11 +158,7 @@ struct CentredPairs {
 }
 
 [[nodiscard]] inline CentredPairs centred_pairs(const Units& units, std::span<const double> similarity) {
-  CentredPairs out{.counts = units.pair_counts()};
-  out.pairs = upper_sum(out.counts, units.size());
-  const double total = upper_sum(units.pair_sums(similarity, [](double x) { return x; }), units.size());
-  if (!std::isfinite(total)) throw invalid_argument("separation: expected finite similarities, got a sum of ", total);
-  if (out.pairs > 0.0) out.mean = total / out.pairs;
+  CentredPairs out{.mean = pair_spread(units, similarity).mean};
   out.sums = units.pair_sums(similarity, [&](double x) { return x - out.mean; });
   out.squares = units.pair_sums(similarity, [&](double x) { return (x - out.mean) * (x - out.mean); });
   return out;

@@ -135,14 +135,14 @@ def bootstrap(
     >>> found.difference.interval.low < found.difference.value < found.difference.interval.high
     True
     """
-    given = LabelledSimilarities(sigs, tasks, groups, "bootstrap")
+    given = LabelledSimilarities.of(sigs, tasks, groups, "bootstrap")
     draws = whole_number("bootstrap", "draws", draws)
     seed = whole_number("bootstrap", "seed", seed)
     with progress_bar("bootstrap", progress) as tell:
         found = _core.bootstrap(given.matrix, given.codes, given.groups, draws, seed, level, tell)
         by_layer = None
-        if layers and given.layers is not None:
-            by_layer = _core.bootstrap(given.layers, given.codes, given.groups, draws, seed, level, tell)
+        if layers:
+            by_layer = given.by_layer(_core.bootstrap, _core.layer_bootstrap, draws, seed, level, tell)
     names = ("within", "across", "difference", "cohens_d")
     row = found["separations"][0] if found["separations"] else dict.fromkeys(names, _NOTHING)
     overall = {name: _estimate(row[name]) for name in names}

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 from routesig import FormatError
 import typing
-__all__: list[str] = ['ClassificationScores', 'DebiasedRows', 'FoldPlan', 'FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TokenTable', 'TraceRecorder', 'TraceSet', 'accuracy_difference_interval', 'agreement', 'balanced_separation', 'benjamini_hochberg', 'bootstrap', 'break_even_tokens', 'category_matrix', 'centroids', 'chance_load', 'cka', 'classification_scores', 'coactivation', 'compare_with_controls', 'cross_validate', 'debiased_counts', 'debiased_layers', 'debiased_means', 'debiased_traces', 'decompose', 'depth_slope', 'dispersion_test', 'drop_first', 'entropy_bias', 'fano_bound', 'fit_logistic', 'groups_have_one_label', 'half_similarities', 'holm', 'jsonl_head', 'layer_information', 'length_free', 'load', 'load_balance_baseline', 'load_divergence', 'log_loss_bound', 'logistic_decision', 'logistic_probabilities', 'looks_like_jsonl_trace', 'marginal_baseline', 'matched_similarity', 'matrix_correlation', 'mcnemar', 'nearest_centroid', 'normalized_counts', 'num_threads', 'overlap_ladder', 'paired_bootstrap', 'parse_jsonl_head', 'pca', 'permutation_baseline', 'permutation_moments', 'permutation_test', 'permuted_accuracy', 'position_matched', 'prefix_signatures', 'read_jsonl', 'read_safetensors', 'repeated_accuracy', 'sampled_similarity', 'sampling_ratio', 'separation', 'set_num_threads', 'shuffle_test', 'signatures', 'similarity', 'spearman_brown', 'standardized', 'token_pool_baseline', 'token_shuffle', 'tokens_for_reliability', 'tuned_cross_validation', 'uncertainty', 'unused_probability', 'upper_p_value', 'vocabulary_specialization', 'wilson_interval', 'without_duplicates']
+__all__: list[str] = ['ClassificationScores', 'DebiasedRows', 'FoldPlan', 'FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TokenTable', 'TraceRecorder', 'TraceSet', 'accuracy_difference_interval', 'agreement', 'balanced_separation', 'benjamini_hochberg', 'bootstrap', 'break_even_tokens', 'category_matrix', 'centroids', 'chance_load', 'cka', 'classification_scores', 'coactivation', 'compare_with_controls', 'cross_validate', 'debiased_counts', 'debiased_layers', 'debiased_matrix', 'debiased_means', 'debiased_traces', 'decompose', 'depth_slope', 'dispersion_test', 'drop_first', 'entropy_bias', 'fano_bound', 'fit_logistic', 'groups_have_one_label', 'half_similarities', 'holm', 'jsonl_head', 'layer_bootstrap', 'layer_information', 'layer_permutation_test', 'layer_separation', 'length_free', 'load', 'load_balance_baseline', 'load_divergence', 'log_loss_bound', 'logistic_decision', 'logistic_probabilities', 'looks_like_jsonl_trace', 'marginal_baseline', 'matched_similarity', 'matrix_correlation', 'mcnemar', 'nearest_centroid', 'normalized_counts', 'num_threads', 'overlap_ladder', 'paired_bootstrap', 'parse_jsonl_head', 'pca', 'permutation_baseline', 'permutation_moments', 'permutation_test', 'permuted_accuracy', 'position_matched', 'prefix_signatures', 'read_jsonl', 'read_safetensors', 'repeated_accuracy', 'sampled_similarity', 'sampling_ratio', 'separation', 'set_num_threads', 'shuffle_test', 'signatures', 'similarity', 'spearman_brown', 'standardized', 'token_pool_baseline', 'token_shuffle', 'tokens_for_reliability', 'tuned_cross_validation', 'uncertainty', 'unused_probability', 'upper_p_value', 'vocabulary_specialization', 'wilson_interval', 'without_duplicates']
 class RoutingInfo:
     """
     The routing shape of a model and where it comes from.
@@ -610,7 +610,11 @@ def debiased_layers(a: DebiasedRows, b: DebiasedRows = None) -> numpy.typing.NDA
     """
     Debiased cosines [layers, prompts of a, prompts of b]; 0 where absent.
     """
-def debiased_means(rows: DebiasedRows, layers: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[tuple[float | None, float | None, float | None, int, int], list[tuple[float | None, float | None, float | None, int, int]]]:
+def debiased_matrix(a: DebiasedRows, b: DebiasedRows = None) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Their mean over layers [prompts of a, prompts of b].
+    """
+def debiased_means(rows: DebiasedRows, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[tuple[float | None, float | None, float | None, int, int], list[tuple[float | None, float | None, float | None, int, int]]]:
     """
     (within, across, difference, within pairs, across pairs), overall and a list by layer.
     """
@@ -662,9 +666,21 @@ def jsonl_head(traces: TraceSet) -> bytes:
     """
     The header and prompt lines of a trace file.
     """
+def layer_bootstrap(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], draws: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, level: typing.SupportsFloat | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+    """
+    bootstrap of the layers' cosines of signatures [n, layers, experts].
+    """
 def layer_information(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> list:
     """
     Of each layer: (prompts, units, plug-in, null mean, corrected, standard error, (p, its floor)); None where undefined.
+    """
+def layer_permutation_test(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+    """
+    permutation_test of the layers' cosines of signatures [n, layers, experts].
+    """
+def layer_separation(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], balanced: bool) -> list[Separation]:
+    """
+    Separation of the cosines of signatures [n, layers, experts], layer by layer.
     """
 def length_free(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[float, float] | None:
     """

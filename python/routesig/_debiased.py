@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ class DebiasedSimilarity:
         Mean over layers; masked where a layer of either prompt is absent, and on the diagonal of one set. The value of
         equal routing is 1, single ones may exceed it.
     layers : masked float64 [layers, prompts of a, prompts of b]
+        Computed when asked for.
     squared_norms : masked float64 [prompts of a, layers]
         Mean number of experts that two different tokens have in common.
     num_tokens : uint64 [prompts of a, layers]
@@ -56,7 +58,6 @@ class DebiasedSimilarity:
     """
 
     values: Masked
-    layers: Masked
     squared_norms: Masked
     num_tokens: NDArray[np.uint64]
     window: int
@@ -64,6 +65,16 @@ class DebiasedSimilarity:
     tasks: list[str | None]
     absent: dict[str, str]
     _rows: Any = field(repr=False)
+    _other: Any = field(repr=False)  # of b; None for one set
+
+    @cached_property
+    def layers(self) -> Masked:
+        known = _known(self._rows)
+        known_b = known if self._other is None else _known(self._other)
+        mask = ~(known.T[:, :, None] & known_b.T[:, None, :])
+        if self._other is None:
+            mask |= np.eye(len(known), dtype=bool)
+        return np.ma.MaskedArray(_core.debiased_layers(self._rows, self._other), mask)
 
     def means(self, tasks: Sequence[str | None] | None = None) -> tuple[DebiasedMeans, list[DebiasedMeans]]:
         """Within-task and across-task means, over all layers and layer by layer.
@@ -78,10 +89,10 @@ class DebiasedSimilarity:
         DebiasedMeans, list of DebiasedMeans
             The mean over layers (None where a layer has none), and one a layer.
         """
-        if self.values.shape != (len(self.ids), len(self.ids)) or self._rows is None:
+        if self._other is not None:
             raise ValueError("debiased: expected the similarity of one set with itself, got that of two sets")
         _, task_of = numbered_tasks(self.tasks if tasks is None else list(tasks))
-        overall, layers = _core.debiased_means(self._rows, np.ascontiguousarray(self.layers.filled(0.0)), task_of)
+        overall, layers = _core.debiased_means(self._rows, task_of)
         return DebiasedMeans(*overall), [DebiasedMeans(*layer) for layer in layers]
 
     def __repr__(self) -> str:
@@ -140,25 +151,28 @@ def debiased_similarity(
     other, other_width = (None, width) if b is None else _rows(b, tokens, window, drop_invalid)
     if width != other_width:
         raise ValueError(f"debiased: expected two sets of one kind, got windows {width} and {other_width}")
-    known = np.array(rows.known, dtype=bool).reshape(rows.squared_norms.shape)
-    known_b = known if other is None else np.array(other.known, dtype=bool).reshape(other.squared_norms.shape)
-    mask = ~(known.T[:, :, None] & known_b.T[:, None, :])
+    known = _known(rows)
+    whole = np.all(known, axis=1)
+    mask = ~(whole[:, None] & (whole if other is None else np.all(_known(other), axis=1)))
     if b is None:
-        mask |= np.eye(len(known), dtype=bool)
-    found = _core.debiased_layers(rows) if other is None else _core.debiased_layers(rows, other)
-    layers: Masked = np.ma.MaskedArray(found, mask)
+        np.fill_diagonal(mask, True)
     reasons = ((name, rows.absence(i)) for i, name in enumerate(a.ids))
     return DebiasedSimilarity(
-        values=np.ma.MaskedArray(layers.data.sum(axis=0) / max(len(layers), 1), mask.any(axis=0)),
-        layers=layers,
+        values=np.ma.MaskedArray(_core.debiased_matrix(rows, other), mask),
         squared_norms=np.ma.MaskedArray(rows.squared_norms, ~known),
         num_tokens=rows.tokens,
         window=width,
         ids=list(a.ids),
         tasks=list(a.tasks),
         absent={name: reason for name, reason in reasons if reason is not None},
-        _rows=rows if b is None else None,
+        _rows=rows,
+        _other=other,
     )
+
+
+def _known(rows: "_core.DebiasedRows") -> NDArray[np.bool_]:
+    """Whether a layer of a prompt has a similarity: [prompts, layers]."""
+    return np.array(rows.known, dtype=bool).reshape(rows.squared_norms.shape)
 
 
 def _rows(one: Any, tokens: str, window: int | None, drop_invalid: bool) -> tuple[Any, int]:

@@ -91,7 +91,7 @@ def dispersion_test(
     >>> round(found.task_means["b"], 3), found.p_value.floor
     (1.414, 0.1)
     """
-    given = LabelledSimilarities(sigs, tasks, groups, "dispersion_test")
+    given = LabelledSimilarities.of(sigs, tasks, groups, "dispersion_test")
     permutations = whole_number("dispersion_test", "permutations", permutations)
     seed = whole_number("dispersion_test", "seed", seed)
     with progress_bar("dispersion test", progress) as tell:

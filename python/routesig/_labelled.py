@@ -1,7 +1,7 @@
 """What the statistics take: similarities of prompts, their tasks and their groups."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from routesig._similarity import similarity
 from routesig._tasks import Groups, Tasks, numbered_groups, numbered_tasks
 
 Floats = NDArray[np.float64]
-Similarities = SignatureSet | NDArray[Any]
+Similarities: TypeAlias = "SignatureSet | NDArray[Any] | LabelledSimilarities"
 
 NO_WITHIN = "no two prompts share a task"
 NO_ACROSS = "there are fewer than two tasks"
@@ -19,13 +19,18 @@ NO_SPREAD = "similarities do not vary within and across tasks"
 
 
 class LabelledSimilarities:
-    """Similarities of prompts, the mean one and layer by layer, and their tasks and groups as numbers."""
+    """Similarities of prompts, and their tasks and groups as numbers.
+
+    `matrix` is the mean over layers; layers are there as matrices that were given, or as the signatures that they are
+    computed from one after another, because of many prompts they do not fit in memory together.
+    """
 
     def __init__(self, sigs: Similarities, tasks: Tasks, groups: Groups, who: str) -> None:
         self.layers: Floats | None = None
+        self.values: Floats | None = None
         if isinstance(sigs, SignatureSet):
             self.matrix: Floats = similarity(sigs)
-            self.layers = similarity(sigs, per_layer=True)
+            self.values = np.ascontiguousarray(sigs.values)
             tasks = sigs.tasks if tasks is None else tasks
         else:
             array = np.ascontiguousarray(sigs, dtype=np.float64)
@@ -46,6 +51,17 @@ class LabelledSimilarities:
         own = sigs.groups if isinstance(sigs, SignatureSet) else []
         self.groups = numbered_groups(groups, own, self.names, self.codes, who)
         self.unit = "groups" if self.groups else "prompts"
+
+    @classmethod
+    def of(cls, given: Similarities, tasks: Tasks, groups: Groups, who: str) -> "LabelledSimilarities":
+        """Those given, where a study has made them for all its parts."""
+        return given if isinstance(given, cls) else cls(given, tasks, groups, who)
+
+    def by_layer(self, of_matrices: Any, of_signatures: Any, *options: Any) -> Any:
+        """What a `_core` function makes of the layers; None where one matrix was given."""
+        if self.values is not None:
+            return of_signatures(self.values, self.codes, self.groups, *options)
+        return None if self.layers is None else of_matrices(self.layers, self.codes, self.groups, *options)
 
     def counts(self) -> list[int]:
         return [self.codes.count(i) for i in range(len(self.names))]

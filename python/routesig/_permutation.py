@@ -142,14 +142,14 @@ def permutation_test(
     >>> permutation_test(matrix, ["a", "a", "b", "b"])
     PermutationTest(difference=0.4, p_value=PValue(0.3333, floor=0.3333), cohens_d=3.411, 6 all labellings of 4 prompts)
     """
-    given = LabelledSimilarities(sigs, tasks, groups, "permutation_test")
+    given = LabelledSimilarities.of(sigs, tasks, groups, "permutation_test")
     permutations = whole_number("permutation_test", "permutations", permutations)
     seed = whole_number("permutation_test", "seed", seed)
     with progress_bar("permutation test", progress) as tell:
         found = _core.permutation_test(given.matrix, given.codes, given.groups, permutations, seed, tell)
         by_layer = None
-        if layers and given.layers is not None:
-            by_layer = _core.permutation_test(given.layers, given.codes, given.groups, permutations, seed, tell)
+        if layers:
+            by_layer = given.by_layer(_core.permutation_test, _core.layer_permutation_test, permutations, seed, tell)
     first: dict[str, Any] = found["tests"][0] if found["tests"] else {}
     absent: dict[str, str] = {}
     if not first:

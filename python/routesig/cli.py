@@ -89,9 +89,15 @@ def study(
     drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave impossible rows out, counted.")] = False,
     permutations: Annotated[int, typer.Option(help="Labellings of the permutation test.", min=1)] = 10_000,
     bootstrap: Annotated[int, typer.Option(help="Resamples for intervals.", min=1)] = 2_000,
-    null_draws: Annotated[int, typer.Option(help="Repetitions of each baseline.", min=2)] = 1_000,
+    null_draws: Annotated[
+        int | None,
+        typer.Option(help="Repetitions of each baseline: 1,000, or fewer of more than 400 prompts.", min=2),
+    ] = None,
     shuffles: Annotated[int, typer.Option(help="Same-token shuffles.", min=1)] = 200,
-    refits: Annotated[int, typer.Option(help="Permuted refits of the classifier.", min=0)] = 200,
+    refits: Annotated[
+        int | None,
+        typer.Option(help="Permuted refits of the classifier: 200, or fewer of more than 400 prompts.", min=0),
+    ] = None,
     folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", min=2)] = 5,
     as_json: JsonFlag = False,
 ) -> None:

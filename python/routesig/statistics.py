@@ -58,6 +58,9 @@ class CategoryMatrix:
         return f"CategoryMatrix({', '.join(self.tasks)})"
 
 
+_separations = {False: _core.separation, True: _core.balanced_separation}
+
+
 def layer_separation(sigs: Similarities, tasks: Tasks = None, *, balanced: bool = False) -> list[_core.Separation]:
     """Within-task against across-task similarity, layer by layer.
 
@@ -89,11 +92,14 @@ def layer_separation(sigs: Similarities, tasks: Tasks = None, *, balanced: bool 
     >>> [round(layer.within.mean, 3) for layer in layer_separation(sigs)]
     [0.949]
     """
-    given = LabelledSimilarities(sigs, tasks, False, "layer_separation")
-    if given.layers is None:
+    given = LabelledSimilarities.of(sigs, tasks, False, "layer_separation")
+    found: list[_core.Separation] | None = given.by_layer(
+        lambda layers, codes, _: [_separations[balanced](layer, codes) for layer in layers],
+        lambda values, codes, _: _core.layer_separation(values, codes, balanced),
+    )
+    if found is None:
         raise ValueError("layer_separation: expected [layers, prompts, prompts], got one matrix")
-    core = _core.balanced_separation if balanced else _core.separation
-    return [core(layer, given.codes) for layer in given.layers]
+    return found
 
 
 def category_matrix(sigs: Similarities, tasks: Tasks = None) -> CategoryMatrix:
@@ -125,7 +131,7 @@ def category_matrix(sigs: Similarities, tasks: Tasks = None) -> CategoryMatrix:
     >>> category_matrix(sigs).mean.round(3).tolist()
     [[0.949, 0.158], [0.158, None]]
     """
-    given = LabelledSimilarities(sigs, tasks, False, "category_matrix")
+    given = LabelledSimilarities.of(sigs, tasks, False, "category_matrix")
     size = len(given.names)
     means, pairs = _core.category_matrix(given.matrix, given.codes, size)
     return CategoryMatrix(

@@ -28,7 +28,7 @@ SignatureSet<double> preferring(std::size_t prompts, std::size_t tokens, std::ui
       for (std::size_t e = 0; e < 4; ++e) totals[8 + 4 * (p % 2) + e] += task_preference;
       for (int i = 0; i < 4; ++i) totals[preferences.below(kExperts)] += own_preference;
       std::vector<std::uint32_t> counts(kExperts);
-      SystematicRows(totals, kTopK).add(random, t, counts);
+      SystematicRows(totals, 1, kTopK).add(random, std::vector<std::size_t>{t}, counts);
       set.counts.insert(set.counts.end(), counts.begin(), counts.end());
     }
   }

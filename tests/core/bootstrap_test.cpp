@@ -15,6 +15,15 @@ std::vector<double> random_matrix(std::size_t n, std::uint64_t seed) {
   return m;
 }
 
+SignatureSet<double> random_set(std::size_t prompts, int layers, int experts) {
+  SignatureSet<double> out{.layers = layers, .experts = experts};
+  out.num_tokens.resize(prompts);
+  Random random(1);
+  for (std::size_t i = 0; i < prompts * static_cast<std::size_t>(layers * experts); ++i)
+    out.values.push_back(random.uniform());
+  return out;
+}
+
 std::vector<int> cyclic(std::size_t n, int tasks) {
   std::vector<int> out(n);
   for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<int>(i) % tasks;
@@ -53,13 +62,27 @@ TEST(Bootstrap, DrawsEqualTheirDefinition) {
   ASSERT_EQ(found.size(), 1U + 70U + n);
   std::vector<double> sorted(n), weight(n);
   for (std::size_t row = 0; row < found.size(); ++row) {
-    resamples.fill(row, sorted);
+    std::ranges::fill(sorted, 1.0);
+    if (row >= 1 && row <= 70) resamples.fill(row - 1, sorted);
+    if (row > 70) sorted[row - 71] = 0.0;
     for (std::size_t k = 0; k < n; ++k) weight[resamples.order()[k]] = sorted[k];
     const auto expected = slow(m, tasks, weight);
     for (std::size_t k = 0; k < 4; ++k) ASSERT_NEAR(found[row][k], expected[k], 1e-11) << row << " " << k;
     const double total = std::accumulate(weight.begin(), weight.end(), 0.0);
     EXPECT_EQ(total, row == 0 ? 18.0 : row <= 70 ? 15.0 : 17.0);  // n_c - 1 of six prompts in each of three tasks
   }
+}
+
+TEST(Bootstrap, OfASetIsThatOfItsLayers) {
+  const auto set = random_set(24, 3, 8);
+  const auto tasks = cyclic(24, 4);
+  const BootstrapOptions options{.draws = 100, .seed = 2};
+  const Bootstrap one_by_one = layer_bootstrap(set, tasks, {}, options);
+  const Bootstrap together = bootstrap(similarity_layers(set), tasks, {}, options);
+  ASSERT_EQ(one_by_one.separations.size(), 3U);
+  EXPECT_EQ(one_by_one.slope.interval->low, together.slope.interval->low);
+  for (std::size_t l = 0; l < 3; ++l)
+    EXPECT_EQ(one_by_one.separations[l].cohens_d.interval->high, together.separations[l].cohens_d.interval->high);
 }
 
 TEST(Bootstrap, ValuesAreThoseOfSeparation) {

@@ -83,15 +83,29 @@ TEST(SamplingRatio, OfEqualPopularityIsThatOfLoadBalancing) {
 
 TEST(ClosedForm, AveragesPairsAndAddsTheirVariances) {
   const std::vector<int> task{0, 0, 1, -1, 1};
-  const auto form = closed_form(task, true, [](std::size_t i, std::size_t j) {
-    return SimilarityMoments{.mean = static_cast<double>(i + j), .variance = 1.0};
-  });
-  EXPECT_DOUBLE_EQ(*form.within, (1.0 + 6.0) / 2.0);              // 01, 24
-  EXPECT_DOUBLE_EQ(*form.across, (2.0 + 4.0 + 3.0 + 5.0) / 4.0);  // 02, 04, 12, 14
+  const std::vector<double> means{1, 2, 3, 4, 5}, variances(5, 1.0);
+  const auto form = closed_form(task, 1, means, variances);
+  EXPECT_DOUBLE_EQ(*form.within, (2.0 + 15.0) / 2.0);              // 01, 24
+  EXPECT_DOUBLE_EQ(*form.across, (3.0 + 5.0 + 6.0 + 10.0) / 4.0);  // 02, 04, 12, 14
   EXPECT_DOUBLE_EQ(*form.within_sd, std::sqrt(2.0) / 2.0);
   EXPECT_DOUBLE_EQ(*form.difference_sd, std::sqrt(1.0 / 2.0 + 1.0 / 4.0));
-  const auto one_task = closed_form(std::vector<int>{0, 0}, true, [](auto, auto) { return SimilarityMoments{}; });
+  const auto one_task = closed_form(std::vector<int>{0, 0}, 1, std::vector<double>{1, 1}, std::vector<double>{1, 1});
   EXPECT_TRUE(one_task.within && !one_task.across && !one_task.difference && !one_task.difference_sd);
+}
+
+TEST(SumsOfProducts, EqualTheSumOverPairs) {
+  const std::vector<int> task{2, 0, -1, 2, 0, 7, 2};
+  Random random(1);
+  std::vector<double> rows(7 * 3);
+  for (double& x : rows) x = random.uniform();
+  double within = 0.0, across = 0.0;
+  for (std::size_t i = 0; i < 7; ++i)
+    for (std::size_t j = i + 1; j < 7; ++j)
+      for (std::size_t k = 0; k < 3 && task[i] >= 0 && task[j] >= 0; ++k)
+        (task[i] == task[j] ? within : across) += rows[i * 3 + k] * rows[j * 3 + k];
+  const TaskPairSums sums = sums_of_products(rows, 3, task);
+  EXPECT_NEAR(sums.within, within, 1e-13);
+  EXPECT_NEAR(sums.across, across, 1e-13);
 }
 
 TEST(BreakEven, IsWhereBothFormsMeet) {
@@ -117,7 +131,7 @@ TEST(LengthFree, DoesNotDependOnLength) {
   const std::size_t kExperts = 16;
   std::vector<std::vector<std::uint64_t>> totals(2, std::vector<std::uint64_t>(kExperts, 2));
   for (std::size_t e = 0; e < 4; ++e) totals[0][e] = totals[1][e + 2] = 9;
-  const SystematicRows a(totals[0], 4), b(totals[1], 4);
+  const SystematicRows a(totals[0], 1, 4), b(totals[1], 1, 4);
   Random random(11);
   for (const std::size_t tokens : {std::size_t{12}, std::size_t{400}}) {
     std::vector<std::uint64_t> counts;
@@ -125,7 +139,7 @@ TEST(LengthFree, DoesNotDependOnLength) {
     for (const SystematicRows* rows : {&a, &b})
       for (std::size_t l = 0; l < kLayers; ++l) {
         std::vector<std::uint32_t> row(kExperts);
-        rows->add(random, tokens, row);
+        rows->add(random, std::vector<std::size_t>{tokens}, row);
         counts.insert(counts.end(), row.begin(), row.end());
       }
     const auto found = length_free(CountView(counts, 2, kLayers, kExperts, 4), std::vector<int>{0, 0});

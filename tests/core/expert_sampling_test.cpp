@@ -127,11 +127,21 @@ std::vector<double> successive_inclusion(const std::vector<std::uint64_t>& total
   return seen;
 }
 
+// The same of several layers together: [rows, layers x experts].
+std::vector<Counts> one_by_one(const SystematicRows& sampler, std::size_t layers, std::size_t experts, std::size_t rows,
+                               std::uint64_t seed) {
+  Random random(seed);
+  const std::vector<std::size_t> once(layers, 1);
+  std::vector<Counts> out(rows, Counts(layers * experts));
+  for (Counts& counts : out) sampler.add(random, once, counts);
+  return out;
+}
+
 TEST(SystematicRows, IncludeEveryExpertAsOftenAsTheTargetSays) {
   const std::vector<std::uint64_t> totals{30, 95, 0, 50, 25};  // of 200: targets .3, .95, 0, .5, .25
   std::vector<double> seen(5);
   constexpr int kRows = 40'000;
-  for (const Counts& row : one_by_one(SystematicRows(totals, 2), 5, kRows, 6)) {
+  for (const Counts& row : one_by_one(SystematicRows(totals, 1, 2), 1, 5, kRows, 6)) {
     ASSERT_EQ(std::accumulate(row.begin(), row.end(), 0U), 2U);
     ASSERT_LE(std::ranges::max(row), 1U);
     for (std::size_t e = 0; e < 5; ++e) seen[e] += row[e] / static_cast<double>(kRows);
@@ -147,7 +157,7 @@ TEST(SystematicRows, HaveDistinctExpertsHoweverUnevenTheTargets) {
   const double largest = 8.0 * static_cast<double>(totals[63]) / static_cast<double>(sum);
   ASSERT_LT(largest, 1.0);
   std::vector<double> seen(64);
-  for (const Counts& row : one_by_one(SystematicRows(totals, 8), 64, 20'000, 7)) {
+  for (const Counts& row : one_by_one(SystematicRows(totals, 1, 8), 1, 64, 20'000, 7)) {
     ASSERT_EQ(std::accumulate(row.begin(), row.end(), 0U), 8U);
     ASSERT_LE(std::ranges::max(row), 1U);
     for (std::size_t e = 0; e < 64; ++e) seen[e] += row[e] / 20'000.0;
@@ -157,7 +167,7 @@ TEST(SystematicRows, HaveDistinctExpertsHoweverUnevenTheTargets) {
 }
 
 TEST(SystematicRows, CertainAndImpossibleExpertsStaySo) {
-  for (const Counts& row : one_by_one(SystematicRows(std::vector<std::uint64_t>{7, 0, 3, 4}, 2), 4, 500, 8)) {
+  for (const Counts& row : one_by_one(SystematicRows(std::vector<std::uint64_t>{7, 0, 3, 4}, 1, 2), 1, 4, 500, 8)) {
     EXPECT_EQ(row[0], 1U);
     EXPECT_EQ(row[1], 0U);
     EXPECT_EQ(row[2] + row[3], 1U);
@@ -167,17 +177,47 @@ TEST(SystematicRows, CertainAndImpossibleExpertsStaySo) {
 TEST(SystematicRows, PairsAreDrawnTogetherWhateverTheirNumbers) {
   // In a fixed order neighbours with pi = .5 would never meet.
   int together = 0;
-  for (const Counts& row : one_by_one(SystematicRows(std::vector<std::uint64_t>{1, 1, 1, 1}, 2), 4, 12'000, 9))
+  for (const Counts& row : one_by_one(SystematicRows(std::vector<std::uint64_t>{1, 1, 1, 1}, 1, 2), 1, 4, 12'000, 9))
     together += row[0] == 1 && row[1] == 1 ? 1 : 0;
   EXPECT_NEAR(together / 12'000.0, 1.0 / 6.0, 0.015);
 }
 
 TEST(SystematicRows, RefuseCountsThatTopKRoutingCannotGive) {
-  EXPECT_THROW(SystematicRows(std::vector<std::uint64_t>{9, 1, 1}, 2), std::invalid_argument);
+  EXPECT_THROW(SystematicRows(std::vector<std::uint64_t>{9, 1, 1}, 1, 2), std::invalid_argument);
   Counts counts(3);
   Random random(10);
-  SystematicRows(std::vector<std::uint64_t>{0, 0, 0}, 2).add(random, 0, counts);
+  SystematicRows(std::vector<std::uint64_t>{0, 0, 0}, 1, 2).add(random, std::vector<std::size_t>{0}, counts);
   EXPECT_EQ(counts, (Counts{0, 0, 0}));
+}
+
+TEST(SystematicRows, EveryLayerHasItsOwnTargetsAndNumberOfRows) {
+  constexpr std::size_t kLayers = 19, kExperts = 6;  // more layers than go side by side
+  std::vector<std::uint64_t> totals(kLayers * kExperts);
+  std::vector<std::size_t> rows(kLayers);
+  for (std::size_t l = 0; l < kLayers; ++l) {
+    rows[l] = 70 * (l % 3);  // none, and more than are drawn at once
+    for (std::size_t e = 0; e < kExperts; ++e) totals[l * kExperts + e] = 1 + (e + l) % kExperts;  // of 21
+  }
+  const SystematicRows sampler(totals, kLayers, 2);
+  Random random(11);
+  Counts counts(kLayers * kExperts);
+  for (int i = 0; i < 200; ++i) sampler.add(random, rows, counts);
+  for (std::size_t l = 0; l < kLayers; ++l)
+    for (std::size_t e = 0; e < kExperts; ++e) {
+      const double drawn = 200.0 * static_cast<double>(rows[l]), pi = 2.0 * (1.0 + (e + l) % kExperts) / 21.0;
+      EXPECT_NEAR(counts[l * kExperts + e], drawn * pi, 5.0 * std::sqrt(drawn * pi * (1.0 - pi))) << l << " " << e;
+    }
+}
+
+TEST(SystematicRows, LayersAreUncorrelatedThoughTheyShareAnOrder) {
+  constexpr int kRows = 60'000;
+  std::array<std::array<int, 4>, 4> together{};  // expert of the first layer, of the second
+  for (const Counts& row :
+       one_by_one(SystematicRows(std::vector<std::uint64_t>{1, 1, 1, 1, 1, 1, 1, 1}, 2, 2), 2, 4, kRows, 12))
+    for (std::size_t a = 0; a < 4; ++a)
+      for (std::size_t b = 0; b < 4; ++b) together.at(a).at(b) += static_cast<int>(row[a] * row[4 + b]);
+  for (const auto& line : together)
+    for (const int n : line) EXPECT_NEAR(n, kRows / 4.0, 5.0 * std::sqrt(kRows * 0.25 * 0.75));
 }
 
 }  // namespace

@@ -156,6 +156,32 @@ TEST(PairSums, EqualASlowSumForAnyNumberOfTasks) {
     }
 }
 
+TEST(PermutationTest, OfASetIsThatOfItsLayers) {
+  for (const int experts : {5, 37}) {  // sums of rows, sums of pairs
+    SignatureSet<double> set{.layers = 3, .experts = experts};
+    set.num_tokens.resize(90);
+    Random random(1);
+    for (int i = 0; i < 90 * 3 * experts; ++i) set.values.push_back(random.uniform());
+    std::vector<int> task = cyclic(90, 3), group(90);
+    task[4] = -1;
+    for (int i = 0; i < 90; ++i) group[static_cast<std::size_t>(i)] = i < 30 ? i % 6 : -1;  // groups of five; alone
+    const LabellingOptions options{.permutations = 300, .seed = 5};
+    for (const std::vector<int>& groups : {std::vector<int>{}, group}) {
+      const auto one_by_one = layer_permutation_test(set, task, groups, options);
+      const auto together = permutation_test(similarity_layers(set), task, groups, options);
+      ASSERT_EQ(one_by_one.null.size(), together.null.size());
+      for (std::size_t i = 0; i < together.null.size(); ++i)
+        ASSERT_NEAR(one_by_one.null[i], together.null[i], 1e-13) << i;
+      ASSERT_EQ(one_by_one.tests.size(), 3U);
+      for (std::size_t l = 0; l < 3; ++l) {
+        EXPECT_NEAR(one_by_one.tests[l].difference, together.tests[l].difference, 1e-13);
+        EXPECT_NEAR(*one_by_one.tests[l].cohens_d, *together.tests[l].cohens_d, 1e-11);
+        EXPECT_EQ(one_by_one.tests[l].adjusted->value, together.tests[l].adjusted->value);
+      }
+    }
+  }
+}
+
 TEST(PermutationTest, ByHand) {
   const PermutationTest found = permutation_test(kByHand, kTasks);
   ASSERT_EQ(found.tests.size(), 1U);

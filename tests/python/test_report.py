@@ -7,6 +7,7 @@ import sys
 import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,8 +23,9 @@ from routesig._p_value import PValue
 from routesig._report._image import block_means, png
 from routesig._report._numbers import floor, p_value, significant, true_minus
 from routesig._report._packing import packed
-from routesig._report._sections import provenance
+from routesig._report._sections import command, provenance
 from routesig._report._tokens import token_data
+from routesig._study._parts import StudyOptions
 
 ARRAYS = {"u8": np.uint8, "u16": "<u2", "u32": "<u4", "f32": "<f4"}
 MEGABYTES = 1_000_000
@@ -372,3 +374,20 @@ def test_a_comparison_has_a_section_of_its_own(study, page):
     assert found.data["figures"]["agreement"] is None  # other experts: no figure, and why
     assert "A has 4 layers x 16 experts, B 4 x 12" in found.text
     assert "Mantel's p" in found.text
+
+
+def test_the_command_computes_the_same_study_again(monkeypatch):
+    traces, others = worded_traces(), worded_traces(seed=5)
+    options = QUICK | {"seed": 3, "drop_invalid": True, "groups": False, "tokens": "prompt", "shuffles": 7}
+    study = rs.study(traces, controls={"a {model}'s": [others], "random weights": others}, **options)
+    text = command(study)
+    asked = {}
+    monkeypatch.setattr(rs, "read_traces", lambda path: traces)
+    monkeypatch.setattr(rs, "study", lambda given, **chosen: asked.update(chosen) or SimpleNamespace(report=len))
+    exec(text, {})
+    models = asked.pop("controls")
+    assert models == {"a {model}'s": [...], "random weights": [...]}
+    assert replace(study.options, controls=()) == StudyOptions(**{"groups": True} | asked)
+    without = command(replace(study, options=StudyOptions()))
+    assert "drop_invalid" not in without
+    assert "controls" not in without

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from report_studies import worded_traces
 
 import routesig as rs
 from support import random_experts, random_traces, tasks_apart
@@ -308,3 +309,26 @@ def test_whether_it_grows_with_depth():
     assert deeper.depth.grows is True
     shallower = rs.SignatureSet.from_counts(sigs.counts[:, ::-1], tasks=sigs.tasks, top_k=1)
     assert rs.study(shallower, **ALONE).depth.grows is False
+
+
+def test_hundreds_of_prompts_have_every_part_and_fewer_null_draws():
+    traces = worded_traces(440, layers=2, experts=8)  # more prompts than cells
+    found = rs.study(traces, permutations=50, bootstrap=50, refits=1, shuffles=3, progress=False)
+    assert set(found.absent) <= {"tsne"}
+    assert found.options.null_draws == found.baselines["marginal"].repetitions == 909  # 400,000 / 440
+    assert found.fewer == {"null_draws": "909 repetitions of each baseline, not 1,000, because of 440 prompts"}
+    assert "fewer: 909 repetitions" in str(found)
+    assert found.to_dict()["fewer"] == found.fewer
+    slow = [rs.separation(matrix, traces.tasks) for matrix in found.layer_similarity()]
+    assert [row.cohens_d for row in found.layers] == pytest.approx([one.cohens_d for one in slow])
+    assert found.bootstrap.layers[1].value == pytest.approx(slow[1].cohens_d)
+    assert found.permutation_test.layers[1].cohens_d == pytest.approx(slow[1].cohens_d)
+    balanced = found.baselines["load_balance"]
+    assert balanced.within.mean == pytest.approx(balanced.closed_form.within, abs=0.01)
+    assert found.decomposition.overall.context.band is not None
+
+
+def test_null_draws_that_were_asked_for_are_made():
+    found = rs.study(tasks_apart((210, 210), layers=1, experts=4), **QUICK)
+    assert found.options.null_draws == found.baselines["permutation"].repetitions == QUICK["null_draws"]
+    assert found.fewer == {}

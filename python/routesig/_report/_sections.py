@@ -60,12 +60,14 @@ def command(study: Any) -> str:
     names = ("permutations", "bootstrap", "null_draws", "shuffles", "refits", "folds")
     chosen += [f"{name}={getattr(options, name):_}" for name in names]
     chosen += [] if options.groups else ["groups=False"]
+    chosen += ["drop_invalid=True"] if options.drop_invalid else []
+    if options.controls:
+        models = ", ".join(f"{name!r}: [...]" for name in options.controls)
+        chosen.append(f"controls={{{models}}}")
     source = 'rs.read_signatures("signatures.npz")' if study.traces is None else 'rs.read_traces("traces.jsonl")'
-    models = [name for name in study.controls if name == "random weights"]
-    extra = ', controls={"random weights": [...]}' if models else ""
     return (
         f"import routesig as rs\n\ngiven = {source}\n"
-        f"study = rs.study(given, {', '.join(chosen)}{extra})\n"
+        f"study = rs.study(given, {', '.join(chosen)})\n"
         'study.report("report.html")'
     )
 
@@ -244,8 +246,8 @@ def _few(count: float) -> str:
 
 
 def missing(study: Any) -> list[tuple[str, list[str]]]:
-    """Why something is absent from the study, and what."""
-    return list(by_reason(study.absent, _in_words).items())
+    """Why something is absent from the study, or was drawn less often, and what."""
+    return list(by_reason(study.absent | study.fewer, _in_words).items())
 
 
 def _in_words(field: str) -> str:

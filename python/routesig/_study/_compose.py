@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,13 @@ from routesig._baseline import Baseline
 from routesig._bootstrap import Bootstrap
 from routesig._classification import Classification, classify
 from routesig._debiased import debiased_similarity
+from routesig._labelled import LabelledSimilarities
 from routesig._left_out import LeftOut
 from routesig._permutation import PermutationTest
 from routesig._progress import progress_bar
 from routesig._projection import pca, tsne
 from routesig._reliability import reliability
 from routesig._signatures import SignatureSet, signatures
-from routesig._similarity import similarity
 from routesig._study._controls import (
     Filter,
     GivenControls,
@@ -47,9 +47,9 @@ def study(
     seed: int = 0,
     permutations: int = 10_000,
     bootstrap: int = 2_000,
-    null_draws: int = 1_000,
+    null_draws: int | None = None,
     shuffles: int = 200,
-    refits: int = 200,
+    refits: int | None = None,
     folds: int = 5,
     groups: bool = True,
     drop_invalid: bool = False,
@@ -72,12 +72,13 @@ def study(
         Labellings of the permutation test.
     bootstrap : int
         Resamples for the intervals.
-    null_draws : int
-        Repetitions of each baseline.
+    null_draws : int, optional
+        Repetitions of each baseline. Default: 1,000; of more than 400 prompts fewer in proportion, but 200 or more,
+        because a repetition looks at every pair of prompts. `fewer` says so.
     shuffles : int
         Of the same-token shuffle.
-    refits : int
-        Permuted refits of the classifier.
+    refits : int, optional
+        Permuted refits of the classifier. Default: 200; of more than 400 prompts fewer in proportion, but 50 or more.
     folds : int
         Of the cross-validation.
     groups : bool
@@ -114,33 +115,49 @@ def study(
     (PValue(0.1, floor=0.1), 'it needs traces; signatures were given')
     """
     options = StudyOptions(
-        tokens, weighting, seed, permutations, bootstrap, null_draws, shuffles, refits, folds, groups, drop_invalid
+        tokens,
+        weighting,
+        seed,
+        permutations,
+        bootstrap,
+        _NULL_DRAWS.usual if null_draws is None else null_draws,
+        shuffles,
+        _REFITS.usual if refits is None else refits,
+        folds,
+        groups,
+        drop_invalid,
+        tuple(controls or ()),
     )
     with progress_bar("study", progress) as advance:
-        return _Composer(traces, options, dict(controls or {}), advance).study()
+        lowered = ([_NULL_DRAWS] if null_draws is None else []) + ([_REFITS] if refits is None else [])
+        return _Composer(traces, options, dict(controls or {}), lowered, advance).study()
 
 
 class _Composer:
     """Runs the parts in their order; a part that cannot be had leaves its reason in `absent`."""
 
-    def __init__(self, given: Any, options: StudyOptions, models: dict[str, Any], advance: Any) -> None:
-        self.options = options
+    def __init__(
+        self, given: Any, options: StudyOptions, models: dict[str, Any], lowered: "list[_Repetitions]", advance: Any
+    ) -> None:
         self.absent: dict[str, str] = {}
+        self.fewer: dict[str, str] = {}
         self.advance = advance
         self.done = 0
         self.given = given if isinstance(given, (SignatureSet, _core.TraceSet)) else _traces(given)
         self.traces, self.sigs, self.left_out = _analysed(self.given, options)
+        self.options = options = self.affordable(options, lowered)
         rotated = self.given.rotated if isinstance(self.given, _core.TraceSet) else []
         self.draws: dict[str, Any] = {"repetitions": options.null_draws, "seed": options.seed}
         self.models = ({"rotated router": rotated} if rotated else {}) | models
 
     def study(self) -> Study:
         options, sigs = self.options, self.sigs
-        cosines = np.asarray(similarity(sigs))
+        given = LabelledSimilarities(sigs, None, None, "study")
+        cosines = given.matrix
         test = self.step(
-            partial(statistics.permutation_test, sigs, permutations=options.permutations, seed=options.seed)
+            partial(statistics.permutation_test, given, permutations=options.permutations, seed=options.seed)
         )
-        boot = self.step(partial(statistics.bootstrap, sigs, draws=options.bootstrap, seed=options.seed))
+        boot = self.step(partial(statistics.bootstrap, given, draws=options.bootstrap, seed=options.seed))
         debiased = self.attempt("debiased", self.counted(self.debiased))
         read = self.step(
             partial(classify, sigs, folds=options.folds, refits=options.refits, repeats=10, seed=options.seed)
@@ -154,7 +171,7 @@ class _Composer:
         shuffled = self.of_traces("token_shuffle", self.counted(partial(_sampled, controls.token_shuffle, options)))
         found_controls = self.controls(shuffled)
         pairs = statistics.separation(cosines, sigs.tasks)
-        layers = layer_rows(sigs, test, boot, debiased, told)
+        layers = layer_rows(given, test, boot, debiased, told)
         return Study(
             traces=self.traces,
             signatures=sigs,
@@ -174,7 +191,7 @@ class _Composer:
             bootstrap=boot,
             dispersion=self.attempt(
                 "dispersion",
-                lambda: statistics.dispersion_test(sigs, permutations=options.permutations, seed=options.seed),
+                lambda: statistics.dispersion_test(given, permutations=options.permutations, seed=options.seed),
             ),
             debiased=debiased,
             baselines={name: null for name, null in nulls.items() if null is not None},
@@ -184,7 +201,11 @@ class _Composer:
             token_shuffle=shuffled,
             decomposition=self.of_traces(
                 "decomposition",
-                self.counted(partial(_sampled, controls.decomposition, options, bootstrap=options.bootstrap)),
+                self.counted(
+                    partial(
+                        _sampled, controls.decomposition, options, bootstrap=options.bootstrap, groups=options.groups
+                    )
+                ),
             ),
             overlap_ladder=self.of_traces("overlap_ladder", partial(_sampled, controls.overlap_ladder, options)),
             pca=self.attempt("pca", lambda: pca(sigs)),
@@ -194,7 +215,18 @@ class _Composer:
             load_by_task=self.attempt("load_by_task", lambda: metrics.load(sigs, by="task")),
             provenance=provenance(self.given, sigs, options),
             absent=self._reasons(test, boot, read),
+            fewer=self.fewer,
         )
+
+    def affordable(self, options: StudyOptions, lowered: "list[_Repetitions]") -> StudyOptions:
+        """Fewer repetitions of what takes long of many prompts."""
+        prompts = len(self.sigs)
+        for one in lowered:
+            count = max(one.fewest, one.usual * _USUAL_PROMPTS // prompts)
+            if count < one.usual:
+                self.fewer[one.option] = f"{count:,} {one.what}, not {one.usual:,}, because of {prompts:,} prompts"
+                options = replace(options, **cast(dict[str, Any], {one.option: count}))
+        return options
 
     def step(self, make: Callable[[], T]) -> T:
         """Compute a part and move the bar."""
@@ -342,6 +374,21 @@ class _Composer:
 
 
 _STEPS = 25
+
+
+@dataclass(frozen=True)
+class _Repetitions:
+    """A number of repetitions: the usual one, and the fewest however many prompts there are."""
+
+    option: str
+    what: str
+    usual: int
+    fewest: int
+
+
+_USUAL_PROMPTS = 400  # of more, repetitions become fewer in proportion
+_NULL_DRAWS = _Repetitions("null_draws", "repetitions of each baseline", 1_000, 200)
+_REFITS = _Repetitions("refits", "permuted refits of the classifier", 200, 50)
 
 _NULLS = {
     "permutation": baselines.permutation,

@@ -4,8 +4,8 @@ from typing import Any
 
 from routesig import statistics
 from routesig._bootstrap import Bootstrap, Estimate
+from routesig._labelled import LabelledSimilarities
 from routesig._permutation import PermutationTest
-from routesig._signatures import SignatureSet
 from routesig._study._parts import Control, Debiased, Depth, Group, Information, LayerRow
 
 
@@ -15,11 +15,11 @@ def group(moments: Any, estimate: Estimate) -> Group:
 
 
 def layer_rows(
-    sigs: SignatureSet, test: PermutationTest, boot: Bootstrap, debiased: Debiased | None, told: Information
+    given: LabelledSimilarities, test: PermutationTest, boot: Bootstrap, debiased: Debiased | None, told: Information
 ) -> list[LayerRow]:
     """One row a layer, from the parts that hold something by layer."""
     rows = []
-    for i, found in enumerate(statistics.layer_separation(sigs)):
+    for i, found in enumerate(statistics.layer_separation(given)):
         tested = test.layers[i] if i < len(test.layers) else None
         rows.append(
             LayerRow(

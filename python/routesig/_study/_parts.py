@@ -15,7 +15,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """The options of `rs.study`."""
+    """The options of `rs.study`: the numbers that were used, and the names of the controls that were given."""
 
     tokens: str = "all"
     weighting: str = "count"
@@ -28,6 +28,7 @@ class StudyOptions:
     folds: int = 5
     groups: bool = True
     drop_invalid: bool = False
+    controls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ class Study:
         Model, tokenizer, settings, hashes, versions.
     absent : dict
         Field -> why it is None or lacks an entry.
+    fewer : dict
+        Option -> how many repetitions there were, and why, where its default was lowered because of many prompts.
     """
 
     traces: _core.TraceSet | None
@@ -122,6 +124,7 @@ class Study:
     load_by_task: Load | None
     provenance: dict[str, Any]
     absent: dict[str, str] = field(default_factory=dict)
+    fewer: dict[str, str] = field(default_factory=dict)
     comparison: "Comparison | None" = None
 
     def layer_similarity(self) -> NDArray[np.float64]:

@@ -84,6 +84,8 @@ def _absent(study: "Study") -> list[str]:
     lines = [f"left out: {len(study.left_out)} prompts ({study.left_out[0].reason})"] if study.left_out else []
     for reason, names in by_reason(_reasons(study)).items():
         lines += _wrapped(f"absent: {', '.join(names)}: {reason}")
+    for reason in study.fewer.values():
+        lines += _wrapped(f"fewer: {reason}")
     return [*lines, ""] if lines else []
 
 

@@ -1,0 +1,61 @@
+#include "routesig/signature_separation.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "routesig/random.hpp"
+
+namespace routesig {
+namespace {
+
+// Random values [prompts, layers, experts]; every 7th prompt has an empty layer.
+std::vector<double> random_values(std::size_t prompts, std::size_t layers, std::size_t experts) {
+  Random random(1);
+  std::vector<double> out(prompts * layers * experts);
+  for (double& x : out) x = random.uniform();
+  for (std::size_t p = 0; p < prompts; p += 7)
+    std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(p * layers * experts), experts, 0.0);
+  return out;
+}
+
+TEST(SignatureSeparation, IsThatOfTheMatrixForFewPromptsAndForMany) {
+  for (const std::size_t prompts : {5U, 40U, 300U}) {  // fewer than cells, and more
+    const auto values = random_values(prompts, 3, 6);
+    const SignatureView set(values, prompts, 3, 6);
+    std::vector<int> task(prompts);
+    for (std::size_t i = 0; i < prompts; ++i) task[i] = static_cast<int>(i % 4) - 1;  // some without a task
+    const Separation found = signature_separation(set, task), slow = separation(similarity_matrix(set), task);
+    EXPECT_EQ(found.within.pairs, slow.within.pairs);
+    EXPECT_EQ(found.across.pairs, slow.across.pairs);
+    if (!slow.cohens_d) continue;
+    EXPECT_NEAR(*found.within.mean, *slow.within.mean, 1e-13);
+    EXPECT_NEAR(*found.across.mean, *slow.across.mean, 1e-13);
+    EXPECT_NEAR(*found.within.sd, *slow.within.sd, 1e-11);
+    EXPECT_NEAR(*found.across.sd, *slow.across.sd, 1e-11);
+    EXPECT_NEAR(*found.cohens_d, *slow.cohens_d, 1e-10);
+  }
+}
+
+TEST(SignatureSeparation, EqualPromptsHaveNoSpread) {
+  const std::vector<double> values(50 * 4, 0.3);
+  std::vector<int> task(50);
+  for (std::size_t i = 0; i < 50; ++i) task[i] = static_cast<int>(i % 2);
+  const Separation found = signature_separation({values, 50, 2, 2}, task);
+  EXPECT_NEAR(*found.within.mean, 1.0, 1e-13);
+  EXPECT_EQ(*found.within.sd, 0.0);
+  EXPECT_FALSE(found.cohens_d);
+}
+
+TEST(SignatureSeparation, WhatIsUndefinedIsAbsent) {
+  const auto values = random_values(20, 1, 3);
+  const Separation one_task = signature_separation({values, 20, 1, 3}, std::vector<int>(20, 0));
+  EXPECT_TRUE(one_task.within.sd && !one_task.across.mean && !one_task.cohens_d);
+  std::vector<int> own(20);
+  for (std::size_t i = 0; i < 20; ++i) own[i] = static_cast<int>(i);
+  const Separation singles = signature_separation({values, 20, 1, 3}, own);
+  EXPECT_TRUE(!singles.within.mean && singles.across.sd && !singles.cohens_d);
+}
+
+}  // namespace
+}  // namespace routesig

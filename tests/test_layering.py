@@ -53,8 +53,8 @@ RANKS = (
     ("coactivation", "load", "specialization", "uncertainty", "agreement"),
     ("similarity", "classifier", "projection", "statistics", "metrics"),
     # Built on statistics.
-    ("category_matrix", "labelling", "bootstrap", "matrix_correlation"),
-    ("pair_sums", "dispersion", "information", "paired_bootstrap", "matched_similarity"),
+    ("category_matrix", "labelling", "bootstrap", "matrix_correlation", "signature_separation"),
+    ("pair_sums", "label_sums", "dispersion", "information", "paired_bootstrap", "matched_similarity"),
     ("permutation",),
     # Nulls rerun the analysis.
     ("token_pool", "expectations", "token_table", "trace_filter"),

@@ -156,9 +156,10 @@ def debiased_similarity(
     mask = ~(whole[:, None] & (whole if other is None else np.all(_known(other), axis=1)))
     if b is None:
         np.fill_diagonal(mask, True)
+    matrix = _core.debiased_matrix(rows) if other is None else _core.debiased_matrix(rows, other)
     reasons = ((name, rows.absence(i)) for i, name in enumerate(a.ids))
     return DebiasedSimilarity(
-        values=np.ma.MaskedArray(_core.debiased_matrix(rows, other), mask),
+        values=np.ma.MaskedArray(matrix, mask),
         squared_norms=np.ma.MaskedArray(rows.squared_norms, ~known),
         num_tokens=rows.tokens,
         window=width,

@@ -152,7 +152,7 @@ class _Composer:
 
     def study(self) -> Study:
         options, sigs = self.options, self.sigs
-        given = LabelledSimilarities(sigs, None, None, "study")
+        given = LabelledSimilarities(sigs, None, None, "permutation_test")
         cosines = given.matrix
         test = self.step(
             partial(statistics.permutation_test, given, permutations=options.permutations, seed=options.seed)

@@ -121,15 +121,16 @@ class Row:
     case: str
     dtype: str
     mode: str
-    delta_logit: float | None  # max over tokens and vocabulary; None where only ids come out
-    delta_router: float  # max over layers, tokens and experts
+    delta_logit: float | None  # max over untouched tokens and the vocabulary; None where only ids come out
+    delta_router: float  # max over untouched rows and experts
     rows: int = 0  # routing decisions: layers x tokens
     near: int = 0  # of these with a margin below MARGIN
     differing: int = 0  # of these with other experts
-    unexplained: int = 0  # of these with other experts and a margin of MARGIN or more
+    touched: int = 0  # of these behind a row with other experts: they have another past
+    unexplained: int = 0  # untouched, with other experts and a margin of MARGIN or more
     worst_layer: float = 1.0  # share of equal sets in the layer with the fewest
     tokens: int = 0  # generated
-    other_tokens: int = 0  # of these not Hugging Face's choice
+    other_tokens: int = 0  # of these not Hugging Face's choice, though untouched
 
     @property
     def agreement(self) -> float:
@@ -207,19 +208,38 @@ class Cut:
     router_logits: np.ndarray  # [L, T, E]
 
 
+def heard_of(differs: np.ndarray) -> np.ndarray:
+    """Whether a row, or the logits behind the last layer, heard of one that differs: [L + 1, T] of bool [L, T].
+
+    A row hears of the layers below, at its own position and at those before it.
+    """
+    heard = np.zeros((len(differs) + 1, differs.shape[1]), dtype=bool)
+    heard[1:] = np.logical_or.accumulate(np.logical_or.accumulate(differs, axis=0), axis=1)
+    return heard
+
+
+def same_experts(trace: rs.RoutingTrace | Cut, expected: Reference) -> np.ndarray:
+    """Rows with Hugging Face's set of experts: bool [L, T]."""
+    ours = np.sort(trace.experts, axis=-1)
+    return (ours == chosen(expected.routers[:, : ours.shape[1]], ours.shape[2])).all(-1)
+
+
 def compare_routing(row: Row, traces: Sequence[rs.RoutingTrace | Cut], references: list[Reference]) -> None:
-    top_k = traces[0].info.top_k
     agree = []  # bool [L, T] of each trace
     for trace, expected in zip(traces, references, strict=True):
+        top_k = trace.info.top_k
         routers = expected.routers[:, : trace.experts.shape[1]]
-        row.delta_router = max(row.delta_router, float(np.abs(trace.router_logits - routers).max()))
-        same = (np.sort(trace.experts, axis=-1) == chosen(routers, top_k)).all(-1)
+        same = same_experts(trace, expected)
+        untouched = ~heard_of(~same)[:-1]
+        delta = np.abs(trace.router_logits - routers).max(-1)
+        row.delta_router = max(row.delta_router, float(delta[untouched].max()))
         ranked = np.sort(routers, axis=-1)[..., ::-1]
         margin = ranked[..., top_k - 1] - ranked[..., top_k]
         row.rows += same.size
         row.near += int((margin < MARGIN).sum())
         row.differing += int((~same).sum())
-        row.unexplained += int((~same & (margin >= MARGIN)).sum())
+        row.touched += int((~untouched).sum())
+        row.unexplained += int((~same & untouched & (margin >= MARGIN)).sum())
         agree.append(same)
     row.worst_layer = float(np.concatenate(agree, axis=1).mean(axis=1).min())
 
@@ -236,13 +256,18 @@ def measure_forward(case: Case, dtype: str, model: rs.Model, references: list[Re
         logits = model.forward(prompts, recorder=heard)
     else:
         logits = [model.forward(prompt, recorder=heard) for prompt in prompts]
-    row.delta_logit = max(float(np.abs(a - r.logits).max()) for a, r in zip(logits, references, strict=True))
+    for ours, trace, expected in zip(logits, heard.traces, references, strict=True):
+        untouched = ~heard_of(~same_experts(trace, expected))[-1]
+        row.delta_logit = max(row.delta_logit, float(np.abs(ours - expected.logits)[untouched].max(initial=0.0)))
     compare_routing(row, list(heard.traces), references)
     return row
 
 
 def measure_generate(case: Case, dtype: str, model: rs.Model, references: list[Reference], batched: bool) -> Row:
-    """Where an id differs, what follows has another past: rows are compared up to the first such id."""
+    """Where an id differs, what follows has another past: rows are compared up to the first such id.
+
+    An id that differs behind a row with other experts is that row's doing, and is not counted again.
+    """
     row = Row(case.name, dtype, f"cached decoding, {'one batch' if batched else 'one by one'}", None, 0.0)
     options = {"max_new_tokens": case.new_tokens, "ignore_eos": True}
     prompts = [r.prompt for r in references]
@@ -255,9 +280,11 @@ def measure_generate(case: Case, dtype: str, model: rs.Model, references: list[R
     for answer, trace, expected in zip(answers, heard.traces, references, strict=True):
         same = [a == b for a, b in zip(answer, expected.new_ids, strict=True)]
         row.tokens += len(same)
-        row.other_tokens += len(same) - sum(same)
         rows = len(expected.prompt) + (same.index(False) if False in same else len(same) - 1)
-        cuts.append(Cut(trace.info, trace.experts[:, :rows], trace.router_logits[:, :rows]))
+        cut = Cut(trace.info, trace.experts[:, :rows], trace.router_logits[:, :rows])
+        if False in same and not heard_of(~same_experts(cut, expected))[-1, -1]:  # the logits that chose the first
+            row.other_tokens += len(same) - same.index(False)
+        cuts.append(cut)
     compare_routing(row, cuts, references)
     return row
 
@@ -296,8 +323,9 @@ routesig's OLMoE against `OlmoeForCausalLM` of transformers {transformers} on Py
 Hugging Face runs every prompt alone and without padding: its forward pass, then its cache token by token, greedily.
 Written by `python scripts/parity.py`; `tests/python/test_parity.py` measures the same and holds it to these bounds:
 
-- float32: no logit differs by more than {logit_bound:g}, and the experts of a row are the same set unless the router
-  logits of ranks k and k + 1 lie within {margin:g} of each other. Such rows are counted.
+- float32: the experts of a row are the same set unless the router logits of ranks k and k + 1 lie within {margin:g} of
+  each other. Such rows are counted, and what hears of one that went the other way (later layers, at its own and later
+  positions) is counted as *touched*. Of everything else no logit differs by more than {logit_bound:g}.
 - bfloat16: expert sets agree in at least {bf16_bound:.0%} of the rows. Both compute router logits in bfloat16 and the
   softmax in float32; sums are rounded in another order, and near ties are many.
 
@@ -306,24 +334,25 @@ Written by `python scripts/parity.py`; `tests/python/test_parity.py` measures th
 {cases}
 
 Weights are random but for the shipped model. *Rows* are routing decisions, tokens times layers; *near ties* are rows whose
-margin is below {margin:g}, *other sets* rows with other experts, *outside the margin* those of them that are no near tie.
-Decoding gives ids, not logits, so there the router's logits are compared, over prompt and generated tokens, and the ids:
-*ids* counts those that are not Hugging Face's choice; rows behind such an id have another past and are left out.
+margin is below {margin:g}, *other sets* rows with other experts, *outside the margin* those of them that are neither a near
+tie nor touched. Differences of logits are over what is untouched. Decoding gives ids, not logits, so there the router's
+logits are compared, over prompt and generated tokens, and the ids: *ids* counts those from the first that is not Hugging
+Face's choice on; rows behind such an id have another past and are left out.
 """
 
 
 def table(rows: list[Row], dtype: str) -> str:
     lines = [
         f"## {dtype}\n",
-        "| model | run | max \\|Δ logit\\| | max \\|Δ router logit\\| | rows | near ties | other sets | "
+        "| model | run | max \\|Δ logit\\| | max \\|Δ router logit\\| | rows | near ties | other sets | touched | "
         "outside the margin | agreement | lowest layer | ids |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in (r for r in rows if r.dtype == dtype):
         logit = "" if r.delta_logit is None else f"{r.delta_logit:.1e}"
         ids = f"{r.other_tokens} of {r.tokens}" if r.tokens else ""
         lines.append(
-            f"| {r.case} | {r.mode} | {logit} | {r.delta_router:.1e} | {r.rows} | {r.near} | {r.differing} | "
+            f"| {r.case} | {r.mode} | {logit} | {r.delta_router:.1e} | {r.rows} | {r.near} | {r.differing} | {r.touched} | "
             f"{r.unexplained} | {r.agreement:.2%} | {r.worst_layer:.2%} | {ids} |"
         )
     return "\n".join(lines) + "\n"

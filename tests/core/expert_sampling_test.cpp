@@ -204,7 +204,8 @@ TEST(SystematicRows, EveryLayerHasItsOwnTargetsAndNumberOfRows) {
   for (int i = 0; i < 200; ++i) sampler.add(random, rows, counts);
   for (std::size_t l = 0; l < kLayers; ++l)
     for (std::size_t e = 0; e < kExperts; ++e) {
-      const double drawn = 200.0 * static_cast<double>(rows[l]), pi = 2.0 * (1.0 + (e + l) % kExperts) / 21.0;
+      const double drawn = 200.0 * static_cast<double>(rows[l]),
+                   pi = 2.0 * (1.0 + static_cast<double>((e + l) % kExperts)) / 21.0;
       EXPECT_NEAR(counts[l * kExperts + e], drawn * pi, 5.0 * std::sqrt(drawn * pi * (1.0 - pi))) << l << " " << e;
     }
 }

@@ -48,6 +48,14 @@ def test_float32_is_hugging_faces(parity, name):
         assert row.delta_router <= parity.LOGIT_BOUND
         assert row.unexplained == 0
         assert row.other_tokens == 0
+        assert row.touched < row.rows / 10  # else little was compared
+
+
+def test_what_hears_of_another_choice_is_told_apart(parity):
+    differs = np.array([[0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]], dtype=bool)  # [layers, tokens]
+    expected = np.array([[0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 1, 1], [0, 1, 1, 1]], dtype=bool)
+    assert (parity.heard_of(differs) == expected).all()
+    assert not parity.heard_of(np.zeros((3, 4), dtype=bool)).any()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <vector>
@@ -147,29 +148,45 @@ struct LayerRows {
   std::vector<std::span<const double>> rows;  ///< [prompts] of [experts], each summing to 1
   std::vector<double> total{};                ///< [experts] their sum
 
-  /// H(mean) - sum_c (n_c / N) H(mean of c) without the prompt at `left_out` (none: past the end).
-  [[nodiscard]] double information(std::span<const int> label, std::size_t classes, std::size_t left_out) const {
+  /// Rows added up, label by label.
+  struct Sums {
+    std::vector<double> rows;     // [classes, experts]
+    std::vector<double> members;  // [classes]
+    std::vector<double> all;      // [experts]
+  };
+
+  [[nodiscard]] Sums sums(std::span<const int> label, std::size_t classes) const {
     const std::size_t experts = total.size();
-    std::vector<double> sums(classes * experts), mean(total);
-    std::vector<double> members(classes);
-    double n = 0.0;
+    Sums out{std::vector<double>(classes * experts), std::vector<double>(classes), total};
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (i == left_out) {
-        for (std::size_t e = 0; e < experts; ++e) mean[e] -= rows[i][e];
-        continue;
-      }
       const auto c = static_cast<std::size_t>(label[prompts[i]]);
-      for (std::size_t e = 0; e < experts; ++e) sums[c * experts + e] += rows[i][e];
-      members[c] += 1.0;
-      n += 1.0;
+      for (std::size_t e = 0; e < experts; ++e) out.rows[c * experts + e] += rows[i][e];
+      out.members[c] += 1.0;
     }
-    for (double& x : mean) x /= n;
-    double out = entropy_bits(mean);
-    for (std::size_t c = 0; c < classes; ++c) {
-      if (members[c] == 0.0) continue;
-      const auto row = std::span(sums).subspan(c * experts, experts);
-      for (double& x : row) x /= members[c];
-      out -= members[c] / n * entropy_bits(row);
+    return out;
+  }
+  /// The same without prompt i.
+  [[nodiscard]] Sums without(Sums sums, std::span<const int> label, std::size_t i) const {
+    const auto c = static_cast<std::size_t>(label[prompts[i]]);
+    sums.members[c] -= 1.0;
+    for (std::size_t e = 0; e < total.size(); ++e) {
+      sums.all[e] -= rows[i][e];
+      // What rounding leaves of nothing must not become a share.
+      sums.rows[c * total.size() + e] = sums.members[c] > 0.0 ? sums.rows[c * total.size() + e] - rows[i][e] : 0.0;
+    }
+    return sums;
+  }
+  /// H(mean) - sum_c (n_c / N) H(mean of c).
+  [[nodiscard]] static double information(Sums sums) {
+    const std::size_t experts = sums.all.size();
+    const double n = std::accumulate(sums.members.begin(), sums.members.end(), 0.0);
+    for (double& x : sums.all) x /= n;
+    double out = entropy_bits(sums.all);
+    for (std::size_t c = 0; c < sums.members.size(); ++c) {
+      if (sums.members[c] == 0.0) continue;
+      const auto row = std::span(sums.rows).subspan(c * experts, experts);
+      for (double& x : row) x /= sums.members[c];
+      out -= sums.members[c] / n * entropy_bits(row);
     }
     return out;
   }
@@ -223,7 +240,7 @@ struct LayerRows {
           std::vector<int> permuted = label;
           Random(options.seed, stream(Draws::information, i)).shuffle(std::span(permuted));
           for (std::size_t l = 0; l < layers; ++l)
-            if (scale[l] > 0.0) out[l].draws[i] = rows[l].information(permuted, classes, rows[l].rows.size());
+            if (scale[l] > 0.0) out[l].draws[i] = rows[l].information(rows[l].sums(permuted, classes));
         }
       },
       options.progress);
@@ -231,11 +248,12 @@ struct LayerRows {
     for (std::size_t l = begin; l < end; ++l) {
       if (!(scale[l] > 0.0)) continue;
       const std::size_t n = rows[l].rows.size();
-      out[l].plug_in = rows[l].information(label, classes, n);
+      const detail::LayerRows::Sums sums = rows[l].sums(label, classes);
+      out[l].plug_in = rows[l].information(sums);
       std::vector<double> without(n);
       double mean = 0.0, squares = 0.0;
       for (std::size_t i = 0; i < n; ++i) {
-        without[i] = rows[l].information(label, classes, i);
+        without[i] = rows[l].information(rows[l].without(sums, label, i));
         mean += without[i] / static_cast<double>(n);
       }
       for (const double x : without) squares += (x - mean) * (x - mean);

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <vector>
@@ -146,34 +147,52 @@ namespace detail {
 
 /// One layer's rows of the prompts that count, and the plug-in estimate under any labels.
 struct LayerRows {
-  std::vector<std::size_t> unit{};              ///< [rows] the prompt's, or its group's
+  std::vector<std::size_t> unit{};              ///< [rows] the prompt's, or its group's; ascending
   std::vector<std::span<const double>> rows{};  ///< [rows] of [experts], each summing to 1
   std::vector<double> total{};                  ///< [experts] their sum
 
-  /// H(mean) - sum_c (n_c / N) H(mean of c) without the unit `left_out` (none: past the last). `label` is [units].
-  [[nodiscard]] double information(std::span<const std::uint32_t> label, std::size_t classes,
-                                   std::size_t left_out) const {
+  /// Rows added up, label by label.
+  struct Sums {
+    std::vector<double> rows;     // [classes, experts]
+    std::vector<double> members;  // [classes]
+    std::vector<double> all;      // [experts]
+  };
+
+  /// `label` is [units].
+  [[nodiscard]] Sums sums(std::span<const std::uint32_t> label, std::size_t classes) const {
     const std::size_t experts = total.size();
-    std::vector<double> sums(classes * experts), mean(total);
-    std::vector<double> members(classes);
-    double n = 0.0;
+    Sums out{std::vector<double>(classes * experts), std::vector<double>(classes), total};
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (unit[i] == left_out) {
-        for (std::size_t e = 0; e < experts; ++e) mean[e] -= rows[i][e];
-        continue;
-      }
       const std::size_t c = label[unit[i]];
-      for (std::size_t e = 0; e < experts; ++e) sums[c * experts + e] += rows[i][e];
-      members[c] += 1.0;
-      n += 1.0;
+      for (std::size_t e = 0; e < experts; ++e) out.rows[c * experts + e] += rows[i][e];
+      out.members[c] += 1.0;
     }
-    for (double& x : mean) x /= n;
-    double out = entropy_bits(mean);
-    for (std::size_t c = 0; c < classes; ++c) {
-      if (members[c] == 0.0) continue;
-      const auto row = std::span(sums).subspan(c * experts, experts);
-      for (double& x : row) x /= members[c];
-      out -= members[c] / n * entropy_bits(row);
+    return out;
+  }
+  /// The same without one unit.
+  [[nodiscard]] Sums without(Sums sums, std::span<const std::uint32_t> label, std::size_t left_out) const {
+    const std::size_t experts = total.size(), c = label[left_out];
+    const auto [first, last] = std::ranges::equal_range(unit, left_out);
+    for (auto i = static_cast<std::size_t>(first - unit.begin()); i < static_cast<std::size_t>(last - unit.begin());
+         ++i)
+      for (std::size_t e = 0; e < experts; ++e) {
+        sums.all[e] -= rows[i][e];
+        sums.rows[c * experts + e] -= rows[i][e];
+      }
+    sums.members[c] -= static_cast<double>(last - first);
+    return sums;
+  }
+  /// H(mean) - sum_c (n_c / N) H(mean of c).
+  [[nodiscard]] static double information(Sums sums) {
+    const std::size_t experts = sums.all.size();
+    const double n = std::accumulate(sums.members.begin(), sums.members.end(), 0.0);
+    for (double& x : sums.all) x /= n;
+    double out = entropy_bits(sums.all);
+    for (std::size_t c = 0; c < sums.members.size(); ++c) {
+      if (sums.members[c] == 0.0) continue;  // what rounding leaves of nothing is no share
+      const auto row = std::span(sums.rows).subspan(c * experts, experts);
+      for (double& x : row) x /= sums.members[c];
+      out -= sums.members[c] / n * entropy_bits(row);
     }
     return out;
   }
@@ -210,11 +229,12 @@ struct LayerRows {
 /// Plug-in, correction by the draws that `out` holds (none: no correction), and jackknife of one layer.
 inline void estimate(const LayerRows& rows, std::span<const std::uint32_t> label, std::size_t classes, double scale,
                      LayerInformation& out) {
-  const std::size_t nobody = label.size();
-  out.plug_in = rows.information(label, classes, nobody);
+  const LayerRows::Sums sums = rows.sums(label, classes);
+  out.plug_in = LayerRows::information(sums);
   const auto n = static_cast<double>(out.units);
   std::vector<double> without;
-  for (const std::size_t unit : rows.units()) without.push_back(rows.information(label, classes, unit));
+  for (const std::size_t unit : rows.units())
+    without.push_back(LayerRows::information(rows.without(sums, label, unit)));
   double mean = 0.0, squares = 0.0;
   for (const double x : without) mean += x / n;
   for (const double x : without) squares += (x - mean) * (x - mean);
@@ -269,7 +289,7 @@ inline void estimate(const LayerRows& rows, std::span<const std::uint32_t> label
     for (std::size_t i = begin; i < end; ++i) {
       labellings->fill(i, label);
       for (std::size_t l = 0; l < layers; ++l)
-        if (scale[l] > 0.0) out[l].draws[i] = rows[l].information(label, classes, units.size());
+        if (scale[l] > 0.0) out[l].draws[i] = rows[l].information(rows[l].sums(label, classes));
     }
   };
   parallel_for(draws, 16, permute, progress);

@@ -37,7 +37,7 @@ def test_demo_prints_what_is_shown(model: object, tmp_path: Path) -> None:
     shown = [line[4:] for line in section.strip().splitlines()[2:]]
     command = [sys.executable, "-m", "routesig", "demo"]
     printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
-    numbers = re.compile(r"\d+\.\d+")
+    numbers = re.compile(r"\d+(?:\.\d+)?(?:e-\d+)|\d+\.\d+")
     assert [numbers.sub("#", line) for line in printed] == [numbers.sub("#", line) for line in shown]
     for ours, theirs in zip(numbers.findall("".join(printed)), numbers.findall("".join(shown)), strict=True):
         assert float(ours) == pytest.approx(float(theirs), abs=0.01)  # near ties fall otherwise on other processors

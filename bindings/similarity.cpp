@@ -89,6 +89,7 @@ void bind_similarity(py::module_& m) {
         std::vector<routesig::Separation> out;
         const py::gil_scoped_release nogil;
         routesig::LayerSimilarities layers(set);
+        out.reserve(set.layers);
         for (std::size_t l = 0; l < set.layers; ++l)
           out.push_back(balanced ? routesig::balanced_separation(layers(l), task)
                                  : routesig::separation(layers(l), task));

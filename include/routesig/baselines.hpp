@@ -192,6 +192,7 @@ template <typename Add>
   std::vector<std::uint64_t> totals(set.layers * set.experts);
   for (std::size_t i = 0; i < set.counts.size(); ++i) totals[i % totals.size()] += set.counts[i];
   std::vector<double> ratios;  // [layers]
+  ratios.reserve(set.layers);
   for (std::size_t l = 0; l < set.layers; ++l)
     ratios.push_back(sampling_ratio(std::span(totals).subspan(l * set.experts, set.experts), set.top_k));
   const SystematicRows rows(totals, set.layers, set.top_k);

@@ -136,6 +136,7 @@ class WeightedPairs {
       across += sums.rightCols(rest).cwiseProduct(weights.rightCols(rest)).rowwise().sum();
     }
     std::vector<PairSums> out;
+    out.reserve(static_cast<std::size_t>(weights.rows()));
     for (Eigen::Index i = 0; i < weights.rows(); ++i) out.push_back({inside[i] + 0.5 * within[i], across[i]});
     return out;
   }

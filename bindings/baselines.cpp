@@ -77,50 +77,52 @@ py::dict computed(const Make& make) {
 void bind_nulls(py::module_& m) {
   m.def(
       "permutation_baseline",
-      [](const Values& values, const Tasks& task, std::size_t repetitions, std::uint64_t seed, const py::object& told) {
+      [](const Values& values, const Tasks& task, const Tasks& group, std::size_t repetitions, std::uint64_t seed,
+         const py::object& told) {
         const auto set = signature_view("baselines", values);
         const BaselineOptions with = options(repetitions, seed, told);
-        return computed([&] { return routesig::permutation_baseline(set, task, with); });
+        return computed([&] { return routesig::permutation_baseline(set, {task, group}, with); });
       },
-      py::arg("values"), py::arg("task"), py::kw_only(), py::arg("repetitions"), py::arg("seed"),
+      py::arg("values"), py::arg("task"), py::arg("group"), py::kw_only(), py::arg("repetitions"), py::arg("seed"),
       py::arg("progress") = py::none(),
       "Separation under relabelled experts: a dict of what routesig.baselines shows.");
   m.def(
       "load_balance_baseline",
-      [](const Counts& counts, std::size_t top_k, const Tasks& task, bool with_replacement, std::size_t repetitions,
-         std::uint64_t seed, const py::object& told) {
+      [](const Counts& counts, std::size_t top_k, const Tasks& task, const Tasks& group, bool with_replacement,
+         std::size_t repetitions, std::uint64_t seed, const py::object& told) {
         const CountView set = count_view(counts, top_k);
         const BaselineOptions with = options(repetitions, seed, told);
         const auto draws = with_replacement ? RowDraws::with_replacement : RowDraws::distinct;
-        return computed([&] { return routesig::load_balance_baseline(set, task, with, draws); });
+        return computed([&] { return routesig::load_balance_baseline(set, {task, group}, with, draws); });
       },
-      py::arg("counts"), py::arg("top_k"), py::arg("task"), py::kw_only(), py::arg("with_replacement") = false,
-      py::arg("repetitions"), py::arg("seed"), py::arg("progress") = py::none(),
+      py::arg("counts"), py::arg("top_k"), py::arg("task"), py::arg("group"), py::kw_only(),
+      py::arg("with_replacement") = false, py::arg("repetitions"), py::arg("seed"), py::arg("progress") = py::none(),
       "Separation under uniform routing: a dict of what routesig.baselines shows.");
   m.def(
       "marginal_baseline",
-      [](const Counts& counts, std::size_t top_k, const Tasks& task, std::size_t repetitions, std::uint64_t seed,
-         const py::object& told) {
+      [](const Counts& counts, std::size_t top_k, const Tasks& task, const Tasks& group, std::size_t repetitions,
+         std::uint64_t seed, const py::object& told) {
         const CountView set = count_view(counts, top_k);
         const BaselineOptions with = options(repetitions, seed, told);
-        return computed([&] { return routesig::marginal_baseline(set, task, with); });
+        return computed([&] { return routesig::marginal_baseline(set, {task, group}, with); });
       },
-      py::arg("counts"), py::arg("top_k"), py::arg("task"), py::kw_only(), py::arg("repetitions"), py::arg("seed"),
-      py::arg("progress") = py::none(),
+      py::arg("counts"), py::arg("top_k"), py::arg("task"), py::arg("group"), py::kw_only(), py::arg("repetitions"),
+      py::arg("seed"), py::arg("progress") = py::none(),
       "Separation under routing by pooled popularity: a dict of what routesig.baselines shows.");
   m.def(
       "token_pool_baseline",
-      [](const routesig::TraceSet& traces, const Tasks& task, const std::string& tokens, const std::string& weighting,
-         bool drop_invalid, std::size_t repetitions, std::uint64_t seed, const py::object& told) {
+      [](const routesig::TraceSet& traces, const Tasks& task, const Tasks& group, const std::string& tokens,
+         const std::string& weighting, bool drop_invalid, std::size_t repetitions, std::uint64_t seed,
+         const py::object& told) {
         const BaselineOptions with = options(repetitions, seed, told);
         const routesig::SignatureOptions of{.tokens = token_set("baselines", tokens),
                                             .weighting = weighting_of("baselines", weighting),
                                             .drop_invalid = drop_invalid};
-        return computed([&] { return routesig::token_pool_baseline(traces.traces(), task, with, of); });
+        return computed([&] { return routesig::token_pool_baseline(traces.traces(), {task, group}, with, of); });
       },
-      py::arg("traces"), py::arg("task"), py::kw_only(), py::arg("tokens") = "all", py::arg("weighting") = "count",
-      py::arg("drop_invalid") = false, py::arg("repetitions"), py::arg("seed"), py::arg("progress") = py::none(),
-      "Separation under dealt tokens: a dict of what routesig.baselines shows.");
+      py::arg("traces"), py::arg("task"), py::arg("group"), py::kw_only(), py::arg("tokens") = "all",
+      py::arg("weighting") = "count", py::arg("drop_invalid") = false, py::arg("repetitions"), py::arg("seed"),
+      py::arg("progress") = py::none(), "Separation under dealt tokens: a dict of what routesig.baselines shows.");
 }
 
 void bind_expectations(py::module_& m) {
@@ -148,11 +150,11 @@ void bind_expectations(py::module_& m) {
         py::arg("balanced_ratio"), "T* = (r w - r') / (1 - w), or None where w is not below 1.");
   m.def(
       "length_free",
-      [](const Counts& counts, std::size_t top_k, const Tasks& task) {
-        const auto found = routesig::length_free(count_view(counts, top_k), task);
+      [](const Counts& counts, std::size_t top_k, const Tasks& task, const Tasks& group) {
+        const auto found = routesig::length_free(count_view(counts, top_k), task, group);
         return found ? std::optional(std::pair(found->within, found->ratio)) : std::nullopt;
       },
-      py::arg("counts"), py::arg("top_k"), py::arg("task"),
+      py::arg("counts"), py::arg("top_k"), py::arg("task"), py::arg("group"),
       "(within-task similarity, sampling ratio) without text length, or None.");
 }
 

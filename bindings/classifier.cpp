@@ -208,28 +208,39 @@ void bind_cross_validation(py::module_& m) {
       py::arg("c") = 1.0, py::arg("tolerance") = 1e-10, py::arg("layers") = 1,
       "(predictions, probabilities [rows, classes] or None) of every row from the other folds' rows.");
 
-  const auto accuracies = [](bool permuted) {
-    return [permuted](const Values& x, const Labels& labels, const routesig::FoldPlan& plan, std::size_t count,
-                      std::uint64_t seed, const std::string& classifier, double c, double tolerance, std::size_t layers,
-                      const py::object& progress) {
-      const AnyClassifier any = classifier_of(classifier, c, tolerance, layers);
-      const routesig::Progress tell = python_progress(progress);
-      const py::gil_scoped_release nogil;
-      return std::visit(
-          [&](const auto& one) {
-            return permuted ? routesig::permuted_accuracy(as_features(x), labels, plan, one, count, seed, tell)
-                            : routesig::repeated_accuracy(as_features(x), labels, plan, one, count, seed, tell);
-          },
-          any);
-    };
+  const auto accuracies = [](const std::string& classifier, double c, double tolerance, std::size_t layers,
+                             const py::object& progress, const auto& of) {
+    const AnyClassifier any = classifier_of(classifier, c, tolerance, layers);
+    const routesig::Progress tell = python_progress(progress);
+    const py::gil_scoped_release nogil;
+    return std::visit([&](const auto& one) { return of(one, tell); }, any);
   };
-  const auto define = [&](const char* name, bool permuted, const char* doc) {
-    m.def(name, accuracies(permuted), py::arg("x"), py::arg("labels"), py::arg("plan"), py::arg("count"),
-          py::arg("seed") = 0, py::kw_only(), py::arg("classifier") = "logistic_regression", py::arg("c") = 1.0,
-          py::arg("tolerance") = 1e-10, py::arg("layers") = 1, py::arg("progress") = py::none(), doc);
-  };
-  define("repeated_accuracy", false, "Accuracy of `count` cross-validations, each with folds of its own.");
-  define("permuted_accuracy", true, "Accuracy under `count` random orders of the labels, refitted each time.");
+  m.def(
+      "repeated_accuracy",
+      [accuracies](const Values& x, const Labels& labels, const routesig::FoldPlan& plan, std::size_t count,
+                   std::uint64_t seed, std::size_t first, const std::string& classifier, double c, double tolerance,
+                   std::size_t layers, const py::object& progress) {
+        return accuracies(classifier, c, tolerance, layers, progress, [&](const auto& one, const auto& tell) {
+          return routesig::repeated_accuracy(as_features(x), labels, plan, one, count, seed, tell, first);
+        });
+      },
+      py::arg("x"), py::arg("labels"), py::arg("plan"), py::arg("count"), py::arg("seed") = 0, py::kw_only(),
+      py::arg("first") = 0, py::arg("classifier") = "logistic_regression", py::arg("c") = 1.0,
+      py::arg("tolerance") = 1e-10, py::arg("layers") = 1, py::arg("progress") = py::none(),
+      "Accuracy of `count` cross-validations, each with folds of its own, from number `first` on.");
+  m.def(
+      "permuted_accuracy",
+      [accuracies](const Values& x, const Labels& labels, const routesig::FoldPlan& plan, std::size_t count,
+                   std::uint64_t seed, const Labels& sources, const std::string& classifier, double c, double tolerance,
+                   std::size_t layers, const py::object& progress) {
+        return accuracies(classifier, c, tolerance, layers, progress, [&](const auto& one, const auto& tell) {
+          return routesig::permuted_accuracy(as_features(x), labels, plan, one, count, seed, tell, sources);
+        });
+      },
+      py::arg("x"), py::arg("labels"), py::arg("plan"), py::arg("count"), py::arg("seed") = 0, py::kw_only(),
+      py::arg("sources") = Labels{}, py::arg("classifier") = "logistic_regression", py::arg("c") = 1.0,
+      py::arg("tolerance") = 1e-10, py::arg("layers") = 1, py::arg("progress") = py::none(),
+      "Accuracy under `count` random orders of the labels (within sources), refitted each time.");
 }
 
 }  // namespace

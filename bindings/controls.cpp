@@ -5,9 +5,11 @@
 #include "bindings.hpp"
 #include "choice.hpp"
 #include "progress.hpp"
+#include "routesig/common_prefix.hpp"
 #include "routesig/controls.hpp"
 #include "routesig/decomposition.hpp"
 #include "routesig/overlap_ladder.hpp"
+#include "routesig/residual_similarity.hpp"
 #include "routesig/token_shuffle.hpp"
 #include "routesig/trace_filter.hpp"
 
@@ -25,6 +27,14 @@ Test as_tuple(const routesig::ShuffleTest& t) {
 
 py::object or_none(const std::optional<routesig::ShuffleTest>& test) {
   return test ? py::object(as_tuple(*test)) : py::object(py::none());
+}
+
+// observed; mean, sd, low, high under permuted labels; (p, its floor) or None
+py::object or_none(const std::optional<routesig::EffectTest>& test) {
+  if (!test) return py::none();
+  std::optional<std::pair<double, double>> p;
+  if (test->p) p.emplace(test->p->value, test->p->floor);
+  return py::make_tuple(test->observed, test->null.mean, test->null.sd, test->null.low, test->null.high, p);
 }
 
 py::ssize_t size(std::size_t n) { return static_cast<py::ssize_t>(n); }
@@ -54,25 +64,37 @@ py::tuple token_shuffle(const TokenTable& table, std::size_t shuffles, std::uint
     out = routesig::token_shuffle(table, {.shuffles = shuffles, .seed = seed}, told);
   }
   py::list layers;
-  for (const auto& test : out.layers) layers.append(as_tuple(test));
+  for (const auto& test : out.layers) layers.append(or_none(test));
   const py::ssize_t rows = size(out.draws.size());
   return py::make_tuple(or_none(out.difference), layers, owned(std::move(out.draws), {rows}),
                         owned(std::move(out.layer_draws), {rows, size(table.layers)}));
 }
 
-py::tuple overlap_ladder(const TokenTable& table, std::size_t shuffles, std::uint64_t seed,
-                         const py::object& progress) {
+py::array_t<double> residual_similarity(const TokenTable& table, std::size_t shuffles, std::uint64_t seed,
+                                        const py::object& progress) {
+  std::vector<double> out;
+  {
+    const routesig::Progress told = python_progress(progress);
+    const py::gil_scoped_release nogil;
+    out = routesig::residual_similarity(table, {.shuffles = shuffles, .seed = seed}, told);
+  }
+  return owned(std::move(out), {size(table.prompts()), size(table.prompts())});
+}
+
+py::tuple overlap_ladder(const TokenTable& table, std::size_t permutations, std::uint64_t seed,
+                         const std::vector<int>& source, const py::object& progress) {
   routesig::OverlapLadder out;
   {
     const routesig::Progress told = python_progress(progress);
     const py::gil_scoped_release nogil;
-    out = routesig::overlap_ladder(table, {.shuffles = shuffles, .seed = seed}, told);
+    out = routesig::overlap_ladder(table, {.permutations = permutations, .seed = seed, .source = source}, told);
   }
   py::list layers;
   for (std::size_t l = 0; l < out.layers.size(); ++l)
     layers.append(py::make_tuple(out.layers[l].overlap, out.layers[l].pairs, out.layers[l].chance,
                                  or_none(out.layer_effects[l])));
-  return py::make_tuple(out.overlap, out.chance, or_none(out.effect), out.token_ids, layers);
+  return py::make_tuple(out.overlap, out.chance, or_none(out.effect), out.token_ids, out.units, out.permutations,
+                        layers);
 }
 
 // value, band (low, high) or None: of total, length, vocabulary, context.
@@ -87,19 +109,20 @@ py::list as_list(const routesig::Parts& parts) {
 }
 
 py::tuple decompose(const TokenTable& table, std::vector<double> length, std::size_t shuffles, std::size_t bootstrap,
-                    bool groups, std::uint64_t seed, const py::object& progress) {
+                    std::uint64_t seed, const py::object& progress) {
   routesig::Decomposition out;
   {
     const routesig::Progress told = python_progress(progress);
     const py::gil_scoped_release nogil;
     out = routesig::decompose(
-        table,
-        {.shuffles = shuffles, .bootstrap = bootstrap, .seed = seed, .length = std::move(length), .groups = groups},
-        told);
+        table, {.shuffles = shuffles, .bootstrap = bootstrap, .seed = seed, .length = std::move(length)}, told);
   }
   py::list layers;
-  for (const routesig::Parts& parts : out.layers) layers.append(as_list(parts));
-  return py::make_tuple(out.overall ? py::object(as_list(*out.overall)) : py::object(py::none()), layers, out.no_bands);
+  const auto parts_or_none = [](const std::optional<routesig::Parts>& parts) {
+    return parts ? py::object(as_list(*parts)) : py::object(py::none());
+  };
+  for (const auto& parts : out.layers) layers.append(parts_or_none(parts));
+  return py::make_tuple(parts_or_none(out.overall), layers, out.no_bands);
 }
 
 py::tuple as_tuple(const routesig::FilteredTraces& filtered) {
@@ -116,12 +139,12 @@ py::object or_none(const std::optional<routesig::ControlValue>& value) {
 }
 
 py::tuple compare_with_controls(const TraceSet& real, const std::vector<TraceSet>& controls, const std::string& tokens,
-                                bool drop_invalid) {
+                                bool drop_invalid, bool groups) {
   const routesig::SignatureOptions options{.tokens = token_set("controls", tokens), .drop_invalid = drop_invalid};
   routesig::ControlComparison out;
   {
     const py::gil_scoped_release nogil;
-    out = routesig::compare_with_controls(real, controls, options);
+    out = routesig::compare_with_controls(real, controls, options, groups);
   }
   py::list layers;
   for (const auto& layer : out.layers) layers.append(or_none(layer));
@@ -130,19 +153,23 @@ py::tuple compare_with_controls(const TraceSet& real, const std::vector<TraceSet
 
 void bind_token_table(py::module_& m) {
   py::class_<TokenTable>(m, "TokenTable", "The tokens of labelled prompts, and the strata a shuffle keeps.")
-      .def(py::init([](const TraceSet& traces, const std::string& tokens, bool drop_invalid) {
-             const routesig::TokenTableOptions options{.tokens = token_set("controls", tokens),
-                                                       .drop_invalid = drop_invalid};
+      .def(py::init([](const TraceSet& traces, const std::string& tokens, bool drop_invalid, bool groups) {
+             const routesig::TokenTableOptions options{
+                 .tokens = token_set("controls", tokens), .drop_invalid = drop_invalid, .groups = groups};
              const py::gil_scoped_release nogil;
              return routesig::token_table(traces, options);
            }),
-           py::arg("traces"), py::kw_only(), py::arg("tokens") = "all", py::arg("drop_invalid") = false)
+           py::arg("traces"), py::kw_only(), py::arg("tokens") = "all", py::arg("drop_invalid") = false,
+           py::arg("groups") = true)
       .def_property_readonly("prompts", &TokenTable::prompts, "Prompts in the table.")
       .def_property_readonly("tasks", &TokenTable::tasks, "Different tasks.")
       .def("__len__", &TokenTable::tokens)
       .def_readonly("movable", &TokenTable::movable, "Tokens whose stratum spans two prompts or more.")
       .def_readonly("across_tasks", &TokenTable::across_tasks, "Tokens whose stratum spans two tasks or more.")
-      .def_readonly("trace", &TokenTable::trace, "Index of the trace of every prompt, by task and id.")
+      .def_readonly("trace", &TokenTable::trace, "Index of the trace of every prompt, by task, group and id.")
+      .def_readonly("task", &TokenTable::task, "Number of every prompt's task, ascending.")
+      .def_readonly("group", &TokenTable::group, "Number of every prompt's group; -1 where it has none.")
+      .def("crossing", &TokenTable::crossing, "Those tokens alone whose stratum spans two tasks or more.")
       .def_readonly("unlabelled", &TokenTable::unlabelled, "Traces left out: no task.")
       .def_readonly("empty", &TokenTable::empty, "Traces left out: no token with known routing.")
       .def_readonly("unknown_rows", &TokenTable::unknown_rows, "Rows without known routing.")
@@ -157,8 +184,12 @@ void bind_controls(py::module_& m) {
   bind_token_table(m);
   m.def("token_shuffle", &token_shuffle, py::arg("table"), py::arg("shuffles"), py::arg("seed"),
         py::arg("progress") = py::none(), "(test of D or None, tests of layers, draws, draws of layers).");
-  m.def("overlap_ladder", &overlap_ladder, py::arg("table"), py::arg("shuffles"), py::arg("seed"),
-        py::arg("progress") = py::none(), "(rungs, chance, test of the effect or None, token ids, layers).");
+  m.def("residual_similarity", &residual_similarity, py::arg("table"), py::arg("shuffles"), py::arg("seed"),
+        py::arg("progress") = py::none(),
+        "Similarity less its mean under the shuffle [prompts, prompts]; NaN where absent.");
+  m.def("overlap_ladder", &overlap_ladder, py::arg("table"), py::arg("permutations"), py::arg("seed"),
+        py::arg("source") = std::vector<int>{}, py::arg("progress") = py::none(),
+        "(rungs, chance, test of the effect or None, token ids, units, permutations, layers).");
   m.def(
       "shuffle_test",
       [](double observed, const std::vector<double>& draws) {
@@ -166,8 +197,7 @@ void bind_controls(py::module_& m) {
       },
       py::arg("observed"), py::arg("draws"), "Test of one statistic against its draws under the shuffle.");
   m.def("decompose", &decompose, py::arg("table"), py::arg("length"), py::arg("shuffles"), py::arg("bootstrap"),
-        py::arg("groups"), py::arg("seed"), py::arg("progress") = py::none(),
-        "(parts or None, parts of layers, why there are no bands).");
+        py::arg("seed"), py::arg("progress") = py::none(), "(parts or None, parts of layers, why there are no bands).");
   m.def(
       "position_matched",
       [](const TraceSet& traces, const std::string& tokens, std::size_t length) {
@@ -184,6 +214,19 @@ void bind_controls(py::module_& m) {
         return as_tuple(routesig::without_duplicates(traces, token_set("controls", tokens)));
       },
       py::arg("traces"), py::arg("tokens"), "(traces, left out, 0, 0).");
+  m.def(
+      "common_prefixes",
+      [](const TraceSet& traces, bool groups) {
+        auto found = routesig::common_prefixes(traces.traces(), groups);
+        return py::make_tuple(found.by_token_ids, std::move(found.own), std::move(found.foreign));
+      },
+      py::arg("traces"), py::arg("groups"),
+      "(by token ids?, first tokens that another prompt of the task has too, those that one of another task has).");
+  m.def(
+      "drop_common_prefix",
+      [](const TraceSet& traces, bool groups) { return as_tuple(routesig::drop_common_prefix(traces, groups)); },
+      py::arg("traces"), py::arg("groups"), "(traces, left out, 0, tokens dropped).");
   m.def("compare_with_controls", &compare_with_controls, py::arg("real"), py::arg("controls"), py::arg("tokens"),
-        py::arg("drop_invalid"), "(difference or None, d or None, differences of layers, unlabelled, empty).");
+        py::arg("drop_invalid"), py::arg("groups"),
+        "(difference or None, d or None, differences of layers, unlabelled, empty).");
 }

@@ -107,14 +107,14 @@ void bind_debiased(py::module_& m) {
         "Their mean over layers [prompts of a, prompts of b].");
   m.def(
       "debiased_means",
-      [](const DebiasedRows& rows, const std::vector<int>& task) {
-        const auto means = routesig::debiased_means(rows, task);
+      [](const DebiasedRows& rows, const std::vector<int>& task, const std::vector<int>& group) {
+        const auto means = routesig::debiased_means(rows, task, group);
         std::vector<Means> by_layer;
         by_layer.reserve(means.layers.size());
         for (const auto& layer : means.layers) by_layer.push_back(as_tuple(layer));
         return std::pair(as_tuple(means.overall), by_layer);
       },
-      py::arg("rows"), py::arg("task"),
+      py::arg("rows"), py::arg("task"), py::arg("group"),
       "(within, across, difference, within pairs, across pairs), overall and a list by layer.");
   bind_reliability(m);
 }

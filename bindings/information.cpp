@@ -28,20 +28,22 @@ py::tuple log_loss_bound(const Values& probabilities, const std::vector<int>& la
 
 // One tuple a layer: prompts, units, plug_in, null_mean, corrected, standard_error, (p, its floor).
 py::list layer_information(const Values& values, const std::vector<int>& task, const std::vector<int>& group,
-                           std::size_t permutations, std::uint64_t seed, const py::object& progress) {
+                           std::size_t permutations, std::uint64_t seed, const std::vector<int>& source,
+                           const py::object& progress) {
   check_axes(values, 3, "values [prompts, layers, experts]");
   const routesig::Progress tell = python_progress(progress);
   std::vector<routesig::LayerInformation> layers;
   {
     const py::gil_scoped_release nogil;
     layers = routesig::layer_information(items(values), size(values, 0), size(values, 1), size(values, 2), task, group,
-                                         {.permutations = permutations, .seed = seed}, tell);
+                                         {.permutations = permutations, .seed = seed, .source = source}, tell);
   }
   py::list out;
   for (const auto& l : layers) {
     std::optional<std::pair<double, double>> p;
     if (l.p) p.emplace(l.p->value, l.p->floor);
-    out.append(py::make_tuple(l.prompts, l.units, l.plug_in, l.null_mean, l.corrected, l.standard_error, p));
+    out.append(
+        py::make_tuple(l.prompts, l.units, l.plug_in, l.null_mean, l.corrected, l.standard_error, l.statistic, p));
   }
   return out;
 }
@@ -72,10 +74,12 @@ void bind_information(py::module_& m) {
       },
       py::arg("errors"), py::arg("n"), py::arg("classes"), py::arg("confidence"), py::arg("entropy"),
       "(point, valid, upper error rate).");
-  m.def("layer_information", &layer_information, py::arg("values"), py::arg("task"), py::arg("group"),
-        py::arg("permutations"), py::arg("seed"), py::arg("progress") = py::none(),
-        "Of each layer: (prompts, units, plug-in, null mean, corrected, standard error, (p, its floor)); None where "
-        "undefined.");
+  m.def(
+      "layer_information", &layer_information, py::arg("values"), py::arg("task"), py::arg("group"),
+      py::arg("permutations"), py::arg("seed"), py::arg("source") = std::vector<int>{},
+      py::arg("progress") = py::none(),
+      "Of each layer: (prompts, units, plug-in, null mean, corrected, standard error, statistic, (p, its floor)); None "
+      "where undefined.");
   m.def("prefix_signatures", &prefix_signatures, py::arg("traces"), py::arg("tokens"), py::arg("which"),
         py::arg("drop_invalid"), "Signatures of the first tokens [prompts, layers, experts].");
 }

@@ -63,10 +63,12 @@ void bind_similarity(py::module_& m) {
         return routesig::sentence("PairMoments(mean=", number(p.mean), ", sd=", number(p.sd), ", pairs=", p.pairs, ")");
       });
   py::class_<routesig::Separation>(m, "Separation", "Within-task against across-task similarity.")
-      .def_readonly("within", &routesig::Separation::within, "Pairs of different prompts of one task.")
+      .def_readonly("within", &routesig::Separation::within, "Pairs of prompts of one task, and of different groups.")
       .def_readonly("across", &routesig::Separation::across, "Pairs of prompts of different tasks.")
       .def_readonly("cohens_d", &routesig::Separation::cohens_d,
                     "(within - across) / pooled sd, or None where undefined.")
+      .def_property_readonly("difference", &routesig::Separation::difference,
+                             "Mean within less mean across, or None where undefined.")
       .def("__repr__", [](const routesig::Separation& s) {
         const auto number = [](const std::optional<double>& x) {
           return x ? routesig::sentence(*x) : std::string("None");
@@ -76,25 +78,26 @@ void bind_similarity(py::module_& m) {
       });
   m.def(
       "separation",
-      [](const Values& matrix, const std::vector<int>& task) {
+      [](const Values& matrix, const std::vector<int>& task, const std::vector<int>& group) {
         const py::gil_scoped_release nogil;
-        return routesig::separation(items(matrix), task);
+        return routesig::separation(items(matrix), task, group);
       },
-      py::arg("matrix"), py::arg("task"),
-      "Separation of a similarity matrix [n, n] under integer tasks [n]; a negative task is unlabelled.");
+      py::arg("matrix"), py::arg("task"), py::arg("group") = std::vector<int>{},
+      "Separation of a similarity matrix [n, n] under integer tasks [n], negative where unlabelled, and groups [n], "
+      "negative where alone.");
   m.def(
       "layer_separation",
-      [](const Values& values, const std::vector<int>& task, bool balanced) {
+      [](const Values& values, const std::vector<int>& task, bool balanced, const std::vector<int>& group) {
         const routesig::SignatureView set = signature_view("layer_separation", values);
         std::vector<routesig::Separation> out;
         const py::gil_scoped_release nogil;
         routesig::LayerSimilarities layers(set);
         out.reserve(set.layers);
         for (std::size_t l = 0; l < set.layers; ++l)
-          out.push_back(balanced ? routesig::balanced_separation(layers(l), task)
-                                 : routesig::separation(layers(l), task));
+          out.push_back(balanced ? routesig::balanced_separation(layers(l), task, group)
+                                 : routesig::separation(layers(l), task, group));
         return out;
       },
-      py::arg("values"), py::arg("task"), py::arg("balanced"),
+      py::arg("values"), py::arg("task"), py::arg("balanced"), py::arg("group") = std::vector<int>{},
       "Separation of the cosines of signatures [n, layers, experts], layer by layer.");
 }

@@ -70,9 +70,10 @@ py::dict as_dict(const routesig::Bootstrap& found) {
 }
 
 py::dict dispersion_test(const Values& matrix, const Labels& task, const Labels& group, std::size_t permutations,
-                         std::uint64_t seed, const py::object& progress) {
+                         std::uint64_t seed, const Labels& source, const py::object& progress) {
   const routesig::DispersionTest found = computed(progress, [&](const routesig::Progress& tell) {
-    return routesig::dispersion_test(items(matrix), task, group, {.permutations = permutations, .seed = seed}, tell);
+    return routesig::dispersion_test(items(matrix), task, group,
+                                     {.permutations = permutations, .seed = seed, .source = source}, tell);
   });
   py::dict out;
   out["units"] = found.units;
@@ -89,25 +90,28 @@ void bind_resampling(py::module_& m) {
   m.def(
       "permutation_test",
       [](const Values& matrices, const Labels& task, const Labels& group, std::size_t permutations, std::uint64_t seed,
-         const py::object& progress) {
+         const Labels& source, const py::object& progress) {
         return as_dict(computed(progress, [&](const routesig::Progress& tell) {
-          return routesig::permutation_test(items(matrices), task, group, {.permutations = permutations, .seed = seed},
-                                            tell);
+          return routesig::permutation_test(items(matrices), task, group,
+                                            {.permutations = permutations, .seed = seed, .source = source}, tell);
         }));
       },
       py::arg("matrices"), py::arg("task"), py::arg("group"), py::arg("permutations"), py::arg("seed"),
-      py::arg("progress") = py::none(), "Label permutation test of similarity matrices [matrices, n, n].");
+      py::arg("source") = Labels{}, py::arg("progress") = py::none(),
+      "Label permutation test of similarity matrices [matrices, n, n].");
   m.def(
       "layer_permutation_test",
       [](const Values& values, const Labels& task, const Labels& group, std::size_t permutations, std::uint64_t seed,
-         const py::object& progress) {
+         const Labels& source, const py::object& progress) {
         const auto set = signature_view("permutation_test", values);
         return as_dict(computed(progress, [&](const routesig::Progress& tell) {
-          return routesig::layer_permutation_test(set, task, group, {.permutations = permutations, .seed = seed}, tell);
+          return routesig::layer_permutation_test(set, task, group,
+                                                  {.permutations = permutations, .seed = seed, .source = source}, tell);
         }));
       },
       py::arg("values"), py::arg("task"), py::arg("group"), py::arg("permutations"), py::arg("seed"),
-      py::arg("progress") = py::none(), "permutation_test of the layers' cosines of signatures [n, layers, experts].");
+      py::arg("source") = Labels{}, py::arg("progress") = py::none(),
+      "permutation_test of the layers' cosines of signatures [n, layers, experts].");
   m.def(
       "bootstrap",
       [](const Values& matrices, const Labels& task, const Labels& group, std::size_t draws, std::uint64_t seed,
@@ -138,20 +142,30 @@ void bind_resampling(py::module_& m) {
 void bind_statistics(py::module_& m) {
   m.def(
       "balanced_separation",
-      [](const Values& matrix, const Labels& task) {
+      [](const Values& matrix, const Labels& task, const Labels& group) {
         const py::gil_scoped_release nogil;
-        return routesig::balanced_separation(items(matrix), task);
+        return routesig::balanced_separation(items(matrix), task, group);
       },
-      py::arg("matrix"), py::arg("task"), "separation with means in which every task weighs the same.");
+      py::arg("matrix"), py::arg("task"), py::arg("group") = Labels{},
+      "separation with means in which every task weighs the same.");
+  m.def(
+      "short_task",
+      [](const Labels& task, const Labels& group) -> std::optional<std::pair<int, std::size_t>> {
+        const auto found = routesig::Units(task, group).short_task();
+        return found ? std::optional(std::pair(found->task, found->pairs)) : std::nullopt;
+      },
+      py::arg("task"), py::arg("group"),
+      "(task, pairs) of a task whose prompts of different groups make fewer than 5 pairs, or None.");
   m.def(
       "category_matrix",
-      [](const Values& matrix, const Labels& task, std::size_t tasks) {
-        const auto found = routesig::category_matrix(items(matrix), task, tasks);
+      [](const Values& matrix, const Labels& task, std::size_t tasks, const Labels& group) {
+        const auto found = routesig::category_matrix(items(matrix), task, tasks, group);
         return py::make_tuple(found.mean, found.pairs);
       },
-      py::arg("matrix"), py::arg("task"), py::arg("tasks"), "(means, pairs), row-major [tasks, tasks].");
+      py::arg("matrix"), py::arg("task"), py::arg("tasks"), py::arg("group") = Labels{},
+      "(means, pairs), row-major [tasks, tasks].");
   m.def("dispersion_test", &dispersion_test, py::arg("matrix"), py::arg("task"), py::arg("group"),
-        py::arg("permutations"), py::arg("seed"), py::arg("progress") = py::none(),
+        py::arg("permutations"), py::arg("seed"), py::arg("source") = Labels{}, py::arg("progress") = py::none(),
         "Whether tasks differ in the distances of prompts to their centroids.");
   m.def(
       "depth_slope", [](const std::vector<double>& values) { return routesig::depth_slope(values); }, py::arg("values"),

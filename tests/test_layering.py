@@ -58,8 +58,8 @@ RANKS = (
     ("permutation",),
     # Nulls rerun the analysis.
     ("token_pool", "expectations", "token_table", "trace_filter"),
-    ("token_shuffle",),
-    ("overlap_ladder", "decomposition"),
+    ("token_shuffle", "common_prefix"),
+    ("overlap_ladder", "decomposition", "residual_similarity"),
     ("baselines", "controls"),
     ("tuning",),
     ("routesig",),

@@ -6,7 +6,7 @@
 ///
 /// A draw takes n_c - 1 of a task's n_c prompts with replacement; a pair of different prompts taken m_i and m_j times
 /// counts m_i m_j times, a prompt with itself never. Intervals are BCa [Efron, JASA 1987], percentile intervals where
-/// that is not finite. With groups, whole groups are drawn, and a pair within a group counts as often as the group.
+/// that is not finite. With groups, whole groups are drawn; pairs within a group do not count.
 #pragma once
 
 #include <Eigen/Core>
@@ -109,24 +109,22 @@ struct PairSums {
   double within = 0.0, across = 0.0;
 };
 
-/// Sums over pairs of units, weighted: between units with the product of their weights, inside them with the weight.
+/// Sums over pairs of units, weighted with the product of their weights.
 class WeightedPairs {
  public:
   WeightedPairs(const std::vector<double>& sums, const Resamples& resamples)
-      : resamples_(resamples), between_(size(resamples.units()), size(resamples.units())), inside_(between_.rows()) {
+      : resamples_(resamples), between_(size(resamples.units()), size(resamples.units())) {
     const std::size_t n = resamples.units();
     parallel_for(n, 16, [&](std::size_t begin, std::size_t end) {
       for (std::size_t g = begin; g < end; ++g) {
         const double* const row = sums.data() + resamples.order()[g] * n;
-        for (std::size_t h = 0; h < n; ++h) between_(size(g), size(h)) = g == h ? 0.0 : row[resamples.order()[h]];
-        inside_[size(g)] = row[resamples.order()[g]];
+        for (std::size_t h = 0; h < n; ++h) between_(size(g), size(h)) = row[resamples.order()[h]];
       }
     });
   }
 
   /// For rows of weights [draws, units].
   [[nodiscard]] std::vector<PairSums> operator()(const RowMajorMatrix& weights) const {
-    const Eigen::VectorXd inside = weights * inside_;
     Eigen::VectorXd within = Eigen::VectorXd::Zero(weights.rows()), across = within;
     for (std::size_t task = 0; task < resamples_.tasks(); ++task) {  // every pair of tasks once
       const Eigen::Index at = size(resamples_.start(task)), count = size(resamples_.count(task));
@@ -137,7 +135,7 @@ class WeightedPairs {
     }
     std::vector<PairSums> out;
     out.reserve(static_cast<std::size_t>(weights.rows()));
-    for (Eigen::Index i = 0; i < weights.rows(); ++i) out.push_back({inside[i] + 0.5 * within[i], across[i]});
+    for (Eigen::Index i = 0; i < weights.rows(); ++i) out.push_back({0.5 * within[i], across[i]});
     return out;
   }
 
@@ -150,8 +148,8 @@ class WeightedPairs {
       for (Eigen::Index g = at; g < at + count; ++g) {
         const double same = between_.row(g).segment(at, count).sum();
         const double other = between_.row(g).head(at).sum() + between_.row(g).tail(between_.cols() - at - count).sum();
-        out[1 + static_cast<std::size_t>(g)] = {inside_[g] + same, other};
-        all.within += inside_[g] + 0.5 * same;
+        out[1 + static_cast<std::size_t>(g)] = {same, other};
+        all.within += 0.5 * same;
         all.across += 0.5 * other;
       }
     }
@@ -164,10 +162,10 @@ class WeightedPairs {
 
   const Resamples& resamples_;
   RowMajorMatrix between_;  // [units, units], diagonal 0
-  Eigen::VectorXd inside_;  // [units]
 };
 
-/// How many pairs there are: as WeightedPairs of their counts, which are products of sizes.
+/// How many pairs there are where none lacks a similarity: as WeightedPairs of their counts, which are products of
+/// sizes.
 class WeightedCounts {
  public:
   WeightedCounts(const Units& units, const Resamples& resamples) : resamples_(resamples) {
@@ -175,19 +173,18 @@ class WeightedCounts {
   }
 
   [[nodiscard]] PairSums operator()(std::span<const double> weights) const {
-    double inside = 0.0, all = 0.0, squares = 0.0, same = 0.0;
+    double all = 0.0, squares = 0.0, same = 0.0;
     for (std::size_t task = 0; task < resamples_.tasks(); ++task) {
       double sum = 0.0;
       for (std::size_t g = resamples_.start(task); g < resamples_.start(task + 1); ++g) {
         const double prompts = weights[g] * sizes_[g];
         sum += prompts;
         squares += prompts * prompts;
-        inside += prompts * (sizes_[g] - 1.0) / 2.0;
       }
       all += sum;
       same += sum * sum;
     }
-    return {.within = inside + (same - squares) / 2.0, .across = (all * all - same) / 2.0};
+    return {.within = (same - squares) / 2.0, .across = (all * all - same) / 2.0};
   }
 
   [[nodiscard]] std::vector<PairSums> left_out() const {
@@ -231,7 +228,9 @@ class WeightedCounts {
     return std::pair(WeightedPairs(pairs.sums, resamples), WeightedPairs(pairs.squares, resamples));
   };
   const auto [sum, square] = prepared();
-  const WeightedCounts number(units, resamples);
+  const WeightedCounts sizes(units, resamples);
+  std::optional<WeightedPairs> present;  // where pairs lack a similarity: how many have one
+  if (!units.complete(similarity)) present.emplace(units.pair_counts(similarity), resamples);
 
   std::vector<Statistics> out(resamples.rows());
   const auto work = [&](std::size_t begin, std::size_t end) {
@@ -241,48 +240,18 @@ class WeightedCounts {
     };
     for (std::size_t draw = begin; draw < end; ++draw) resamples.fill(draw, row(draw));
     const auto s = sum(weights), q = square(weights);
+    const auto n = present ? (*present)(weights) : std::vector<PairSums>();
     for (std::size_t draw = begin; draw < end; ++draw)
-      out[1 + draw] = weighted_statistics(number(row(draw)), s[draw - begin], q[draw - begin], mean);
+      out[1 + draw] =
+          weighted_statistics(present ? n[draw - begin] : sizes(row(draw)), s[draw - begin], q[draw - begin], mean);
   };
   parallel_for(resamples.draws(), 64, work, progress);
 
-  const auto n = number.left_out(), s = sum.left_out(), q = square.left_out();
+  const auto n = present ? present->left_out() : sizes.left_out(), s = sum.left_out(), q = square.left_out();
   for (std::size_t i = 0; i < n.size(); ++i)
     out[i == 0 ? 0 : resamples.draws() + i] = weighted_statistics(n[i], s[i], q[i], mean);
   return out;
 }
-
-/// Within - across alone, under the same draws for any number of similarity matrices.
-class ResampledDifferences {
- public:
-  ResampledDifferences(const Units& units, const Resamples& resamples)
-      : units_(units),
-        resamples_(resamples),
-        weights_(static_cast<Eigen::Index>(resamples.draws()), static_cast<Eigen::Index>(units.size())) {
-    const WeightedCounts number(units, resamples);
-    for (std::size_t draw = 0; draw < resamples.draws(); ++draw) {
-      const std::span row(weights_.row(static_cast<Eigen::Index>(draw)).data(), units.size());
-      resamples.fill(draw, row);
-      numbers_.push_back(number(row));
-    }
-  }
-
-  /// Of every draw: [draws]; NaN where it has no pair within, or none across.
-  [[nodiscard]] std::vector<double> operator()(std::span<const double> similarity) const {
-    const WeightedPairs pairs(units_.pair_sums(similarity, std::identity()), resamples_);
-    const std::vector<PairSums> sums = pairs(weights_);
-    std::vector<double> out(sums.size());
-    for (std::size_t draw = 0; draw < out.size(); ++draw)
-      out[draw] = sums[draw].within / numbers_[draw].within - sums[draw].across / numbers_[draw].across;
-    return out;
-  }
-
- private:
-  const Units& units_;
-  const Resamples& resamples_;
-  RowMajorMatrix weights_;         // [draws, units]
-  std::vector<PairSums> numbers_;  // [draws]: pairs
-};
 
 /// Estimate from [1 + draws + units] values: the observed one, the draws, and each unit left out.
 [[nodiscard]] inline BootstrapEstimate bootstrap_estimate(std::span<const double> values, const Resamples& resamples,
@@ -312,7 +281,7 @@ template <typename Matrix>
   const Units units(task, group);
   const Resamples resamples(units, options);
   Bootstrap out{.units = units.size(), .fewest = resamples.fewest()};
-  const bool intervals = out.fewest >= kFewestResampled;
+  const bool intervals = out.fewest >= kFewestResampled, too_few_pairs = units.short_task().has_value();
 
   const std::size_t rows = resamples.rows(), draws = resamples.draws();
   std::vector<double> slopes(rows), column(rows);
@@ -323,13 +292,14 @@ template <typename Matrix>
     auto& found = out.separations.emplace_back();
     const std::array<BootstrapEstimate*, 4> estimates{&found.within, &found.across, &found.difference, &found.cohens_d};
     for (std::size_t k = 0; k < estimates.size(); ++k) {
+      if (too_few_pairs && k != 1) continue;  // as `separation`: nothing but the mean across
       for (std::size_t row = 0; row < rows; ++row) column[row] = values[row][k];
       *estimates[k] = bootstrap_estimate(column, resamples, options, intervals);
     }
     // The least-squares slope is linear in the values: add this layer's part of it.
     for (std::size_t row = 0; row < rows; ++row) slopes[row] += (static_cast<double>(m) - middle) * values[row][3];
   }
-  if (matrices < 2) return out;
+  if (matrices < 2 || too_few_pairs) return out;
   const auto layers = static_cast<double>(matrices);
   for (double& slope : slopes) slope /= layers * (layers * layers - 1.0) / 12.0;
   out.slope = bootstrap_estimate(slopes, resamples, options, intervals);

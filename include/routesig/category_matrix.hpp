@@ -23,25 +23,26 @@ struct CategoryMatrix {
   std::vector<std::optional<double>> mean{};  ///< [tasks, tasks], symmetric; absent without a pair
 };
 
-/// `similarity` is [n, n], row-major; only the part above the diagonal is read. `task` is [n], below `tasks`; a
-/// negative task is left out.
+/// `similarity`, `task` and `group` as for `separation`; tasks are below `tasks`.
 [[nodiscard]] inline CategoryMatrix category_matrix(std::span<const double> similarity, std::span<const int> task,
-                                                    std::size_t tasks) {
+                                                    std::size_t tasks, std::span<const int> group = {}) {
   const std::size_t n = task.size();
   if (similarity.size() != n * n)
     throw invalid_argument("category_matrix: expected a similarity matrix of ", n, " x ", n,
-                           " (one task label a prompt), got ", similarity.size(), " values");
+                           " (one task label per prompt), got ", similarity.size(), " values");
+  const Units units(task, group);
   CategoryMatrix out{.tasks = tasks,
                      .pairs = std::vector<std::size_t>(tasks * tasks),
                      .mean = std::vector<std::optional<double>>(tasks * tasks)};
   std::vector<double> sums(tasks * tasks);
   for (std::size_t i = 0; i < n; ++i)
     for (std::size_t j = i + 1; j < n; ++j) {
-      if (task[i] < 0 || task[j] < 0) continue;
+      const double x = similarity[i * n + j];
+      if (task[i] < 0 || task[j] < 0 || units.of(i) == units.of(j) || std::isnan(x)) continue;
       const auto a = static_cast<std::size_t>(std::min(task[i], task[j]));
       const auto b = static_cast<std::size_t>(std::max(task[i], task[j]));
       if (b >= tasks) throw invalid_argument("category_matrix: expected tasks below ", tasks, ", got ", b);
-      sums[a * tasks + b] += similarity[i * n + j];
+      sums[a * tasks + b] += x;
       ++out.pairs[a * tasks + b];
     }
   for (std::size_t a = 0; a < tasks; ++a)
@@ -57,12 +58,13 @@ struct CategoryMatrix {
 }
 
 /// `separation` with task-balanced means: within is the mean over tasks of each task's mean, across that over pairs of
-/// tasks; tasks of one prompt have no within mean and are left out of it. Standard deviations are those over pairs, and
-/// d is the balanced difference over the same pooled sd.
-[[nodiscard]] inline Separation balanced_separation(std::span<const double> similarity, std::span<const int> task) {
-  Separation out = separation(similarity, task);
+/// tasks; tasks without a pair have no within mean and are left out of it. Standard deviations are those over pairs,
+/// and d is the balanced difference over the same pooled sd.
+[[nodiscard]] inline Separation balanced_separation(std::span<const double> similarity, std::span<const int> task,
+                                                    std::span<const int> group = {}) {
+  Separation out = separation(similarity, task, group);
   const auto tasks = static_cast<std::size_t>(task.empty() ? 0 : std::max(0, 1 + std::ranges::max(task)));
-  const CategoryMatrix matrix = category_matrix(similarity, task, tasks);
+  const CategoryMatrix matrix = category_matrix(similarity, task, tasks, group);
   double within = 0.0, across = 0.0, alone = 0.0, together = 0.0;
   for (std::size_t a = 0; a < tasks; ++a)
     for (std::size_t b = a; b < tasks; ++b)

@@ -182,43 +182,40 @@ struct ClassificationScores {
   return true;
 }
 
-/// Labels in random order; with groups, the groups' labels in random order, every group keeping one label.
+/// Labels in random order; with groups, the groups' labels in random order, every group keeping one label. `sources`
+/// [rows] or empty: labels stay within a source.
 [[nodiscard]] inline std::vector<int> permuted_labels(std::span<const int> labels, std::span<const int> groups,
-                                                      Random& random) {
-  std::vector<int> out(labels.begin(), labels.end());
-  if (groups.empty()) {
-    std::vector<int> known;
-    std::ranges::copy_if(labels, std::back_inserter(known), [](int label) { return label >= 0; });
+                                                      Random& random, std::span<const int> sources = {}) {
+  if (!groups.empty() && (groups.size() != labels.size() || !groups_have_one_label(labels, groups)))
+    throw invalid_argument("permuted_labels: expected groups of one label each");
+  if (!sources.empty() && sources.size() != labels.size())
+    throw invalid_argument("permuted_labels: expected sources of ", labels.size(), " rows, got ", sources.size());
+  const auto unit_of = [&](std::size_t i) { return groups.empty() ? static_cast<int>(i) : groups[i]; };
+  std::map<int, std::map<int, int>> label_of;  // source -> unit -> its label
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    if (labels[i] >= 0) label_of[sources.empty() ? 0 : sources[i]][unit_of(i)] = labels[i];
+  std::vector<int> out(labels.begin(), labels.end()), known;
+  for (auto& [source, units] : label_of) {
+    known.clear();
+    for (const auto& [unit, label] : units) known.push_back(label);
     random.shuffle(std::span(known));
     std::size_t next = 0;
-    for (int& label : out)
-      if (label >= 0) label = known[next++];
-    return out;
+    for (auto& [unit, label] : units) label = known[next++];
   }
-  if (groups.size() != labels.size() || !groups_have_one_label(labels, groups))
-    throw invalid_argument("permuted_labels: expected groups of one label each");
-  std::map<int, int> label_of;
   for (std::size_t i = 0; i < labels.size(); ++i)
-    if (labels[i] >= 0) label_of[groups[i]] = labels[i];
-  std::vector<int> known;
-  known.reserve(label_of.size());
-  for (const auto& [group, label] : label_of) known.push_back(label);
-  random.shuffle(std::span(known));
-  std::size_t next = 0;
-  for (auto& [group, label] : label_of) label = known[next++];
-  for (std::size_t i = 0; i < labels.size(); ++i)
-    if (labels[i] >= 0) out[i] = label_of[groups[i]];
+    if (labels[i] >= 0) out[i] = label_of[sources.empty() ? 0 : sources[i]][unit_of(i)];
   return out;
 }
 
-/// Mean accuracy over folds of `repeats` cross-validations, each with folds of its own stream.
+/// Mean accuracy over folds of `repeats` cross-validations, each with folds of its own stream, from number `first` on.
 template <Classifier C>
 [[nodiscard]] std::vector<double> repeated_accuracy(const Features& x, std::span<const int> labels,
                                                     const FoldPlan& plan, const C& classifier, std::size_t repeats,
-                                                    std::uint64_t seed, const Progress& progress = {}) {
+                                                    std::uint64_t seed, const Progress& progress = {},
+                                                    std::size_t first = 0) {
   std::vector<double> out(repeats);
   const auto one = [&](std::size_t repeat, std::size_t) {
-    Random random(seed, stream(Draws::folds, repeat));
+    Random random(seed, stream(Draws::folds, first + repeat));
     const std::vector<int> fold = plan.assign(labels, random);
     out[repeat] = scores(labels, cross_validate(x, labels, fold, classifier).predictions, fold).accuracy;
   };
@@ -228,14 +225,16 @@ template <Classifier C>
 
 /// The same accuracy under permuted labels, the classifier being fitted and folds being drawn anew each time: what an
 /// accuracy is compared with to know whether routing tells tasks apart at all (Ojala and Garriga, JMLR 2010, test 1).
+/// `sources` as for `permuted_labels`.
 template <Classifier C>
 [[nodiscard]] std::vector<double> permuted_accuracy(const Features& x, std::span<const int> labels,
                                                     const FoldPlan& plan, const C& classifier, std::size_t refits,
-                                                    std::uint64_t seed, const Progress& progress = {}) {
+                                                    std::uint64_t seed, const Progress& progress = {},
+                                                    std::span<const int> sources = {}) {
   std::vector<double> out(refits);
   const auto one = [&](std::size_t refit, std::size_t) {
     Random random(seed, stream(Draws::classifier, refit));
-    const std::vector<int> permuted = permuted_labels(labels, plan.groups, random);
+    const std::vector<int> permuted = permuted_labels(labels, plan.groups, random, sources);
     const std::vector<int> fold = plan.assign(permuted, random);
     out[refit] = scores(permuted, cross_validate(x, permuted, fold, classifier).predictions, fold).accuracy;
   };

@@ -2,7 +2,7 @@
 /// The separation of a model beside that of control models which saw the same tokens: random weights, or routers turned
 /// by random rotations.
 ///
-///     const auto c = routesig::compare_with_controls(traces, rotated);       // rotated: a TraceSet a seed
+///     const auto c = routesig::compare_with_controls(traces, rotated);       // rotated: a TraceSet per seed
 ///     if (c.difference) use(c.difference->gain, c.difference->p);          // D(real) - mean D(control)
 #pragma once
 
@@ -100,17 +100,12 @@ inline void check_forced(const TraceSet& real, const TraceSet& control, std::siz
   return out;
 }
 
-[[nodiscard]] inline std::optional<double> difference(const Separation& s) {
-  if (!s.within.mean || !s.across.mean) return std::nullopt;
-  return *s.within.mean - *s.across.mean;
-}
-
 }  // namespace detail
 
 /// D and Cohen's d of the real model and of every control. Throws std::invalid_argument unless every control holds the
-/// same prompts and the same tokens, in the same order.
+/// same prompts and the same tokens, in the same order. `groups`: pairs of prompts of one group do not count.
 [[nodiscard]] inline ControlComparison compare_with_controls(const TraceSet& real, std::span<const TraceSet> controls,
-                                                             const SignatureOptions& options = {}) {
+                                                             const SignatureOptions& options = {}, bool groups = true) {
   if (controls.empty()) throw invalid_argument("controls: expected one control or more, got none");
   std::vector<SignatureSet<double>> models{signatures<double>(real, options)};
   for (std::size_t c = 0; c < controls.size(); ++c) {
@@ -120,17 +115,18 @@ inline void check_forced(const TraceSet& real, const TraceSet& control, std::siz
   ControlComparison out;
   if (real.empty()) return out;
   const std::vector<int> tasks = detail::tasks_compared(real, models, out);
+  const std::vector<int> group = groups ? group_numbers(real.traces()) : std::vector<int>();
   const auto layers = static_cast<std::size_t>(real[0].layers());
   std::vector<std::optional<double>> d;
   std::vector<std::vector<std::optional<double>>> differences(layers + 1);
   for (const SignatureSet<double>& model : models) {
-    const Separation overall = separation(similarity_matrix(model), tasks);
+    const Separation overall = separation(similarity_matrix(model), tasks, group);
     d.push_back(overall.cohens_d);
-    differences[layers].push_back(detail::difference(overall));
+    differences[layers].push_back(overall.difference());
     const std::vector<double> similarities = similarity_layers(model);
     const std::size_t size = tasks.size() * tasks.size();
     for (std::size_t l = 0; l < layers; ++l)
-      differences[l].push_back(detail::difference(separation(std::span(similarities).subspan(l * size, size), tasks)));
+      differences[l].push_back(separation(std::span(similarities).subspan(l * size, size), tasks, group).difference());
   }
   out.difference = detail::control_value(differences[layers]);
   out.cohens_d = detail::control_value(d);

@@ -24,6 +24,7 @@
 
 #include "routesig/inner_products.hpp"
 #include "routesig/known_tokens.hpp"
+#include "routesig/unit_pairs.hpp"
 
 namespace routesig {
 
@@ -250,35 +251,51 @@ class DebiasedSums {
   double own_ = 0.0, norm_ = 0.0, own_norm_ = 0.0;
 };
 
+/// The means of one layer. A sum over a unit's prompts, taken from that over its task's, leaves pairs of two units.
+[[nodiscard]] inline DebiasedMeans debiased_layer_means(const DebiasedRows& rows, const Units& units,
+                                                        std::size_t layer) {
+  std::map<int, DebiasedSums> tasks;
+  DebiasedSums all(rows.experts), of_unit(rows.experts);
+  DebiasedMeans means;
+  double inner = 0.0, norms = 0.0;  // within: of one task less of one unit
+  for (std::size_t unit = 0; unit < units.size(); ++unit) {
+    of_unit = DebiasedSums(rows.experts);
+    for (const std::size_t i : units.members(unit))
+      if (rows.known(i, layer))
+        of_unit.add(std::span(rows.shares).subspan((i * rows.layers + layer) * rows.experts, rows.experts),
+                    rows.squared_norms[i * rows.layers + layer]);
+    tasks.try_emplace(units.task()[unit], rows.experts).first->second.add(of_unit);
+    means.within_pairs -= of_unit.pairs();  // wraps around until the task's are added
+    inner -= of_unit.inner();
+    norms -= of_unit.norms();
+  }
+  double same_inner = 0.0, same_norms = 0.0;
+  std::size_t same_pairs = 0;
+  for (const auto& [name, sums] : tasks) {
+    same_pairs += sums.pairs();
+    same_inner += sums.inner();
+    same_norms += sums.norms();
+    all.add(sums);
+  }
+  means.within_pairs += same_pairs;
+  means.across_pairs = all.pairs() - same_pairs;
+  if (means.within_pairs > 0 && !units.short_task()) means.within = (same_inner + inner) / (same_norms + norms);
+  if (means.across_pairs > 0) means.across = (all.inner() - same_inner) / (all.norms() - same_norms);
+  return means;
+}
+
 }  // namespace detail
 
-/// Ratio of means over pairs: sum of inner products / sum of norm products, for pairs of one task and of two. `task` is
-/// [prompts], negative where unlabelled.
-[[nodiscard]] inline DebiasedSeparation debiased_means(const DebiasedRows& rows, std::span<const int> task) {
-  const std::size_t n = rows.prompts;
-  if (task.size() != n) throw invalid_argument("debiased: expected ", n, " tasks, got ", task.size());
+/// Ratio of means over pairs: sum of inner products / sum of norm products, for pairs of one task (and of different
+/// groups) and of two tasks. `task` is [prompts], negative where unlabelled; `group` [prompts] or empty.
+[[nodiscard]] inline DebiasedSeparation debiased_means(const DebiasedRows& rows, std::span<const int> task,
+                                                       std::span<const int> group = {}) {
+  if (task.size() != rows.prompts)
+    throw invalid_argument("debiased: expected ", rows.prompts, " tasks, got ", task.size());
+  const Units units(task, group);
   DebiasedSeparation out;
-  for (std::size_t l = 0; l < rows.layers; ++l) {
-    std::map<int, detail::DebiasedSums> tasks;
-    for (std::size_t i = 0; i < n; ++i)
-      if (task[i] >= 0 && rows.known(i, l))
-        tasks.try_emplace(task[i], rows.experts)
-            .first->second.add(std::span(rows.shares).subspan((i * rows.layers + l) * rows.experts, rows.experts),
-                               rows.squared_norms[i * rows.layers + l]);
-    detail::DebiasedSums all(rows.experts);
-    DebiasedMeans means;
-    double inner = 0.0, norms = 0.0;  // within
-    for (const auto& [name, sums] : tasks) {
-      means.within_pairs += sums.pairs();
-      inner += sums.inner();
-      norms += sums.norms();
-      all.add(sums);
-    }
-    means.across_pairs = all.pairs() - means.within_pairs;
-    if (means.within_pairs > 0) means.within = inner / norms;
-    if (means.across_pairs > 0) means.across = (all.inner() - inner) / (all.norms() - norms);
-    out.layers.push_back(means);
-  }
+  out.layers.reserve(rows.layers);
+  for (std::size_t l = 0; l < rows.layers; ++l) out.layers.push_back(detail::debiased_layer_means(rows, units, l));
   const auto mean = [&](std::optional<double> DebiasedMeans::* which) -> std::optional<double> {
     double sum = 0.0;
     for (const DebiasedMeans& layer : out.layers) {

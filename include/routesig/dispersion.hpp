@@ -4,9 +4,10 @@
 ///     const auto test = routesig::dispersion_test(similarity, task, group, {.permutations = 10'000, .seed = 0});
 ///     if (test.f) use(*test.f, test.p->value);
 ///
-/// A prompt's distance is that to its task's centroid without itself, |e_i - c| n / (n - 1) with unit vectors e whose
-/// inner products are the similarities, times sqrt((n - 1) / n) so that it does not depend on n. F compares the mean
-/// distances of tasks; their labels are permuted [after Anderson, Biometrics 2006].
+/// A prompt's distance is that to the centroid of its task without the prompt's own group, |e_i - c|, with unit vectors
+/// e whose inner products are the similarities, times sqrt(m / (m + 1)) for the m prompts behind the centroid so that
+/// it does not depend on their number. F compares the mean distances of tasks; their labels are permuted [after
+/// Anderson, Biometrics 2006].
 #pragma once
 
 #include <algorithm>
@@ -28,40 +29,52 @@
 namespace routesig {
 
 struct DispersionTest {
-  std::size_t units = 0;                          ///< prompts, or groups, that were dealt labels
+  std::size_t units = 0;                          ///< prompts, or groups, whose labels were permuted
   bool exact = false;                             ///< every labelling was looked at once
   std::size_t permutations = 0;                   ///< labellings looked at
-  std::vector<std::optional<double>> distance{};  ///< [n]: absent for unlabelled prompts and tasks of one prompt
+  std::vector<std::optional<double>> distance{};  ///< [n]: absent for unlabelled prompts and tasks of one unit
   std::optional<double> f{};                      ///< absent for fewer than two tasks, or distances that do not vary
   std::optional<PValue> p{};
 };
 
 namespace detail {
 
-/// Distances to task centroids from inner products. `similarity` [n, n]: the diagonal and what is above it.
+/// Distances to task centroids from inner products, a prompt's own unit left out of its centroid: [n]. `similarity`
+/// [n, n]: the diagonal and what is above it.
 [[nodiscard]] inline std::vector<std::optional<double>> centroid_distances(std::span<const double> similarity,
-                                                                           std::span<const int> task) {
-  struct Task {
-    double size = 0.0, sum = 0.0;  // prompts; inner products of all ordered pairs, a prompt with itself among them
+                                                                           const Units& units) {
+  struct Sums {
+    double prompts = 0.0,
+           inner = 0.0;  // how many; inner products of all ordered pairs, a prompt with itself among them
   };
-  const std::size_t n = task.size();
+  const std::size_t n = units.prompts();
   const auto inner = [&](std::size_t i, std::size_t j) { return similarity[std::min(i, j) * n + std::max(i, j)]; };
-  std::unordered_map<int, Task> tasks;
-  std::vector<double> own(n);  // inner products with all of the task
+  const auto task_of = [&](std::size_t i) { return units.task()[static_cast<std::size_t>(units.of(i))]; };
+  std::unordered_map<int, Sums> tasks;
+  std::vector<Sums> of_unit(units.size());
+  std::vector<double> own(n), within_unit(n);  // inner products with all of the task; of the unit
   for (std::size_t i = 0; i < n; ++i) {
-    if (task[i] < 0) continue;
-    for (std::size_t j = 0; j < n; ++j)
-      if (task[j] == task[i]) own[i] += inner(i, j);
-    tasks[task[i]].size += 1.0;
-    tasks[task[i]].sum += own[i];
+    if (units.of(i) < 0) continue;
+    for (std::size_t j = 0; j < n; ++j) {
+      if (units.of(j) < 0 || task_of(j) != task_of(i)) continue;
+      own[i] += inner(i, j);
+      if (units.of(j) == units.of(i)) within_unit[i] += inner(i, j);
+    }
+    tasks[task_of(i)].prompts += 1.0;
+    tasks[task_of(i)].inner += own[i];
+    Sums& unit = of_unit[static_cast<std::size_t>(units.of(i))];
+    unit.prompts += 1.0;
+    unit.inner += 2.0 * own[i] - within_unit[i];  // what the task loses without the unit
   }
   std::vector<std::optional<double>> out(n);
   for (std::size_t i = 0; i < n; ++i) {
-    if (task[i] < 0) continue;
-    const auto& [size, sum] = tasks[task[i]];
-    if (size < 2.0) continue;
-    const double squared = inner(i, i) - 2.0 * own[i] / size + sum / (size * size);
-    out[i] = std::sqrt(std::max(squared, 0.0) * size / (size - 1.0));
+    if (units.of(i) < 0) continue;
+    const Sums &task = tasks[task_of(i)], &unit = of_unit[static_cast<std::size_t>(units.of(i))];
+    const double others = task.prompts - unit.prompts;
+    if (others < 1.0) continue;
+    const double squared =
+        inner(i, i) - 2.0 * (own[i] - within_unit[i]) / others + (task.inner - unit.inner) / (others * others);
+    out[i] = std::sqrt(std::max(squared, 0.0) * others / (others + 1.0));
   }
   return out;
 }
@@ -105,16 +118,17 @@ class OneWay {
 }  // namespace detail
 
 /// `similarity` is [n, n], row-major, read from the diagonal on; `task` is [n], a negative one is left out, and so are
-/// tasks of one prompt. With `group` ([n] or empty), the mean distance of a group stands for its prompts.
+/// tasks of one prompt, or of one group. With `group` ([n] or empty), the mean distance of a group stands for its
+/// prompts.
 [[nodiscard]] inline DispersionTest dispersion_test(std::span<const double> similarity, std::span<const int> task,
                                                     std::span<const int> group = {}, LabellingOptions options = {},
                                                     const Progress& progress = {}) {
   if (similarity.size() != task.size() * task.size())
     throw invalid_argument("dispersion_test: expected a similarity matrix of ", task.size(), " x ", task.size(),
-                           " (one task label a prompt), got ", similarity.size(), " values");
+                           " (one task label per prompt), got ", similarity.size(), " values");
   if (!std::ranges::all_of(similarity, [](double x) { return std::isfinite(x); }))
-    throw invalid_argument("dispersion_test: expected finite similarities");
-  DispersionTest out{.distance = detail::centroid_distances(similarity, task)};
+    throw invalid_argument("dispersion_test: expected a finite similarity of every pair of prompts");
+  DispersionTest out{.distance = detail::centroid_distances(similarity, Units(task, group))};
   std::vector<int> kept(task.begin(), task.end());
   for (std::size_t i = 0; i < kept.size(); ++i)
     if (!out.distance[i]) kept[i] = -1;
@@ -126,7 +140,7 @@ class OneWay {
     values.push_back(sum / static_cast<double>(units.members(unit).size()));
   }
   options.purpose = Draws::dispersion;
-  const Labellings labellings(units.task(), options);
+  const Labellings labellings(units, options);
   out.units = units.size();
   out.exact = labellings.exact();
   out.permutations = labellings.size();
@@ -147,7 +161,7 @@ class OneWay {
     }
   };
   parallel_for(draws.size(), 512, work, progress);
-  out.p = labellings.p_value(*out.f, draws);
+  if (labellings.floor() < 1.0) out.p = labellings.p_value(*out.f, draws);
   return out;
 }
 

@@ -20,6 +20,7 @@
 #include "routesig/expert_sampling.hpp"
 #include "routesig/signature.hpp"
 #include "routesig/similarity.hpp"
+#include "routesig/unit_pairs.hpp"
 
 namespace routesig {
 
@@ -114,28 +115,29 @@ namespace detail {
   return 1.0 / std::sqrt((1.0 + ratio / tokens_a) * (1.0 + ratio / tokens_b));
 }
 
-/// Sums over the pairs of labelled prompts, of one task and of two.
+/// Sums over the pairs of labelled prompts of different units, of one task and of two.
 struct TaskPairSums {
   double within = 0.0, across = 0.0;
 };
 
 /// The sums of x_i . x_j, of rows x [prompts, width]: squares of sums, so that no pair is visited.
 [[nodiscard]] inline TaskPairSums sums_of_products(std::span<const double> rows, std::size_t width,
-                                                   std::span<const int> task) {
+                                                   const Units& units) {
   std::map<int, std::vector<double>> tasks;
-  std::vector<double> all(width);
+  std::vector<double> all(width), of_unit(width);
+  const auto square = [](std::span<const double> x) { return std::inner_product(x.begin(), x.end(), x.begin(), 0.0); };
   double own = 0.0;
-  for (std::size_t i = 0; i < task.size(); ++i) {
-    if (task[i] < 0) continue;
-    std::vector<double>& of_task = tasks.try_emplace(task[i], width).first->second;
+  for (std::size_t unit = 0; unit < units.size(); ++unit) {
+    std::ranges::fill(of_unit, 0.0);
+    for (const std::size_t i : units.members(unit))
+      for (std::size_t k = 0; k < width; ++k) of_unit[k] += rows[i * width + k];
+    own += square(of_unit);
+    std::vector<double>& of_task = tasks.try_emplace(units.task()[unit], width).first->second;
     for (std::size_t k = 0; k < width; ++k) {
-      const double x = rows[i * width + k];
-      of_task[k] += x;
-      all[k] += x;
-      own += x * x;
+      of_task[k] += of_unit[k];
+      all[k] += of_unit[k];
     }
   }
-  const auto square = [](std::span<const double> x) { return std::inner_product(x.begin(), x.end(), x.begin(), 0.0); };
   double same = 0.0;
   for (const auto& [name, sum] : tasks) same += square(sum);
   return {.within = (same - own) / 2.0, .across = (square(all) - same) / 2.0};
@@ -150,16 +152,16 @@ struct ClosedForm {
 /// The closed form, where a pair of prompts has mean m_i . m_j, rows m [prompts, width], and, unless they are empty,
 /// variance v_i . v_j. Similarities of different pairs are uncorrelated in all nulls that have variances here, so
 /// variances of means add up.
-[[nodiscard]] inline ClosedForm closed_form(std::span<const int> task, std::size_t width, std::span<const double> means,
+[[nodiscard]] inline ClosedForm closed_form(const Units& units, std::size_t width, std::span<const double> means,
                                             std::span<const double> variances = {}) {
-  const TaskPairSums pairs = sums_of_products(std::vector<double>(task.size(), 1.0), 1, task);
-  const TaskPairSums mean = sums_of_products(means, width, task);
+  const TaskPairSums pairs = sums_of_products(std::vector<double>(units.prompts(), 1.0), 1, units);
+  const TaskPairSums mean = sums_of_products(means, width, units);
   ClosedForm out;
-  if (pairs.within > 0.0) out.within = mean.within / pairs.within;
+  if (pairs.within > 0.0 && !units.short_task()) out.within = mean.within / pairs.within;
   if (pairs.across > 0.0) out.across = mean.across / pairs.across;
   if (out.within && out.across) out.difference = *out.within - *out.across;
   if (variances.empty()) return out;
-  const TaskPairSums variance = sums_of_products(variances, width, task);
+  const TaskPairSums variance = sums_of_products(variances, width, units);
   const double within = variance.within / (pairs.within * pairs.within),
                across = variance.across / (pairs.across * pairs.across);
   if (out.within) out.within_sd = std::sqrt(std::max(within, 0.0));
@@ -188,12 +190,15 @@ inline constexpr std::size_t kLengthFreeTokens = 8;
 /// From counts alone: per layer w = (sum of c_a.c_b / (T_a T_b)) / (sum of sqrt(m_a m_b)) over pairs of one task, with
 /// m = (|c|^2 - T K) / (T (T - 1)), and r' = (K - m)/m of the mean m; means over layers. Absent without a pair, where a
 /// prompt of one has fewer than 8 tokens in a layer, and where an m is not positive.
-[[nodiscard]] inline std::optional<LengthFree> length_free(const CountView& set, std::span<const int> task) {
+[[nodiscard]] inline std::optional<LengthFree> length_free(const CountView& set, std::span<const int> task,
+                                                           std::span<const int> group = {}) {
+  if (Units(task, group).short_task()) return std::nullopt;
   std::map<int, std::size_t> sizes;
   for (const int one : task) ++sizes[one];
   std::vector<int> paired(task.begin(), task.end());  // -1: no other prompt of the task
   for (int& one : paired)
     if (one >= 0 && sizes[one] < 2) one = -1;
+  const Units units(paired, group);
   LengthFree out;
   const auto k = static_cast<double>(set.top_k), layers = static_cast<double>(set.layers);
   for (std::size_t l = 0; l < set.layers; ++l) {
@@ -216,8 +221,8 @@ inline constexpr std::size_t kLengthFreeTokens = 8;
       prompts += 1.0;
     }
     if (!(prompts > 0.0)) return std::nullopt;
-    const double inner = sums_of_products(shares, set.experts, paired).within;
-    out.within += inner / sums_of_products(norms, 1, paired).within / layers;
+    const double inner = sums_of_products(shares, set.experts, units).within;
+    out.within += inner / sums_of_products(norms, 1, units).within / layers;
     out.ratio += (k * prompts / sum - 1.0) / layers;
   }
   return out;

@@ -139,17 +139,43 @@ struct LayerInformation {
   std::optional<double> null_mean{};       ///< mean of plug_in under permuted labels
   std::optional<double> corrected{};       ///< (plug_in - null_mean)(N - 1) / (N - C)
   std::optional<double> standard_error{};  ///< of corrected: jackknife over units
-  std::optional<PValue> p{};               ///< one-sided, of plug_in under permuted labels
+  std::optional<double> statistic{};       ///< distance between tasks over its expectation without a difference
+  std::optional<PValue> p{};               ///< one-sided, of `statistic` under permuted labels
   std::vector<double> draws{};             ///< [labellings] plug_in under permuted labels
+  std::vector<double> statistics{};        ///< [labellings] statistic under permuted labels
 };
 
 namespace detail {
 
-/// One layer's rows of the prompts that count, and the plug-in estimate under any labels.
-struct LayerRows {
-  std::vector<std::size_t> unit{};              ///< [rows] the prompt's, or its group's; ascending
-  std::vector<std::span<const double>> rows{};  ///< [rows] of [experts], each summing to 1
-  std::vector<double> total{};                  ///< [experts] their sum
+/// One layer's rows of the prompts that count, added up over units, and the estimates under any labels.
+class LayerRows {
+ public:
+  LayerRows(std::size_t units, std::size_t experts)
+      : sums_(units * experts), members_(units), squares_(units), total_(experts), weight_(experts) {}
+
+  /// `row` [experts], summing to 1.
+  void add(std::size_t unit, std::span<const double> row) {
+    for (std::size_t e = 0; e < total_.size(); ++e) {
+      sums_[unit * total_.size() + e] += row[e];
+      total_[e] += row[e];
+    }
+    members_[unit] += 1.0;
+    prompts_ += 1.0;
+  }
+  /// After all rows: distances are weighted by 1 / share, so that half of a squared one is a divergence in nats.
+  void finish() {
+    for (std::size_t e = 0; e < total_.size(); ++e)
+      if (total_[e] > 0.0) weight_[e] = prompts_ / total_[e];
+    for (std::size_t u = 0; u < members_.size(); ++u)
+      if (members_[u] > 0.0) {
+        present_.push_back(u);
+        squares_[u] = weighted(sum_of(u), sum_of(u));
+      }
+  }
+
+  [[nodiscard]] double prompts() const noexcept { return prompts_; }
+  /// The units that have a row, ascending.
+  [[nodiscard]] const std::vector<std::size_t>& units() const noexcept { return present_; }
 
   /// Rows added up, label by label.
   struct Sums {
@@ -160,26 +186,23 @@ struct LayerRows {
 
   /// `label` is [units].
   [[nodiscard]] Sums sums(std::span<const std::uint32_t> label, std::size_t classes) const {
-    const std::size_t experts = total.size();
-    Sums out{std::vector<double>(classes * experts), std::vector<double>(classes), total};
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      const std::size_t c = label[unit[i]];
-      for (std::size_t e = 0; e < experts; ++e) out.rows[c * experts + e] += rows[i][e];
-      out.members[c] += 1.0;
+    const std::size_t experts = total_.size();
+    Sums out{std::vector<double>(classes * experts), std::vector<double>(classes), total_};
+    for (const std::size_t u : present_) {
+      const std::size_t c = label[u];
+      for (std::size_t e = 0; e < experts; ++e) out.rows[c * experts + e] += sum_of(u)[e];
+      out.members[c] += members_[u];
     }
     return out;
   }
   /// The same without one unit.
   [[nodiscard]] Sums without(Sums sums, std::span<const std::uint32_t> label, std::size_t left_out) const {
-    const std::size_t experts = total.size(), c = label[left_out];
-    const auto [first, last] = std::ranges::equal_range(unit, left_out);
-    for (auto i = static_cast<std::size_t>(first - unit.begin()); i < static_cast<std::size_t>(last - unit.begin());
-         ++i)
-      for (std::size_t e = 0; e < experts; ++e) {
-        sums.all[e] -= rows[i][e];
-        sums.rows[c * experts + e] -= rows[i][e];
-      }
-    sums.members[c] -= static_cast<double>(last - first);
+    const std::size_t experts = total_.size(), c = label[left_out];
+    for (std::size_t e = 0; e < experts; ++e) {
+      sums.all[e] -= sum_of(left_out)[e];
+      sums.rows[c * experts + e] -= sum_of(left_out)[e];
+    }
+    sums.members[c] -= members_[left_out];
     return sums;
   }
   /// H(mean) - sum_c (n_c / N) H(mean of c).
@@ -196,21 +219,65 @@ struct LayerRows {
     }
     return out;
   }
-
-  /// The units that occur, ascending.
-  [[nodiscard]] std::vector<std::size_t> units() const {
-    std::vector<std::size_t> out(unit);
-    std::ranges::sort(out);
-    out.erase(std::ranges::unique(out).begin(), out.end());
-    return out;
+  /// Squared distance of the tasks' means from the common mean, over what the spread of units within tasks makes of it
+  /// where tasks do not differ (an ANOVA-type statistic: Brunner, Dette and Munk, JASA 1997). Permuting labels on it
+  /// holds its level where tasks differ in the length of their prompts or the size of their groups.
+  [[nodiscard]] double statistic(std::span<const std::uint32_t> label, const Sums& sums) const {
+    const std::size_t experts = total_.size(), classes = sums.members.size();
+    std::vector<double> weighted_rows(classes * experts), squares(classes), sizes(classes), units(classes);
+    for (const std::size_t u : present_) {
+      const std::size_t c = label[u];
+      squares[c] += squares_[u];
+      sizes[c] += members_[u] * members_[u];
+      units[c] += 1.0;
+      for (std::size_t e = 0; e < experts; ++e) weighted_rows[c * experts + e] += members_[u] * sum_of(u)[e];
+    }
+    double between = 0.0, expected = 0.0, known = 0.0, alone = 0.0;
+    std::vector<double> mean(experts), apart(experts);
+    for (std::size_t c = 0; c < classes; ++c) {
+      const double n = sums.members[c], share = n / prompts_;
+      if (n == 0.0) continue;
+      for (std::size_t e = 0; e < experts; ++e) {
+        mean[e] = sums.rows[c * experts + e] / n;
+        apart[e] = mean[e] - total_[e] / prompts_;
+      }
+      between += share * weighted(apart, apart);
+      if (units[c] < 2.0) {
+        alone += share * (1.0 - share);
+        continue;
+      }
+      const auto row = std::span(weighted_rows).subspan(c * experts, experts);
+      const double spread = squares[c] - 2.0 * weighted(mean, row) + sizes[c] * weighted(mean, mean);
+      expected += share * (1.0 - share) * units[c] / (units[c] - 1.0) * std::max(spread, 0.0) / (n * n);
+      known += share * (1.0 - share);
+    }
+    if (known > 0.0) expected *= (known + alone) / known;  // tasks of one unit: as the others
+    return between / std::max(expected, 1e-15);
   }
+
+ private:
+  [[nodiscard]] std::span<const double> sum_of(std::size_t unit) const {
+    return std::span(sums_).subspan(unit * total_.size(), total_.size());
+  }
+  /// sum a b / share.
+  [[nodiscard]] double weighted(std::span<const double> a, std::span<const double> b) const {
+    double sum = 0.0;
+    for (std::size_t e = 0; e < weight_.size(); ++e) sum += a[e] * b[e] * weight_[e];
+    return sum;
+  }
+
+  std::vector<double> sums_;            // [units, experts]
+  std::vector<double> members_;         // [units]: prompts with a row
+  std::vector<double> squares_;         // [units]: weighted squares of their sums
+  std::vector<double> total_, weight_;  // [experts]; weight: 1 / share
+  std::vector<std::size_t> present_;    // units that have a row
+  double prompts_ = 0.0;
 };
 
 /// The rows of every layer [layers]: those of labelled prompts with routing in it.
 [[nodiscard]] inline std::vector<LayerRows> layer_rows(std::span<const double> values, std::size_t layers,
                                                        std::size_t experts, const Units& units) {
-  std::vector<LayerRows> out(layers);
-  for (auto& layer : out) layer.total.resize(experts);
+  std::vector<LayerRows> out(layers, LayerRows(units.size(), experts));
   for (std::size_t u = 0; u < units.size(); ++u)
     for (const std::size_t p : units.members(u))
       for (std::size_t l = 0; l < layers; ++l) {
@@ -218,11 +285,9 @@ struct LayerRows {
         double sum = 0.0;
         for (const double x : row) sum += x;
         if (!std::isfinite(sum)) throw invalid_argument("information: expected finite values, got ", sum);
-        if (!(sum > 0.0)) continue;
-        out[l].unit.push_back(u);
-        out[l].rows.push_back(row);
-        for (std::size_t e = 0; e < experts; ++e) out[l].total[e] += row[e];
+        if (sum > 0.0) out[l].add(u, row);
       }
+  for (LayerRows& layer : out) layer.finish();
   return out;
 }
 
@@ -231,6 +296,7 @@ inline void estimate(const LayerRows& rows, std::span<const std::uint32_t> label
                      LayerInformation& out) {
   const LayerRows::Sums sums = rows.sums(label, classes);
   out.plug_in = LayerRows::information(sums);
+  out.statistic = rows.statistic(label, sums);
   const auto n = static_cast<double>(out.units);
   std::vector<double> without;
   for (const std::size_t unit : rows.units())
@@ -251,7 +317,9 @@ inline void estimate(const LayerRows& rows, std::span<const std::uint32_t> label
 /// Layer by layer: I = H(sum_c pi_c s_c) - sum_c pi_c H(s_c) with s_c the mean signature of a task, every prompt
 /// weighing the same, corrected by the same estimate under permuted labels. `values` [prompts, layers, experts]; `task`
 /// [prompts], negative where unlabelled (left out); `group` [prompts] or empty: whole groups are permuted and left out,
-/// a negative group is a prompt alone. All layers share their labellings; with 0 permutations there is no correction.
+/// a negative group is a prompt alone. All layers share their labellings; with 0 permutations there is no correction. p
+/// is that of `statistic`, whose level does not depend on the lengths of texts or the sizes of groups as plug_in's
+/// does.
 [[nodiscard]] inline std::vector<LayerInformation> layer_information(std::span<const double> values,
                                                                      std::size_t prompts, std::size_t layers,
                                                                      std::size_t experts, std::span<const int> task,
@@ -268,28 +336,33 @@ inline void estimate(const LayerRows& rows, std::span<const std::uint32_t> label
 
   options.purpose = Draws::information;
   std::optional<Labellings> labellings;
-  if (options.permutations > 0) labellings.emplace(units.task(), options);
+  if (options.permutations > 0) labellings.emplace(units, options);
   const std::size_t draws = labellings ? labellings->size() : 0;
 
   std::vector<LayerInformation> out(layers);
   std::vector<double> scale(layers);  // (N - 1) / (N - C), 0 where absent
   for (std::size_t l = 0; l < layers; ++l) {
-    const std::vector<std::size_t> present = rows[l].units();
+    const std::vector<std::size_t>& present = rows[l].units();
     std::vector<bool> occurs(classes);
     for (const std::size_t unit : present) occurs[observed[unit]] = true;
     const auto n = static_cast<double>(present.size()), tasks = static_cast<double>(std::ranges::count(occurs, true));
-    out[l].prompts = rows[l].rows.size();
+    out[l].prompts = static_cast<std::size_t>(rows[l].prompts());
     out[l].units = present.size();
     if (tasks < 2.0 || n <= tasks) continue;
     scale[l] = (n - 1.0) / (n - tasks);
     out[l].draws.resize(draws);
+    out[l].statistics.resize(draws);
   }
   const auto permute = [&](std::size_t begin, std::size_t end) {
     std::vector<std::uint32_t> label(units.size());
     for (std::size_t i = begin; i < end; ++i) {
       labellings->fill(i, label);
-      for (std::size_t l = 0; l < layers; ++l)
-        if (scale[l] > 0.0) out[l].draws[i] = rows[l].information(rows[l].sums(label, classes));
+      for (std::size_t l = 0; l < layers; ++l) {
+        if (!(scale[l] > 0.0)) continue;
+        const auto sums = rows[l].sums(label, classes);
+        out[l].statistics[i] = rows[l].statistic(label, sums);
+        out[l].draws[i] = detail::LayerRows::information(sums);
+      }
     }
   };
   parallel_for(draws, 16, permute, progress);
@@ -297,7 +370,7 @@ inline void estimate(const LayerRows& rows, std::span<const std::uint32_t> label
     for (std::size_t l = begin; l < end; ++l) {
       if (!(scale[l] > 0.0)) continue;
       detail::estimate(rows[l], observed, classes, scale[l], out[l]);
-      if (labellings) out[l].p = labellings->p_value(*out[l].plug_in, out[l].draws);
+      if (labellings && labellings->floor() < 1.0) out[l].p = labellings->p_value(*out[l].statistic, out[l].statistics);
     }
   };
   parallel_for(layers, 1, finish);

@@ -1,12 +1,12 @@
 /// \file label_sums.hpp
-/// Sums over the pairs of prompts that share a label, for many labellings, of similarities that are inner products:
-/// what many prompts need in place of pair_sums.hpp.
+/// Sums over the pairs of prompts of different units that share a label, for many labellings, of similarities that are
+/// inner products: what many prompts need in place of pair_sums.hpp.
 ///
 ///     const routesig::UnitRows rows(units, set, /*layer=*/3);               // the unit rows of one layer
 ///     const std::vector<double> sums = routesig::same_label_sums(rows, labellings);   // [labellings.size()]
 ///
-/// The pairs of a label sum to (|sum of rows|^2 - sum of |row|^2) / 2, so that a labelling costs prompts x experts and
-/// not prompts x prompts / 2.
+/// The pairs of a label sum to (|sum of its units' rows|^2 - sum of |row of a unit|^2) / 2, so that a labelling costs
+/// units x experts and not units x units / 2.
 #pragma once
 
 #include <Eigen/Core>
@@ -23,8 +23,8 @@
 
 namespace routesig {
 
-/// Rows of length 1, one a prompt, summed over units: blocks of a few columns after another, so that the rows of a
-/// block stay in the cache.
+/// Rows of length 1, one per prompt, summed over units: blocks of a few columns one after another, so that the rows of
+/// a block stay in the cache.
 class UnitRows {
  public:
 #ifdef __AVX512F__
@@ -40,11 +40,10 @@ class UnitRows {
     for (std::size_t unit = 0; unit < units_; ++unit)
       for (const std::size_t prompt : units.members(unit)) {
         Cosine{}.embed(set.row(prompt, layer), row);
-        for (std::size_t e = 0; e < row.size(); ++e) {
+        for (std::size_t e = 0; e < row.size(); ++e)
           values_[(e / kWidth * units_ + unit) * kWidth + e % kWidth] += row[e];
-          own_ += row[e] * row[e];
-        }
       }
+    for (const double x : values_) own_ += x * x;
   }
 
   [[nodiscard]] std::size_t units() const noexcept { return units_; }
@@ -52,7 +51,7 @@ class UnitRows {
   [[nodiscard]] const double* at(std::size_t block, std::size_t unit) const noexcept {
     return values_.data() + (block * units_ + unit) * kWidth;
   }
-  /// Sum of the squares of prompts' rows.
+  /// Sum of the squares of units' rows.
   [[nodiscard]] double own() const noexcept { return own_; }
 
  private:
@@ -102,7 +101,7 @@ struct ByLabel {
 
 }  // namespace detail
 
-/// The sum over pairs of prompts of one label, those inside a unit too.
+/// The sum over pairs of prompts of one label and different units.
 [[nodiscard]] inline double same_label_sum(const UnitRows& rows, std::span<const std::uint32_t> label,
                                            std::size_t labels) {
   const detail::ByLabel by_label(label, labels);
@@ -111,7 +110,7 @@ struct ByLabel {
   return sum / 2.0;
 }
 
-/// For each labelling of units the sum over pairs of prompts with the same label, those inside a unit too.
+/// For each labelling of units the sum over pairs of prompts of different units with the same label.
 [[nodiscard]] inline std::vector<double> same_label_sums(const UnitRows& rows, const Labellings& labellings,
                                                          const Progress& progress = {}) {
   constexpr std::size_t kAtOnce = 16;  // labellings that a block serves while it is in the cache

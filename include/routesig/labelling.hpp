@@ -1,9 +1,12 @@
 /// \file labelling.hpp
-/// The ways to deal the same task labels to the prompts anew: all of them where they are few, random ones otherwise.
+/// The ways to permute the task labels of prompts: all of them where they are few, random ones otherwise.
 ///
 ///     const routesig::Labellings labellings(std::vector<int>{0, 0, 1, 1}, {.permutations = 10'000, .seed = 0});
 ///     std::vector<std::uint32_t> label(labellings.units());
 ///     for (std::size_t i = 0; i < labellings.size(); ++i) labellings.fill(i, label);   // here 6 of them: exact()
+///
+/// Where prompts have sources that cross tasks (data sets, languages, authors), labels are permuted within each source:
+/// a blocked design, in which what is common to a source cannot look like a task.
 ///
 /// Labelling i is a pure function of (labels, seed, i): work may be split over any number of threads. The random words
 /// of labellings 2 s and 2 s + 1 are the two halves of those of stream s: xoshiro128++ (Blackman and Vigna, ACM TOMS
@@ -16,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <span>
 #include <vector>
@@ -23,6 +27,7 @@
 #include "routesig/error.hpp"
 #include "routesig/random.hpp"
 #include "routesig/statistics.hpp"
+#include "routesig/unit_pairs.hpp"
 
 namespace routesig {
 
@@ -30,6 +35,7 @@ struct LabellingOptions {
   std::size_t permutations = 10'000;  ///< random labellings; where no more are possible, each of them once
   std::uint64_t seed = 0;
   Draws purpose = Draws::label_permutation;
+  std::vector<int> source{};  ///< [prompts] or empty: labels stay within a source; negative: none, which is one too
 };
 
 class Labellings {
@@ -39,22 +45,16 @@ class Labellings {
   template <typename Label>
   using Lanes = std::array<Label, kLanes>;
 
-  /// `labels` [units], each 0 or more.
-  explicit Labellings(std::span<const int> labels, const LabellingOptions& options = {}) : options_(options) {
-    if (options.permutations == 0) throw invalid_argument("permutation: expected 1 permutation or more, got 0");
-    for (const int label : labels) {
-      if (label < 0) throw invalid_argument("permutation: expected labels of 0 or more, got ", label);
-      if (static_cast<std::size_t>(label) >= counts_.size()) counts_.resize(static_cast<std::size_t>(label) + 1);
-      ++counts_[static_cast<std::size_t>(label)];
-    }
-    units_ = labels.size();
-    possible_ = count_possible();
-    exact_ = possible_ && *possible_ <= options.permutations;
-    deals_ = deals();
-  }
+  /// `labels` [units], each 0 or more; `options.source` is not looked at.
+  explicit Labellings(std::span<const int> labels, const LabellingOptions& options = {})
+      : Labellings(labels, std::span<const int>(), options) {}
+
+  /// The labels of `units`, whole units within the sources of their prompts.
+  Labellings(const Units& units, const LabellingOptions& options)
+      : Labellings(units.task(), sources_of(units, options.source), options) {}
 
   [[nodiscard]] std::size_t units() const noexcept { return units_; }
-  [[nodiscard]] std::size_t tasks() const noexcept { return counts_.size(); }
+  [[nodiscard]] std::size_t tasks() const noexcept { return tasks_; }
   /// Whether each possible labelling comes once.
   [[nodiscard]] bool exact() const noexcept { return exact_; }
   [[nodiscard]] std::size_t size() const noexcept {
@@ -63,18 +63,20 @@ class Labellings {
   /// Different labellings; absent above 2^63.
   [[nodiscard]] std::optional<std::uint64_t> possible() const noexcept { return possible_; }
 
-  /// The smallest p-value that a test over them can give. Tasks with equally many units may swap names without changing
-  /// a partition, so that under enumeration more than one labelling ties with the observed one.
+  /// The smallest p-value that a test over them can give; 1 where no test is possible. Tasks with equally many units in
+  /// every source may swap names without changing a partition, so that under enumeration more than one labelling ties
+  /// with the observed one.
   [[nodiscard]] double floor() const {
     if (!exact_) return 1.0 / (1.0 + static_cast<double>(size()));
     double ties = 1.0;
-    std::vector<std::size_t> sorted = counts_;
-    std::ranges::sort(sorted);
-    for (std::size_t i = 1, run = 1; i < sorted.size(); ++i) {
-      run = sorted[i] == sorted[i - 1] && sorted[i] > 0 ? run + 1 : 1;
-      ties *= static_cast<double>(run);
+    std::map<std::vector<std::size_t>, std::size_t> alike;  // units in every block -> tasks so far
+    for (std::size_t task = 0; task < tasks_; ++task) {
+      std::vector<std::size_t> counts;
+      for (const Block& block : blocks_) counts.push_back(block.counts[task]);
+      if (std::ranges::any_of(counts, [](std::size_t n) { return n > 0; }))
+        ties *= static_cast<double>(++alike[counts]);
     }
-    return ties / static_cast<double>(size());
+    return std::min(1.0, ties / static_cast<double>(size()));
   }
 
   /// One-sided, upper: (1 + #{draw >= observed}) / (1 + draws), or #/draws where these are all labellings, the observed
@@ -99,7 +101,7 @@ class Labellings {
   template <typename Label>
   void fill_lanes(std::size_t batch, std::span<Lanes<Label>> out) const {
     const std::size_t first = kLanes * batch;
-    if (exact_ || units_ > std::numeric_limits<std::uint16_t>::max()) {
+    if (exact_ || blocks_.size() > 1 || units_ > std::numeric_limits<std::uint16_t>::max()) {
       for (std::size_t lane = 0; lane < std::min(kLanes, size() - first); ++lane) fill_lane(first + lane, lane, out);
     } else if (units_ > std::numeric_limits<std::uint8_t>::max()) {
       fill_random_lanes<std::uint16_t>(first, out);
@@ -109,32 +111,104 @@ class Labellings {
   }
 
  private:
-  /// units! / (product of counts!), as a product of binomials that stays whole at each step.
-  [[nodiscard]] std::optional<std::uint64_t> count_possible() const {
-    constexpr std::uint64_t limit = std::uint64_t{1} << 63U;
-    std::uint64_t total = 1, dealt = 0;
-    for (const std::size_t count : counts_)
+  /// Labels are drawn one at a time, each with the probability of its share of the labels left. One random word serves
+  /// several of them: draw i of a word is the high part of (what is left of it) x (labels left), as in Random::below.
+  struct Word {
+    std::size_t first = 0, last = 0;  // units of the block
+    std::uint32_t threshold = 0;      // a word whose rest is below it is rejected
+  };
+
+  /// Units whose labels are permuted among themselves: those of one source, or all.
+  struct Block {
+    std::vector<std::uint32_t> units{};  // places of its units
+    std::vector<std::size_t> counts{};   // [tasks]
+    std::vector<Word> words{};
+    std::uint64_t possible = 1;  // labellings, where they are counted
+  };
+
+  Labellings(std::span<const int> labels, std::span<const int> source, const LabellingOptions& options)
+      : options_(options), units_(labels.size()) {
+    if (options.permutations == 0) throw invalid_argument("permutation: expected 1 permutation or more, got 0");
+    for (const int label : labels) {
+      if (label < 0) throw invalid_argument("permutation: expected labels of 0 or more, got ", label);
+      tasks_ = std::max(tasks_, static_cast<std::size_t>(label) + 1);
+    }
+    std::map<int, std::size_t> block_of;
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      const std::size_t at = block_of.try_emplace(source.empty() ? 0 : source[i], blocks_.size()).first->second;
+      if (at == blocks_.size()) blocks_.push_back({.counts = std::vector<std::size_t>(tasks_)});
+      blocks_[at].units.push_back(static_cast<std::uint32_t>(i));
+      ++blocks_[at].counts[static_cast<std::size_t>(labels[i])];
+    }
+    if (blocks_.empty()) blocks_.emplace_back();
+    for (Block& block : blocks_) block.words = words_of(block.units.size());
+    possible_ = count_possible();
+    exact_ = possible_ && *possible_ <= options.permutations;
+  }
+
+  /// The source of every unit; those without one share a block.
+  [[nodiscard]] static std::vector<int> sources_of(const Units& units, std::span<const int> source) {
+    std::vector<int> out;
+    if (source.empty()) return out;
+    if (source.size() != units.prompts())
+      throw invalid_argument("sources: expected one per prompt (", units.prompts(), "), got ", source.size());
+    for (std::size_t unit = 0; unit < units.size(); ++unit) {
+      const auto& prompts = units.members(unit);
+      out.push_back(std::max(source[prompts.front()], -1));
+      for (const std::size_t i : prompts)
+        if (std::max(source[i], -1) != out.back())
+          throw invalid_argument("sources: expected every group within one source, got prompts ", prompts.front(),
+                                 " and ", i, " of one group in different sources");
+    }
+    return out;
+  }
+
+  static constexpr std::uint64_t kMostPossible = std::uint64_t{1} << 63U;
+
+  /// The product over blocks of units! / (product of counts!).
+  [[nodiscard]] std::optional<std::uint64_t> count_possible() {
+    std::uint64_t total = 1;
+    for (Block& block : blocks_) {
+      const std::optional<std::uint64_t> of_block = count_possible(block.counts);
+      if (!of_block || total > kMostPossible / *of_block) return std::nullopt;
+      block.possible = *of_block;
+      total *= *of_block;
+    }
+    return total;
+  }
+  /// As a product of binomials that stays whole at each step.
+  [[nodiscard]] static std::optional<std::uint64_t> count_possible(std::span<const std::size_t> counts) {
+    std::uint64_t total = 1, placed = 0;
+    for (const std::size_t count : counts)
       for (std::uint64_t k = 1; k <= count; ++k) {
-        ++dealt;
-        // total * dealt / k without leaving 64 bits: total = q k + r.
+        ++placed;
+        // total * placed / k without leaving 64 bits: total = q k + r.
         const std::uint64_t q = total / k, r = total % k;
-        if (q > limit / dealt || r > limit / dealt || q * dealt > limit - r * dealt / k) return std::nullopt;
-        total = q * dealt + r * dealt / k;
+        if (q > kMostPossible / placed || r > kMostPossible / placed || q * placed > kMostPossible - r * placed / k)
+          return std::nullopt;
+        total = q * placed + r * placed / k;
       }
     return total;
   }
 
   void fill_ranked(std::size_t rank, std::span<std::uint32_t> out) const {
-    std::vector<std::size_t> left = counts_;
-    std::uint64_t block = *possible_, index = rank;
-    for (std::size_t i = 0; i < units_; ++i) {
-      const std::uint64_t places = units_ - i;
+    std::uint64_t index = rank;
+    for (const Block& block : blocks_) {
+      fill_ranked(block, index % block.possible, out);
+      index /= block.possible;
+    }
+  }
+  static void fill_ranked(const Block& block, std::uint64_t index, std::span<std::uint32_t> out) {
+    std::vector<std::size_t> left = block.counts;
+    std::uint64_t rest = block.possible;
+    for (std::size_t i = 0; i < block.units.size(); ++i) {
+      const std::uint64_t places = block.units.size() - i;
       for (std::size_t task = 0;; ++task) {
-        const std::uint64_t with = block * left[task] / places;  // labellings that go on with this task
+        const std::uint64_t with = rest * left[task] / places;  // labellings that go on with this task
         if (index < with) {
-          out[i] = static_cast<std::uint32_t>(task);
+          out[block.units[i]] = static_cast<std::uint32_t>(task);
           --left[task];
-          block = with;
+          rest = with;
           break;
         }
         index -= with;
@@ -142,20 +216,13 @@ class Labellings {
     }
   }
 
-  /// Labels are dealt one at a time, each with the probability of its share of the labels left. One random word serves
-  /// several of them: draw i of a word is the high part of (what is left of it) x (labels left), as in Random::below.
-  struct Deal {
-    std::size_t first = 0, last = 0;  // units
-    std::uint32_t threshold = 0;      // a word whose rest is below it is rejected
-  };
-
-  [[nodiscard]] std::vector<Deal> deals() const {
+  [[nodiscard]] static std::vector<Word> words_of(std::size_t units) {
     constexpr std::uint64_t limit = std::uint64_t{1} << 18U;  // more per word would reject too many
-    std::vector<Deal> out;
-    for (std::size_t i = 0; i < units_;) {
-      std::uint64_t product = units_ - i;
+    std::vector<Word> out;
+    for (std::size_t i = 0; i < units;) {
+      std::uint64_t product = units - i;
       std::size_t last = i + 1;
-      while (last < units_ && product * (units_ - last) <= limit) product *= units_ - last++;
+      while (last < units && product * (units - last) <= limit) product *= units - last++;
       out.push_back({i, last, static_cast<std::uint32_t>((std::uint64_t{1} << 32U) % product)});
       i = last;
     }
@@ -190,23 +257,29 @@ class Labellings {
       const std::uint32_t word = next_word(state[0], state[1], state[2], state[3]);
       return std::uint32_t{std::bit_cast<std::array<std::uint16_t, 2>>(word)[index % 2]};
     };
-    std::vector<std::size_t> left = counts_;
-    for (const auto& [first, last, threshold] : deals_) {
+    for (const Block& block : blocks_) fill_random(block, half, out);
+  }
+  /// `half` gives 16 random bits.
+  template <typename Half>
+  static void fill_random(const Block& block, const Half& half, std::span<std::uint32_t> out) {
+    std::vector<std::size_t> left = block.counts;
+    for (const auto& [first, last, threshold] : block.words) {
       std::uint32_t word = 0;
       do {
         word = half() << 16U;
         word |= half();
         for (std::size_t i = first; i < last; ++i) {
-          const std::uint64_t product = std::uint64_t{word} * (units_ - i);
-          out[i] = static_cast<std::uint32_t>(product >> 32U);
+          const std::uint64_t product = std::uint64_t{word} * (block.units.size() - i);
+          out[block.units[i]] = static_cast<std::uint32_t>(product >> 32U);
           word = static_cast<std::uint32_t>(product);
         }
       } while (word < threshold);
       for (std::size_t i = first; i < last; ++i) {
+        std::uint32_t& label = out[block.units[i]];
         std::size_t task = 0;
-        for (std::size_t draw = out[i]; draw >= left[task]; ++task) draw -= left[task];
+        for (std::size_t draw = label; draw >= left[task]; ++task) draw -= left[task];
         --left[task];
-        out[i] = static_cast<std::uint32_t>(task);
+        label = static_cast<std::uint32_t>(task);
       }
     }
   }
@@ -218,22 +291,23 @@ class Labellings {
     for (std::size_t i = 0; i < units_; ++i) out[i][lane] = static_cast<Label>(labels[i]);
   }
 
-  /// What `fill_random` gives for each lane, in loops over lanes that compile to vector instructions: a word is two
-  /// halves, because those have an instruction that multiplies as many as a register holds. `Count` holds units_.
+  /// What `fill_random` gives for each lane of the one block there is, in loops over lanes that compile to vector
+  /// instructions: a word is two halves, because those have an instruction that multiplies as many as a register holds.
+  /// `Count` holds units_.
   template <typename Count, typename Label>
   void fill_random_lanes(std::size_t first, std::span<Lanes<Label>> out) const {
     // up_to[task][lane]: labels of `task` and the tasks before it that are left.
-    std::vector<Lanes<Count>> up_to(counts_.size() - 1);
+    std::vector<Lanes<Count>> up_to(tasks_ - 1);
     std::size_t before = 0;
     for (std::size_t task = 0; task < up_to.size(); ++task)
-      up_to[task].fill(static_cast<Count>(before += counts_[task]));
+      up_to[task].fill(static_cast<Count>(before += blocks_.front().counts[task]));
     std::array<Words, 4> state;
     for (std::size_t s = 0; s < kLanes / 2; ++s) {
       const auto one = first_state(first + 2 * s);
       for (std::size_t k = 0; k < 4; ++k) state[k][s] = one[k];
     }
     Halves rejected{};
-    for (const auto& [begin, end, threshold] : deals_) {
+    for (const auto& [begin, end, threshold] : blocks_.front().words) {
       Halves high = next_halves(state), low = next_halves(state);
       for (std::size_t i = begin; i < end; ++i) {
         const auto draw = take_draw<Count>(high, low, static_cast<std::uint16_t>(units_ - i));
@@ -283,9 +357,8 @@ class Labellings {
   }
 
   LabellingOptions options_;
-  std::size_t units_ = 0;
-  std::vector<std::size_t> counts_;  // [tasks]
-  std::vector<Deal> deals_;          // one a random word
+  std::size_t units_ = 0, tasks_ = 0;
+  std::vector<Block> blocks_;
   std::optional<std::uint64_t> possible_;
   bool exact_ = false;
 };

@@ -22,10 +22,6 @@ inline void check_matched(const SignatureView& a, const SignatureView& b) {
     throw invalid_argument("similarity: expected the same prompts, got ", a.prompts, " and ", b.prompts);
 }
 
-[[nodiscard]] inline bool empty_row(std::span<const double> row) {
-  return std::ranges::all_of(row, [](double x) { return x == 0.0; });
-}
-
 }  // namespace detail
 
 /// metric(a_i, b_i) of every layer: [prompts, layers]; absent where either has no token.
@@ -36,8 +32,7 @@ template <Metric M = Cosine>
   std::vector<std::optional<double>> out(a.prompts * a.layers);
   for (std::size_t i = 0; i < a.prompts; ++i)
     for (std::size_t l = 0; l < a.layers; ++l)
-      if (!detail::empty_row(a.row(i, l)) && !detail::empty_row(b.row(i, l)))
-        out[i * a.layers + l] = metric(a.row(i, l), b.row(i, l));
+      if (!empty_row(a.row(i, l)) && !empty_row(b.row(i, l))) out[i * a.layers + l] = metric(a.row(i, l), b.row(i, l));
   return out;
 }
 
@@ -58,7 +53,7 @@ template <InnerProductMetric M = Cosine>
     std::ranges::fill(sum_b, 0.0);
     double some_a = 0.0, some_b = 0.0, some_both = 0.0, same = 0.0;
     for (std::size_t i = 0; i < a.prompts; ++i) {
-      const bool in_a = !detail::empty_row(a.row(i, l)), in_b = !detail::empty_row(b.row(i, l));
+      const bool in_a = !empty_row(a.row(i, l)), in_b = !empty_row(b.row(i, l));
       some_a += in_a ? 1.0 : 0.0;
       some_b += in_b ? 1.0 : 0.0;
       some_both += in_a && in_b ? 1.0 : 0.0;

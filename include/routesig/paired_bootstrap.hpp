@@ -36,7 +36,7 @@ struct PairedBootstrap {
   const Units units(task, group);
   const detail::Resamples resamples(units, options);
   PairedBootstrap out{.units = units.size(), .fewest = resamples.fewest()};
-  const bool intervals = out.fewest >= kFewestResampled;
+  const bool intervals = out.fewest >= kFewestResampled, too_few_pairs = units.short_task().has_value();
 
   const std::size_t rows = resamples.rows();
   const auto part = [&](std::size_t before) {
@@ -50,6 +50,7 @@ struct PairedBootstrap {
   std::vector<double> column_a(rows), column_b(rows), difference(rows);
   const std::array<PairedEstimate*, 4> estimates{&out.within, &out.across, &out.difference, &out.cohens_d};
   for (std::size_t k = 0; k < estimates.size(); ++k) {
+    if (too_few_pairs && k != 1) continue;  // as `separation`: nothing but the mean across
     for (std::size_t row = 0; row < rows; ++row) {
       column_a[row] = of_a[row][k];
       column_b[row] = of_b[row][k];

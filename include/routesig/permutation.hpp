@@ -1,5 +1,5 @@
 /// \file permutation.hpp
-/// Could the separation of tasks be chance? Deal the task labels anew and see how often it is as large.
+/// Could the separation of tasks be chance? Permute the task labels and see how often it is as large.
 ///
 ///     const auto test = routesig::permutation_test(similarity, task, group, {.permutations = 10'000, .seed = 0});
 ///     for (const auto& t : test.tests) use(t.difference, t.p.value, t.p.floor);
@@ -31,20 +31,20 @@ namespace routesig {
 
 /// One similarity matrix against its null distribution.
 struct SeparationTest {
-  double difference = 0.0;           ///< D = mean within - mean across
-  PValue p{};                        ///< of D; also of d where units have one size, because d then grows with D
+  std::optional<double> difference{};  ///< D = mean within - mean across; absent where pairs of either kind are missing
+  std::optional<PValue> p{};  ///< of D; also of d where all labellings have as many pairs, as d then grows with D
   std::optional<double> cohens_d{};  ///< absent where similarities do not vary
   std::optional<PValue> cohens_d_p{};
   std::optional<PValue> adjusted{};  ///< of d among all matrices: single-step max-T [Westfall and Young 1993]
 };
 
 struct PermutationTest {
-  std::size_t units = 0;                    ///< prompts, or groups, that were dealt labels
+  std::size_t units = 0;                    ///< prompts, or groups, whose labels were permuted
   bool exact = false;                       ///< every labelling was looked at once
   std::size_t permutations = 0;             ///< labellings looked at
   std::optional<std::uint64_t> possible{};  ///< different labellings; absent above 2^63
-  std::vector<SeparationTest> tests{};      ///< [matrices]; empty where there is no pair within or none across
-  std::vector<double> null{};               ///< [matrices, permutations] or empty: D of each labelling
+  std::vector<SeparationTest> tests{};  ///< [matrices]; empty where there are no pairs within (short_task) or across
+  std::vector<double> null{};           ///< [matrices, permutations] or empty: D of each labelling
 };
 
 namespace detail {
@@ -56,90 +56,98 @@ struct NullDistribution {
   std::vector<double> differences, cohens_ds;  // [labellings]
 };
 
+/// How many pairs there are: in all, within tasks as observed, and within tasks under each labelling.
+struct PairNumbers {
+  double all = 0.0, within = 0.0;
+  std::vector<double> within_of{};  // [labellings]; empty where it is `within` under each
+
+  [[nodiscard]] bool defined() const noexcept { return within > 0.0 && all > within; }
+  [[nodiscard]] double under(std::size_t labelling) const { return within_of.empty() ? within : within_of[labelling]; }
+};
+
 class NullSeparations {
  public:
-  NullSeparations(const Units& units, const Labellings& labellings) : units_(units), labellings_(labellings) {
-    const std::vector<double> counts = units.pair_counts();
-    pairs_ = upper_sum(counts, units.size());
-    within_ = within(counts);
-    if (!defined() || units.equal_sizes()) return;
-    within_of_ = same_label_sums(LowerPairs(counts, units.size()), labellings);
-    for (double& n : within_of_) n += inside(counts);
+  NullSeparations(const Units& units, const Labellings& labellings)
+      : units_(units), labellings_(labellings), numbers_(numbers(units.pair_counts(), units.equal_sizes())) {}
+
+  [[nodiscard]] bool defined() const { return numbers_.defined() && !units_.short_task(); }
+
+  /// `with_d`: also d of each labelling, which is of use among several matrices, or where pairs within tasks differ in
+  /// number between labellings. Nothing where pairs within or across are missing altogether.
+  [[nodiscard]] std::optional<NullDistribution> operator()(std::span<const double> similarity, bool with_d,
+                                                           const Progress& progress) const {
+    const bool complete = units_.complete(similarity);
+    const PairNumbers own = complete ? PairNumbers{} : numbers(units_.pair_counts(similarity), false);
+    const PairNumbers& pairs = complete ? numbers_ : own;
+    if (!pairs.defined()) return std::nullopt;
+    const CentredPairs centred = centred_pairs(units_, similarity);
+    std::vector<double> sums = same_label_sums(LowerPairs(centred.sums, units_.size()), labellings_, progress);
+    return distribution(pairs, within(centred.sums), upper_sum(centred.squares, units_.size()), std::move(sums),
+                        with_d || !pairs.within_of.empty());
   }
 
-  [[nodiscard]] bool defined() const noexcept { return within_ > 0.0 && pairs_ > within_; }
-
-  /// `with_d`: also d of each labelling, which is of use among several matrices, or where units differ in size.
-  [[nodiscard]] NullDistribution operator()(std::span<const double> similarity, bool with_d,
-                                            const Progress& progress) const {
-    const CentredPairs pairs = centred_pairs(units_, similarity);
-    const double own = inside(pairs.sums);
-    std::vector<double> sums = same_label_sums(LowerPairs(pairs.sums, units_.size()), labellings_, progress);
-    for (double& sum : sums) sum += own;
-    return distribution(within(pairs.sums), upper_sum(pairs.squares, units_.size()), std::move(sums), with_d);
-  }
-
-  /// The same of one layer's cosines, which are also there as a matrix.
+  /// The same of one layer's cosines, which are also there as a matrix, every pair among them.
   [[nodiscard]] NullDistribution operator()(const SignatureView& set, std::size_t layer,
                                             std::span<const double> similarity, bool with_d,
                                             const Progress& progress) const {
     const UnitRows rows(units_, set, layer);
     const PairSpread pairs = pair_spread(units_, similarity);
     std::vector<double> sums = same_label_sums(rows, labellings_, progress);
-    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] -= pairs.mean * within_pairs(i);
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] -= pairs.mean * numbers_.under(i);
     const std::vector<std::uint32_t> label(units_.task().begin(), units_.task().end());
     const double observed = same_label_sum(rows, label, labellings_.tasks());
-    return distribution(observed - pairs.mean * within_, pairs.squares, std::move(sums), with_d);
+    return distribution(numbers_, observed - pairs.mean * numbers_.within, pairs.squares, std::move(sums), with_d);
   }
 
  private:
+  /// From the numbers of pairs between units; `constant`: as many within tasks under every labelling.
+  [[nodiscard]] PairNumbers numbers(std::span<const double> counts, bool constant) const {
+    PairNumbers out{.all = upper_sum(counts, units_.size()), .within = within(counts)};
+    if (out.defined() && !constant) out.within_of = same_label_sums(LowerPairs(counts, units_.size()), labellings_);
+    return out;
+  }
   /// From sums over pairs within tasks, around the common mean: as observed and of each labelling; `sst` of all pairs.
-  [[nodiscard]] NullDistribution distribution(double observed, double sst, std::vector<double> sums,
-                                              bool with_d) const {
+  [[nodiscard]] static NullDistribution distribution(const PairNumbers& pairs, double observed, double sst,
+                                                     std::vector<double> sums, bool with_d) {
     NullDistribution out;
-    out.difference = difference(observed, within_);
-    const double sd = pooled_sd(out.difference, within_, sst);
-    out.spread = pairs_ > 2.0 && sd > kNoSpread && sd > pooled_sd(HUGE_VAL, within_, sst);
+    out.difference = difference(pairs, observed, pairs.within);
+    const double sd = pooled_sd(pairs, out.difference, pairs.within, sst);
+    out.spread = pairs.all > 2.0 && sd > kNoSpread && sd > pooled_sd(pairs, HUGE_VAL, pairs.within, sst);
     out.cohens_d = out.spread ? out.difference / sd : 0.0;
     out.differences = std::move(sums);
     if (with_d) out.cohens_ds.resize(out.differences.size());
     for (std::size_t i = 0; i < out.differences.size(); ++i) {
-      out.differences[i] = difference(out.differences[i], within_pairs(i));
+      const double within = pairs.under(i);
+      out.differences[i] = difference(pairs, out.differences[i], within);
       if (out.spread && with_d)
-        out.cohens_ds[i] = out.differences[i] / pooled_sd(out.differences[i], within_pairs(i), sst);
+        out.cohens_ds[i] = out.differences[i] / pooled_sd(pairs, out.differences[i], within, sst);
+      if (within > 0.0 && within < pairs.all) continue;
+      out.differences[i] = HUGE_VAL;  // undefined: counts against the observed one
+      if (with_d) out.cohens_ds[i] = HUGE_VAL;
     }
     return out;
   }
-  /// Under a labelling.
-  [[nodiscard]] double within_pairs(std::size_t labelling) const {
-    return within_of_.empty() ? within_ : within_of_[labelling];
-  }
-  /// Over pairs inside units, which are within whatever the labels.
-  [[nodiscard]] double inside(std::span<const double> matrix) const {
-    double sum = 0.0;
-    for (std::size_t g = 0; g < units_.size(); ++g) sum += matrix[g * (units_.size() + 1)];
-    return sum;
-  }
   /// Over pairs within tasks as observed.
   [[nodiscard]] double within(std::span<const double> matrix) const {
-    double sum = inside(matrix);
+    double sum = 0.0;
     for (std::size_t g = 0; g < units_.size(); ++g)
       for (std::size_t h = g + 1; h < units_.size(); ++h)
         if (units_.task()[g] == units_.task()[h]) sum += matrix[g * units_.size() + h];
     return sum;
   }
   /// Around their common mean the sums within and across are opposite: D = sum (1 / n_w + 1 / n_a).
-  [[nodiscard]] double difference(double sum, double n_w) const { return sum * (1.0 / n_w + 1.0 / (pairs_ - n_w)); }
+  [[nodiscard]] static double difference(const PairNumbers& pairs, double sum, double n_w) {
+    return sum * (1.0 / n_w + 1.0 / (pairs.all - n_w));
+  }
   /// From SST = (n_w - 1) s_w^2 + (n_a - 1) s_a^2 + (n_w n_a / n) D^2; at least what rounding leaves of SST.
-  [[nodiscard]] double pooled_sd(double difference, double n_w, double sst) const {
-    const double between = n_w * (pairs_ - n_w) / pairs_ * difference * difference;
-    return std::sqrt(std::max(sst - between, 1e-13 * sst) / (pairs_ - 2.0));
+  [[nodiscard]] static double pooled_sd(const PairNumbers& pairs, double difference, double n_w, double sst) {
+    const double between = n_w * (pairs.all - n_w) / pairs.all * difference * difference;
+    return std::sqrt(std::max(sst - between, 1e-13 * sst) / (pairs.all - 2.0));
   }
 
   const Units& units_;
   const Labellings& labellings_;
-  double pairs_ = 0.0, within_ = 0.0;  // all pairs; those within tasks as observed
-  std::vector<double> within_of_;      // [labellings] where units differ in size: pairs within tasks
+  PairNumbers numbers_;  // where no pair lacks a similarity
 };
 
 /// Tests `matrices` similarity matrices [n, n]: of(null, m, with_d, progress) is the distribution of the m-th.
@@ -148,7 +156,8 @@ template <typename Distribution>
                                         std::span<const int> group, const LabellingOptions& options,
                                         const Progress& progress) {
   const Units units(task, group);
-  const Labellings labellings(units.task(), options);
+  const Labellings labellings(units, options);
+  const bool testable = labellings.floor() < 1.0;  // otherwise no labelling differs from the observed one
   const std::size_t draws = labellings.size();
   PermutationTest out{
       .units = units.size(), .exact = labellings.exact(), .permutations = draws, .possible = labellings.possible()};
@@ -159,19 +168,22 @@ template <typename Distribution>
   std::vector<double> largest(draws, -std::numeric_limits<double>::infinity());  // max over matrices of d
   for (std::size_t m = 0; m < matrices; ++m) {
     const Progress part = [&](std::size_t done, std::size_t) { progress(m * draws + done, matrices * draws); };
-    const NullDistribution found = of(null, m, with_d, progress ? part : Progress{});
-    out.null.insert(out.null.end(), found.differences.begin(), found.differences.end());
+    const std::optional<NullDistribution> found = of(null, m, with_d, progress ? part : Progress{});
     auto& test = out.tests.emplace_back();
-    test.difference = found.difference;
-    test.p = labellings.p_value(found.difference, found.differences);
-    if (!found.spread) continue;
-    test.cohens_d = found.cohens_d;
-    test.cohens_d_p = units.equal_sizes() ? test.p : labellings.p_value(found.cohens_d, found.cohens_ds);
+    out.null.resize(out.tests.size() * draws, std::numeric_limits<double>::quiet_NaN());
+    if (!found) continue;
+    std::ranges::copy(found->differences, out.null.end() - static_cast<std::ptrdiff_t>(draws));
+    test.difference = found->difference;
+    if (testable) test.p = labellings.p_value(found->difference, found->differences);
+    if (!found->spread) continue;
+    test.cohens_d = found->cohens_d;
+    if (!testable) continue;
+    test.cohens_d_p = found->cohens_ds.empty() ? test.p : labellings.p_value(found->cohens_d, found->cohens_ds);
     if (!with_d) continue;
-    for (std::size_t i = 0; i < draws; ++i) largest[i] = std::max(largest[i], found.cohens_ds[i]);
+    for (std::size_t i = 0; i < draws; ++i) largest[i] = std::max(largest[i], found->cohens_ds[i]);
   }
   for (auto& test : out.tests)
-    if (test.cohens_d) test.adjusted = with_d ? labellings.p_value(*test.cohens_d, largest) : test.p;
+    if (test.cohens_d && testable) test.adjusted = with_d ? labellings.p_value(*test.cohens_d, largest) : test.p;
   return out;
 }
 
@@ -201,8 +213,10 @@ template <typename Distribution>
                                                             const Progress& progress = {}) {
   LayerSimilarities layers(set);
   const bool many = task.size() > 4 * set.experts;  // then sums of rows are less to add up than pairs
-  const auto one = [&](const detail::NullSeparations& null, std::size_t layer, bool with_d, const Progress& told) {
-    return many ? null(set, layer, layers(layer), with_d, told) : null(layers(layer), with_d, told);
+  const auto one = [&](const detail::NullSeparations& null, std::size_t layer, bool with_d,
+                       const Progress& told) -> std::optional<detail::NullDistribution> {
+    if (many && set.complete(layer, 1)) return null(set, layer, layers(layer), with_d, told);
+    return null(layers(layer), with_d, told);
   };
   return detail::test_each(set.layers, one, task, group, options, progress);
 }

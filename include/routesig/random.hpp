@@ -50,6 +50,7 @@ enum class Draws : std::uint16_t {
   classifier,
   information,
   mantel,
+  matched_effect,
 };
 
 /// The stream of repetition `index` of a procedure.

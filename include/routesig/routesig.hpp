@@ -39,6 +39,7 @@
 #include "routesig/random.hpp"
 #include "routesig/recorder.hpp"
 #include "routesig/reliability.hpp"
+#include "routesig/residual_similarity.hpp"
 #include "routesig/routing.hpp"
 #include "routesig/shared_tokens.hpp"
 #include "routesig/signature.hpp"

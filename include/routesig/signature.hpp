@@ -6,6 +6,7 @@
 ///     const double share = a(/*layer=*/3, /*expert=*/17);
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <concepts>
@@ -60,6 +61,11 @@ struct Signature {
     return layer(layer_index)[static_cast<std::size_t>(expert)];
   }
 };
+
+/// Whether a row of shares or counts is that of no token at all: then nothing is known of the layer.
+[[nodiscard]] inline bool empty_row(std::span<const double> row) noexcept {
+  return std::ranges::all_of(row, [](double x) { return x == 0.0; });
+}
 
 /// Divides every layer of `sums` [layers, experts] by its total; a layer without any stays zero.
 template <std::floating_point Scalar = double, typename Sum>

@@ -1,7 +1,7 @@
 /// \file signature_separation.hpp
 /// The separation of a set's mean layer-wise cosines without a matrix [prompts, prompts]: what many prompts need.
 ///
-///     const auto s = routesig::signature_separation(set, tasks);     // as separation(similarity_matrix(set), tasks)
+///     const auto s = routesig::signature_separation(set, tasks, groups);  // that of similarity_matrix(set)
 ///
 /// Where u holds the unit rows of a prompt side by side, the similarity of two is u_i . u_j. Over pairs, similarities
 /// sum to a part of |sum u|^2 and their squares to a part of |sum u u^T|^2: matrices [cells, cells], cells = layers x
@@ -22,9 +22,19 @@
 namespace routesig {
 namespace detail {
 
-/// Number, sum and sum of squares of similarities over pairs of different prompts.
+using RowsOfCells = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;  // [prompts, cells]
+
+/// Number, sum and sum of squares of similarities over pairs of prompts.
 struct PairPowers {
   double pairs = 0.0, sum = 0.0, squares = 0.0;
+
+  PairPowers& operator+=(const PairPowers& other) {
+    pairs += other.pairs;
+    sum += other.sum;
+    squares += other.squares;
+    return *this;
+  }
+  PairPowers& operator-=(const PairPowers& other) { return *this += {-other.pairs, -other.sum, -other.squares}; }
 
   [[nodiscard]] double deviations() const {  // squared, summed; at least what rounding leaves of them
     const double rest = squares - sum * sum / pairs;
@@ -38,6 +48,16 @@ struct PairPowers {
   }
 };
 
+/// Of all pairs of `rows` [prompts, cells], one by one.
+[[nodiscard]] inline PairPowers pairs_of(const RowsOfCells& rows) {
+  PairPowers out;
+  for (Eigen::Index i = 1; i < rows.rows(); ++i) {
+    const Eigen::VectorXd similarities = rows.topRows(i) * rows.row(i).transpose();
+    out += {static_cast<double>(i), similarities.sum(), similarities.squaredNorm()};
+  }
+  return out;
+}
+
 /// The unit rows of some prompts, and what of all their pairs is known from sums over them.
 struct CellSums {
   Eigen::VectorXd sum;                                 // [cells]: of u
@@ -47,8 +67,7 @@ struct CellSums {
   explicit CellSums(Eigen::Index cells)
       : sum(Eigen::VectorXd::Zero(cells)), products(Eigen::MatrixXd::Zero(cells, cells)) {}
 
-  /// `rows` [prompts, cells].
-  void add(const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>& rows) {
+  void add(const RowsOfCells& rows) {
     const Eigen::VectorXd squares = rows.rowwise().squaredNorm();
     prompts += static_cast<double>(rows.rows());
     own += squares.sum();
@@ -64,38 +83,51 @@ struct CellSums {
   }
 };
 
-[[nodiscard]] inline Separation separation_by_cells(const SignatureView& set, std::span<const int> task) {
+/// The rows of some prompts, whose inner products are their similarities.
+[[nodiscard]] inline RowsOfCells rows_of_cells(const SignatureView& set, std::span<const std::size_t> prompts) {
+  RowsOfCells rows(static_cast<Eigen::Index>(prompts.size()), static_cast<Eigen::Index>(set.layers * set.experts));
+  for (std::size_t i = 0; i < prompts.size(); ++i)
+    for (std::size_t l = 0; l < set.layers; ++l)
+      Cosine{}.embed(set.row(prompts[i], l),
+                     {rows.row(static_cast<Eigen::Index>(i)).data() + l * set.experts, set.experts});
+  rows /= std::sqrt(static_cast<double>(set.layers));
+  return rows;
+}
+
+[[nodiscard]] inline Separation separation_by_cells(const SignatureView& set, std::span<const int> task,
+                                                    std::span<const int> group) {
   const auto cells = static_cast<Eigen::Index>(set.layers * set.experts);
-  const double scale = 1.0 / std::sqrt(static_cast<double>(set.layers));
+  const Units units(task, group);
   std::map<int, std::vector<std::size_t>> tasks;
   for (std::size_t i = 0; i < task.size(); ++i)
     if (task[i] >= 0) tasks[task[i]].push_back(i);
 
   CellSums all(cells);
-  PairPowers within;
+  PairPowers within, inside;  // of one task; of one unit
   for (const auto& [name, prompts] : tasks) {
-    Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> rows(
-        static_cast<Eigen::Index>(prompts.size()), cells);
-    for (std::size_t i = 0; i < prompts.size(); ++i)
-      for (std::size_t l = 0; l < set.layers; ++l)
-        Cosine{}.embed(set.row(prompts[i], l),
-                       {rows.row(static_cast<Eigen::Index>(i)).data() + l * set.experts, set.experts});
-    rows *= scale;
+    const RowsOfCells rows = rows_of_cells(set, prompts);
     CellSums own(cells);
     own.add(rows);
-    const PairPowers pairs = own.pairs();
-    within = {within.pairs + pairs.pairs, within.sum + pairs.sum, within.squares + pairs.squares};
+    within += own.pairs();
     all.sum += own.sum;
     all.products += own.products;
     all.prompts += own.prompts;
     all.own += own.own;
     all.own_squares += own.own_squares;
   }
-  const PairPowers total = all.pairs();
-  const PairPowers across{total.pairs - within.pairs, total.sum - within.sum, total.squares - within.squares};
+  for (std::size_t unit = 0; unit < units.size(); ++unit)
+    if (units.members(unit).size() > 1) inside += pairs_of(rows_of_cells(set, units.members(unit)));
+  PairPowers total = all.pairs(), across = total;
+  across -= within;
+  within -= inside;
+  total -= inside;
   if (!std::isfinite(total.sum)) throw invalid_argument("separation: expected finite similarities, got ", total.sum);
 
   Separation out{.within = within.moments(), .across = across.moments()};
+  if (units.short_task()) {
+    out.within = {.pairs = out.within.pairs};
+    return out;
+  }
   if (within.pairs > 0.0 && across.pairs > 0.0 && total.pairs > 2.0) {
     const double sd = std::sqrt((within.deviations() + across.deviations()) / (total.pairs - 2.0));
     if (sd > kNoSpread) out.cohens_d = (*out.within.mean - *out.across.mean) / sd;
@@ -105,11 +137,11 @@ struct CellSums {
 
 }  // namespace detail
 
-/// separation(similarity_matrix(set), task) up to rounding, by whichever way has less to add up. `task` is [prompts]; a
-/// negative one is left out.
-[[nodiscard]] inline Separation signature_separation(const SignatureView& set, std::span<const int> task) {
-  if (task.size() > set.layers * set.experts) return detail::separation_by_cells(set, task);
-  return separation(similarity_matrix(set), task);
+/// separation(similarity_matrix(set), task, group) up to rounding, by whichever way has less to add up.
+[[nodiscard]] inline Separation signature_separation(const SignatureView& set, std::span<const int> task,
+                                                     std::span<const int> group = {}) {
+  if (task.size() > set.layers * set.experts && set.complete()) return detail::separation_by_cells(set, task, group);
+  return separation(similarity_matrix(set), task, group);
 }
 
 }  // namespace routesig

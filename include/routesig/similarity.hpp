@@ -1,5 +1,7 @@
 /// \file similarity.hpp
-/// How alike two signatures are: the mean over layers of a metric between their rows [paper eq. 5].
+/// How alike two signatures are: the mean over layers of a metric between their rows [paper eq. 5]. A layer in which
+/// either prompt has no token with known routing is left out of the mean; where no layer is left there is no
+/// similarity, and NaN stands for it.
 ///
 ///     const double s = routesig::similarity(a, b);                    // cosine
 ///     const auto all = routesig::similarity_matrix(set);              // [prompts, prompts], row by row
@@ -8,8 +10,12 @@
 /// precision (inner-product metrics only; errors below 1e-6).
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -40,9 +46,58 @@ struct SignatureView {
   [[nodiscard]] std::span<const double> row(std::size_t prompt, std::size_t layer) const noexcept {
     return values.subspan((prompt * layers + layer) * experts, experts);
   }
+  /// Whether the prompt has a token with known routing in the layer.
+  [[nodiscard]] bool known(std::size_t prompt, std::size_t layer) const noexcept {
+    return !empty_row(row(prompt, layer));
+  }
+  /// Whether every prompt has, in layers [first, first + count).
+  [[nodiscard]] bool complete(std::size_t first, std::size_t count) const noexcept {
+    for (std::size_t p = 0; p < prompts; ++p)
+      for (std::size_t l = first; l < first + count; ++l)
+        if (!known(p, l)) return false;
+    return true;
+  }
+  [[nodiscard]] bool complete() const noexcept { return complete(0, layers); }
 };
 
 namespace detail {
+
+/// Which of layers [first, first + count) a prompt knows: bits, for all prompts of a set.
+class KnownLayers {
+ public:
+  KnownLayers(const SignatureView& set, std::size_t first, std::size_t count)
+      : words_((count + 63) / 64), bits_(set.prompts * words_) {
+    for (std::size_t p = 0; p < set.prompts; ++p)
+      for (std::size_t l = 0; l < count; ++l)
+        if (set.known(p, first + l)) bits_[p * words_ + l / 64] |= std::uint64_t{1} << (l % 64);
+  }
+  /// How many layers prompt i of `a` and prompt j of `b` both know.
+  [[nodiscard]] static int shared(const KnownLayers& a, std::size_t i, const KnownLayers& b, std::size_t j) noexcept {
+    int count = 0;
+    for (std::size_t w = 0; w < a.words_; ++w)
+      count += std::popcount(a.bits_[i * a.words_ + w] & b.bits_[j * b.words_ + w]);
+    return count;
+  }
+
+ private:
+  std::size_t words_;
+  std::vector<std::uint64_t> bits_;  // [prompts, words]
+};
+
+/// Turns means over `count` layers, unknown ones as 0, into means over the layers that both prompts know.
+template <std::floating_point Scalar>
+void leave_out_unknown(const SignatureView& a, const SignatureView& b, std::size_t first, std::size_t count,
+                       std::span<Scalar> out) {
+  if (a.complete(first, count) && b.complete(first, count)) return;
+  const KnownLayers of_a(a, first, count), of_b(b, first, count);
+  for (std::size_t i = 0; i < a.prompts; ++i)
+    for (std::size_t j = 0; j < b.prompts; ++j) {
+      const int shared = KnownLayers::shared(of_a, i, of_b, j);
+      Scalar& mean = out[i * b.prompts + j];
+      mean = shared > 0 ? mean * static_cast<Scalar>(count) / static_cast<Scalar>(shared)
+                        : std::numeric_limits<Scalar>::quiet_NaN();
+    }
+}
 
 inline void check_same_shape(const SignatureView& a, const SignatureView& b) {
   if (a.layers != b.layers || a.experts != b.experts)
@@ -83,19 +138,25 @@ void similarity_block(const SignatureView& a, const SignatureView& b, bool symme
         }
     });
   }
+  leave_out_unknown(a, b, first, count, out);
 }
 
 }  // namespace detail
 
-/// Mean over layers of the metric between two signatures.
+/// Mean of the metric between two signatures over the layers that both know; NaN where there is none.
 template <Metric M = Cosine>
 [[nodiscard]] double similarity(const Signature<double>& a, const Signature<double>& b, const M& metric = {}) {
   if (a.layers != b.layers || a.experts != b.experts)
     throw invalid_argument("similarity: expected ", a.layers, " layers x ", a.experts, " experts, got ", b.layers,
                            " x ", b.experts);
   double sum = 0.0;
-  for (int l = 0; l < a.layers; ++l) sum += metric(a.layer(l), b.layer(l));
-  return a.layers > 0 ? sum / a.layers : 0.0;
+  int shared = 0;
+  for (int l = 0; l < a.layers; ++l) {
+    if (empty_row(a.layer(l)) || empty_row(b.layer(l))) continue;
+    sum += metric(a.layer(l), b.layer(l));
+    ++shared;
+  }
+  return shared > 0 ? sum / shared : std::numeric_limits<double>::quiet_NaN();
 }
 
 /// The four functions below, into memory of the caller's: `b` null for one set; [a.prompts, b.prompts], with a leading

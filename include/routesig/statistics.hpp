@@ -14,6 +14,7 @@
 
 #include "routesig/error.hpp"
 #include "routesig/quantile.hpp"
+#include "routesig/unit_pairs.hpp"
 
 namespace routesig {
 
@@ -28,18 +29,27 @@ struct PairMoments {
 };
 
 struct Separation {
-  PairMoments within;                ///< pairs of different prompts of one task
+  PairMoments within;                ///< pairs of prompts of one task, and of different groups
   PairMoments across;                ///< pairs of prompts of different tasks
   std::optional<double> cohens_d{};  ///< (within - across) / pooled sd, pooled by pair counts; absent where undefined
+
+  /// D = mean within - mean across; absent where either is.
+  [[nodiscard]] std::optional<double> difference() const {
+    return within.mean && across.mean ? std::optional(*within.mean - *across.mean) : std::nullopt;
+  }
 };
 
 /// Within-task against across-task similarity. `similarity` is [n, n], row-major; only the part above the diagonal is
-/// read. `task` is [n]; a negative task is unlabelled and its pairs are left out.
-[[nodiscard]] inline Separation separation(std::span<const double> similarity, std::span<const int> task) {
+/// read, and NaN there is a pair without a similarity. `task` is [n]; a negative task is unlabelled and its pairs are
+/// left out. `group` is [n] or empty, a negative group is a prompt alone: pairs of one group are no pairs. Where that
+/// leaves a task fewer than 5 pairs, the means within and d are absent.
+[[nodiscard]] inline Separation separation(std::span<const double> similarity, std::span<const int> task,
+                                           std::span<const int> group = {}) {
   const std::size_t n = task.size();
   if (similarity.size() != n * n)
     throw invalid_argument("separation: expected a similarity matrix of ", n, " x ", n,
-                           " (one task label a prompt), got ", similarity.size(), " values");
+                           " (one task label per prompt), got ", similarity.size(), " values");
+  const Units units(task, group);
   struct Sums {
     std::size_t pairs = 0;
     double mean = 0.0, squares = 0.0;  // squares: sum of squared deviations (Welford)
@@ -57,12 +67,19 @@ struct Separation {
   } within, across;
 
   for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t j = i + 1; j < n; ++j)
-      if (task[i] >= 0 && task[j] >= 0) (task[i] == task[j] ? within : across).add(similarity[i * n + j]);
+    for (std::size_t j = i + 1; j < n; ++j) {
+      const double x = similarity[i * n + j];
+      if (task[i] < 0 || task[j] < 0 || units.of(i) == units.of(j) || std::isnan(x)) continue;
+      (task[i] == task[j] ? within : across).add(x);
+    }
   if (!std::isfinite(within.mean + across.mean))
     throw invalid_argument("separation: expected finite similarities, got ", within.mean + across.mean);
 
   Separation out{.within = within.moments(), .across = across.moments()};
+  if (units.short_task()) {
+    out.within = {.pairs = within.pairs};
+    return out;
+  }
   if (within.pairs > 0 && across.pairs > 0 && within.pairs + across.pairs > 2) {
     const double pooled = (within.squares + across.squares) / static_cast<double>(within.pairs + across.pairs - 2);
     const double sd = std::sqrt(pooled);

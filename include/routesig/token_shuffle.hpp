@@ -6,13 +6,15 @@
 ///     if (result.difference) use(result.difference->p.value, *result.difference->share);   // p, lexical share
 ///
 /// Null hypothesis: given its stratum (token id, prompt or generated, first position or not) a token's routing is
-/// exchangeable across prompts. Words that occur in one prompt only stay put, which makes the test conservative.
+/// exchangeable across prompts. Words that occur in one prompt only stay put, which makes the test conservative. That
+/// says nothing about tasks: residual_similarity.hpp gives what a test of tasks needs.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <utility>
@@ -38,10 +40,11 @@ struct ShuffleTest {
 };
 
 struct TokenShuffle {
-  std::optional<ShuffleTest> difference{};  ///< D = mean within - mean across; absent without both kinds of pairs
-  std::vector<ShuffleTest> layers{};        ///< [layers] the same, p not adjusted for their number; or empty
-  std::vector<double> draws{};              ///< [shuffles]
-  std::vector<double> layer_draws{};        ///< [shuffles, layers]
+  std::optional<ShuffleTest> difference{};  ///< D, mean over layers; absent without both kinds of pairs
+  std::vector<std::optional<ShuffleTest>>
+      layers{};                       ///< [layers] D of a layer, p not adjusted for their number; or empty
+  std::vector<double> draws{};        ///< [shuffles]
+  std::vector<double> layer_draws{};  ///< [shuffles, layers]; NaN in a layer without D
 };
 
 [[nodiscard]] inline ShuffleTest shuffle_test(double observed, std::vector<double> draws) {
@@ -51,67 +54,102 @@ struct TokenShuffle {
   return out;
 }
 
-/// Pairs of prompts: of one task, of two tasks.
-struct TaskPairs {
-  double within = 0.0;
-  double across = 0.0;
+namespace detail {
+
+/// The task and the unit of every row of a table of counts; rows of one task lie together, and so do those of a unit.
+struct RowLabels {
+  std::vector<int> task{};  // [rows]
+  std::vector<int> unit{};  // [rows]
 };
 
-[[nodiscard]] inline TaskPairs task_pairs(const TokenTable& table) {
-  std::vector<double> sizes(table.tasks());
-  for (const int task : table.task) sizes[static_cast<std::size_t>(task)] += 1.0;
-  const auto n = static_cast<double>(table.prompts());
-  TaskPairs out;
-  for (const double size : sizes) out.within += size * (size - 1.0) / 2.0;
-  out.across = n * (n - 1.0) / 2.0 - out.within;
+[[nodiscard]] inline RowLabels row_labels(const TokenTable& table) {
+  const Units units = table.units();
+  RowLabels out{.task = table.task};
+  for (std::size_t p = 0; p < table.prompts(); ++p) out.unit.push_back(units.of(p));
   return out;
 }
 
-/// D of every layer, from counts [prompts, layers, experts]. Sums over pairs of inner products are squares of sums, so
-/// that this costs prompts x layers x experts and no similarity matrix.
-template <typename Count>
-[[nodiscard]] std::vector<double> layer_differences(const TokenTable& table, std::span<const Count> counts) {
-  const TaskPairs pairs = task_pairs(table);
-  const std::size_t width = table.experts;
-  std::vector<double> out(table.layers), of_task(width), of_all(width);
-  const auto squares = [](std::span<const double> x) {
-    double sum = 0.0;
-    for (const double value : x) sum += value * value;
-    return sum;
-  };
-  for (std::size_t l = 0; l < table.layers; ++l) {
-    double tasks = 0.0, self = 0.0;  // sums over ordered pairs of one task; over pairs of a prompt with itself
-    std::ranges::fill(of_all, 0.0);
-    for (std::size_t p = 0; p < table.prompts(); ++p) {
-      if (p == 0 || table.task[p] != table.task[p - 1]) {
-        tasks += p == 0 ? 0.0 : squares(of_task);
-        std::ranges::fill(of_task, 0.0);
-      }
-      const auto row = counts.subspan((p * table.layers + l) * width, width);
-      double norm = 0.0;
-      for (const Count x : row) norm += static_cast<double>(x) * static_cast<double>(x);
-      if (norm == 0.0) continue;  // similarity 0 with everything
-      self += 1.0;
-      const double scale = 1.0 / std::sqrt(norm);
-      for (std::size_t e = 0; e < width; ++e) {
-        const double x = static_cast<double>(row[e]) * scale;
-        of_task[e] += x;
-        of_all[e] += x;
-      }
-    }
-    tasks += squares(of_task);
-    out[l] = (tasks - self) / (2.0 * pairs.within) - (squares(of_all) - tasks) / (2.0 * pairs.across);
+/// Squares of sums over the rows of one block after another: of a unit, of a task.
+class BlockSquares {
+ public:
+  explicit BlockSquares(std::size_t width) : sum_(width) {}
+
+  void add(std::span<const double> row) {
+    for (std::size_t i = 0; i < sum_.size(); ++i) sum_[i] += row[i];
+    rows_ += 1.0;
   }
+  void close() {
+    for (double& x : sum_) {
+      squares_ += x * x;
+      x = 0.0;
+    }
+    pairs_ += rows_ * rows_;
+    rows_ = 0.0;
+  }
+  [[nodiscard]] double squares() const noexcept { return squares_; }  // of sums, over ordered pairs
+  [[nodiscard]] double pairs() const noexcept { return pairs_; }      // ordered, a row with itself too
+
+ private:
+  std::vector<double> sum_;
+  double squares_ = 0.0, pairs_ = 0.0, rows_ = 0.0;
+};
+
+/// Mean over pairs of one task and two units, less that over pairs of two tasks, of products of rows: squares of sums,
+/// so that no pair is visited. fill(row, out) writes a row of `width`, or says that there is none. NaN without both
+/// kinds.
+template <typename Fill>
+[[nodiscard]] double mean_product_difference(const RowLabels& labels, std::size_t width, const Fill& fill) {
+  BlockSquares units(width), tasks(width), all(width);
+  std::vector<double> row(width);
+  for (std::size_t i = 0; i < labels.task.size(); ++i) {
+    if (i > 0 && labels.unit[i] != labels.unit[i - 1]) units.close();
+    if (i > 0 && labels.task[i] != labels.task[i - 1]) tasks.close();
+    if (!fill(i, std::span(row))) continue;
+    units.add(row);
+    tasks.add(row);
+    all.add(row);
+  }
+  units.close();
+  tasks.close();
+  all.close();
+  const double within = tasks.pairs() - units.pairs(), across = all.pairs() - tasks.pairs();
+  if (!(within > 0.0 && across > 0.0)) return std::numeric_limits<double>::quiet_NaN();
+  return (tasks.squares() - units.squares()) / within - (all.squares() - tasks.squares()) / across;
+}
+
+/// Mean of those values that are not NaN; NaN where all are.
+[[nodiscard]] inline double layer_mean(std::span<const double> values) {
+  double sum = 0.0, count = 0.0;
+  for (const double x : values) {
+    if (std::isnan(x)) continue;
+    sum += x;
+    count += 1.0;
+  }
+  return sum / count;
+}
+
+}  // namespace detail
+
+/// D of every layer, from counts [rows, layers, experts]; prompts without a token in a layer are left out of it. NaN in
+/// a layer without both kinds of pairs.
+template <typename Count>
+[[nodiscard]] std::vector<double> layer_differences(const detail::RowLabels& labels, std::span<const Count> counts,
+                                                    std::size_t layers, std::size_t experts) {
+  std::vector<double> out;
+  out.reserve(layers);
+  for (std::size_t l = 0; l < layers; ++l)
+    out.push_back(detail::mean_product_difference(labels, experts, [&](std::size_t p, std::span<double> row) {
+      const auto cells = counts.subspan((p * layers + l) * experts, experts);
+      double norm = 0.0;
+      for (const Count x : cells) norm += static_cast<double>(x) * static_cast<double>(x);
+      const double scale = 1.0 / std::sqrt(norm);
+      for (std::size_t e = 0; e < experts; ++e) row[e] = static_cast<double>(cells[e]) * scale;
+      return norm > 0.0;
+    }));
   return out;
 }
 
 namespace detail {
-
-[[nodiscard]] inline double layer_mean(std::span<const double> values) {
-  double sum = 0.0;
-  for (const double x : values) sum += x;
-  return sum / static_cast<double>(values.size());
-}
 
 /// Column `index` of draws [repetitions, width].
 [[nodiscard]] inline std::vector<double> column(std::span<const double> draws, std::size_t width, std::size_t index) {
@@ -128,18 +166,20 @@ inline void check_shuffles(const ShuffleOptions& options) {
 }  // namespace detail
 
 /// Shuffles whole layers x top_k blocks of routing within strata and recomputes D = mean within-task minus mean
-/// across-task similarity, overall (mean over layers) and per layer.
+/// across-task similarity, per layer and overall. Overall is the mean over layers: where prompts lack layers, that
+/// weighs layers alike and not pairs of prompts.
 [[nodiscard]] inline TokenShuffle token_shuffle(const TokenTable& table, const ShuffleOptions& options = {},
                                                 const Progress& progress = {}) {
   detail::check_shuffles(options);
   TokenShuffle out;
-  const TaskPairs pairs = task_pairs(table);
-  if (pairs.within == 0.0 || pairs.across == 0.0) return out;
-
+  const detail::RowLabels labels = detail::row_labels(table);
   const auto differences = [&](std::span<const std::uint32_t> source) {
     const std::vector<std::uint32_t> counts = table.counts(source);
-    return layer_differences(table, std::span<const std::uint32_t>(counts));
+    return layer_differences(labels, std::span<const std::uint32_t>(counts), table.layers, table.experts);
   };
+  const std::vector<double> observed = differences(table.unshuffled());
+  if (table.units().short_task() || std::ranges::all_of(observed, [](double x) { return std::isnan(x); })) return out;
+
   out.draws.resize(options.shuffles);
   out.layer_draws.resize(options.shuffles * table.layers);
   parallel_for(
@@ -153,10 +193,11 @@ inline void check_shuffles(const ShuffleOptions& options) {
       },
       progress);
 
-  const std::vector<double> observed = differences(table.unshuffled());
   out.difference = shuffle_test(detail::layer_mean(observed), out.draws);
-  for (std::size_t l = 0; l < table.layers; ++l)
-    out.layers.push_back(shuffle_test(observed[l], detail::column(out.layer_draws, table.layers, l)));
+  for (std::size_t l = 0; l < table.layers; ++l) {
+    auto& layer = out.layers.emplace_back();
+    if (!std::isnan(observed[l])) layer = shuffle_test(observed[l], detail::column(out.layer_draws, table.layers, l));
+  }
   return out;
 }
 

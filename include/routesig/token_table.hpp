@@ -5,7 +5,8 @@
 ///     const auto source = table.shuffled(/*seed=*/0, /*repetition=*/3);   // whose routing each token receives
 ///     const auto counts = table.counts(source);                           // [prompts, layers, experts]
 ///
-/// Prompts are ordered by task and id, so that nothing made from a table depends on the order of the traces.
+/// Prompts are ordered by task, group and id, so that nothing made from a table depends on the order of the traces, and
+/// prompts of one group lie together.
 #pragma once
 
 #include <algorithm>
@@ -21,12 +22,14 @@
 
 #include "routesig/random.hpp"
 #include "routesig/signature.hpp"
+#include "routesig/unit_pairs.hpp"
 
 namespace routesig {
 
 struct TokenTableOptions {
   TokenSet tokens = TokenSet::all;
   bool drop_invalid = false;  ///< treat impossible rows as unknown (counted) instead of refusing them
+  bool groups = true;         ///< keep the prompts' groups; false: each prompt is alone
 };
 
 struct TokenTable {
@@ -51,6 +54,8 @@ struct TokenTable {
   std::uint64_t unknown_rows = 0;         ///< rows of the set, of labelled prompts, without known routing
   std::uint64_t dropped_rows = 0;         ///< impossible rows left out by drop_invalid
 
+  /// Prompts and groups as `separation` sees them. Throws where a group has prompts of two tasks.
+  [[nodiscard]] Units units() const { return Units(task, group); }
   [[nodiscard]] std::size_t prompts() const noexcept { return task.size(); }
   [[nodiscard]] std::size_t tokens() const noexcept { return prompt.size(); }
   [[nodiscard]] std::size_t tasks() const noexcept {
@@ -60,6 +65,16 @@ struct TokenTable {
   [[nodiscard]] std::span<const ExpertId> row(std::size_t token, std::size_t layer) const noexcept {
     return std::span(rows).subspan((token * layers + layer) * top_k, top_k);
   }
+
+  /// [prompts + 1] Where the tokens of every prompt begin, and where the last one's end.
+  [[nodiscard]] std::vector<std::size_t> begins() const {
+    std::vector<std::size_t> out(prompts() + 1);
+    for (const std::uint32_t p : prompt) ++out[p + 1];
+    std::partial_sum(out.begin(), out.end(), out.begin());
+    return out;
+  }
+  /// Those tokens alone whose stratum spans two tasks or more, and the prompts that have any.
+  [[nodiscard]] TokenTable crossing() const;
 
   /// [tokens] Every token receives its own routing.
   [[nodiscard]] std::vector<std::uint32_t> unshuffled() const {
@@ -92,6 +107,37 @@ struct TokenTable {
   }
 };
 
+inline TokenTable TokenTable::crossing() const {
+  constexpr std::uint32_t kGone = 0xFFFF'FFFF;
+  std::vector<std::uint32_t> place(tokens(), kGone);
+  TokenTable out{.layers = layers, .experts = experts, .top_k = top_k};
+  for (const auto& stratum : strata)
+    if (task[prompt[stratum.front()]] != task[prompt[stratum.back()]])
+      for (const std::uint32_t t : stratum) place[t] = 0;
+  std::uint32_t last = kGone;
+  for (std::size_t t = 0; t < tokens(); ++t) {
+    if (place[t] == kGone) continue;
+    if (prompt[t] != last) {
+      last = prompt[t];
+      out.trace.push_back(trace[last]);
+      out.task.push_back(task[last]);
+      out.group.push_back(group[last]);
+    }
+    place[t] = static_cast<std::uint32_t>(out.tokens());
+    out.prompt.push_back(static_cast<std::uint32_t>(out.prompts() - 1));
+    out.token_id.push_back(token_id[t]);
+    out.rows.insert(out.rows.end(), rows.begin() + static_cast<std::ptrdiff_t>(t * layers * top_k),
+                    rows.begin() + static_cast<std::ptrdiff_t>((t + 1) * layers * top_k));
+  }
+  for (const auto& stratum : strata) {
+    if (place[stratum.front()] == kGone) continue;
+    auto& kept = out.strata.emplace_back(stratum);
+    for (std::uint32_t& t : kept) t = place[t];
+  }
+  out.movable = out.across_tasks = out.tokens();
+  return out;
+}
+
 namespace detail {
 
 /// (token id, generated, first position, number of the pattern of known layers)
@@ -109,6 +155,7 @@ class TokenTableBuilder {
       table_.experts = static_cast<std::size_t>(traces_[0].info().experts);
       table_.top_k = static_cast<std::size_t>(traces_[0].top_k());
     }
+    const std::vector<int> groups = options_.groups ? group_numbers(traces_) : std::vector<int>(traces_.size(), -1);
     const std::string* last = nullptr;
     int task = -1;
     for (const std::size_t i : order) {
@@ -118,23 +165,23 @@ class TokenTableBuilder {
       last = &name;
       table_.trace.push_back(i);
       table_.task.push_back(task);
-      const std::string& group = traces_[i].sequence().group;
-      const auto number = static_cast<int>(groups_.size());
-      table_.group.push_back(group.empty() ? -1 : groups_.try_emplace(group, number).first->second);
+      table_.group.push_back(groups[i]);
     }
     keep_movable();
     return std::move(table_);
   }
 
  private:
-  // Labelled traces by task and id.
+  // Labelled traces by task, group and id.
   [[nodiscard]] std::vector<std::size_t> labelled() {
     std::vector<std::size_t> order;
     for (std::size_t i = 0; i < traces_.size(); ++i)
       (traces_[i].sequence().task.empty() ? table_.unlabelled : order).push_back(i);
     std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
       const SequenceInfo &x = traces_[a].sequence(), &y = traces_[b].sequence();
-      return std::tie(x.task, x.id) < std::tie(y.task, y.id);
+      static const std::string none;
+      return std::tie(x.task, options_.groups ? x.group : none, x.id) <
+             std::tie(y.task, options_.groups ? y.group : none, y.id);
     });
     return order;
   }
@@ -198,7 +245,6 @@ class TokenTableBuilder {
   TokenTable table_;
   std::map<StratumKey, std::vector<std::uint32_t>> strata_;
   std::map<std::vector<bool>, std::size_t> patterns_;
-  std::map<std::string, int> groups_;
   std::vector<bool> known_;
 };
 

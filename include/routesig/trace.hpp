@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -334,5 +335,18 @@ class TraceRecorder final : public RoutingRecorder {
   std::vector<Row> rows_;
   TraceSet traces_;
 };
+
+/// The number of each trace's group, -1 where it has none: [traces].
+[[nodiscard]] inline std::vector<int> group_numbers(std::span<const RoutingTrace> traces) {
+  std::map<std::string_view, int> number;
+  std::vector<int> out;
+  out.reserve(traces.size());
+  for (const RoutingTrace& trace : traces) {
+    const std::string& group = trace.sequence().group;
+    const auto next = static_cast<int>(number.size());
+    out.push_back(group.empty() ? -1 : number.try_emplace(group, next).first->second);
+  }
+  return out;
+}
 
 }  // namespace routesig

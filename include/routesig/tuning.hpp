@@ -94,8 +94,8 @@ inline void normalize_rows(Table& x) {
   const Features x({table.data(), static_cast<std::size_t>(table.size())}, candidate.x.rows, candidate.x.columns);
   const std::vector<TrainingSet> sets{{.labels = {labels.begin(), labels.end()}, .c = {c.begin(), c.end()}}};
   std::vector<std::vector<int>> out;
-  // A choice among candidates does not need ten digits.
-  const LogisticOptions options{.standardize = candidate.preparation == Preparation::standardized, .tolerance = 1e-7};
+  // A choice among candidates needs no more digits than a prediction.
+  const LogisticOptions options{.standardize = candidate.preparation == Preparation::standardized, .tolerance = 1e-4};
   const auto models = fit_logistic(x, sets, options);
   for (const LogisticModel& model : models.front()) {
     const std::vector<double> p = model.probabilities(x, classes);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <utility>
 #include <vector>
 
 namespace routesig {
@@ -36,7 +38,8 @@ detail::Statistics slow(std::span<const double> m, std::span<const int> task, st
   double n_w = 0, n_a = 0, w = 0, a = 0;
   for (std::size_t i = 0; i < n; ++i)
     for (std::size_t j = i + 1; j < n; ++j) {
-      const double pairs = weight[i] * weight[j];
+      const double pairs = std::isnan(m[i * n + j]) ? 0.0 : weight[i] * weight[j];
+      if (pairs == 0.0) continue;
       (task[i] == task[j] ? n_w : n_a) += pairs;
       (task[i] == task[j] ? w : a) += pairs * m[i * n + j];
     }
@@ -45,15 +48,15 @@ detail::Statistics slow(std::span<const double> m, std::span<const int> task, st
   double squares = 0;
   for (std::size_t i = 0; i < n; ++i)
     for (std::size_t j = i + 1; j < n; ++j) {
+      if (std::isnan(m[i * n + j])) continue;
       const double x = m[i * n + j] - (task[i] == task[j] ? w : a);
       squares += weight[i] * weight[j] * x * x;
     }
   return {w, a, w - a, (w - a) / std::sqrt(squares / (n_w + n_a - 2.0))};
 }
 
-TEST(Bootstrap, DrawsEqualTheirDefinition) {
+void expect_definition(const std::vector<double>& m) {
   const std::size_t n = 18;
-  const auto m = random_matrix(n, 3);
   const auto tasks = cyclic(n, 3);
   const Units units(tasks);
   const BootstrapOptions options{.draws = 70, .seed = 4};
@@ -71,6 +74,14 @@ TEST(Bootstrap, DrawsEqualTheirDefinition) {
     const double total = std::accumulate(weight.begin(), weight.end(), 0.0);
     EXPECT_EQ(total, row == 0 ? 18.0 : row <= 70 ? 15.0 : 17.0);  // n_c - 1 of six prompts in each of three tasks
   }
+}
+
+TEST(Bootstrap, DrawsEqualTheirDefinition) { expect_definition(random_matrix(18, 3)); }
+
+TEST(Bootstrap, PairsWithoutASimilarityAreNoPairs) {
+  auto m = random_matrix(18, 3);
+  for (const std::size_t i : {1U, 5U, 20U, 44U}) m[i * 7] = m[i * 7 % 18 * 18 + i * 7 / 18] = std::nan("");
+  expect_definition(m);
 }
 
 TEST(Bootstrap, OfASetIsThatOfItsLayers) {
@@ -117,11 +128,20 @@ TEST(Bootstrap, GroupsAreDrawnWhole) {
   }
   const Bootstrap one = bootstrap(m, tasks, {}, {.draws = 300}), whole = bootstrap(twice, both, group, {.draws = 300});
   EXPECT_EQ(whole.units, half);
-  const auto& a = one.separations[0].across;
-  const auto& b = whole.separations[0].across;  // across pairs never lie inside a group
-  EXPECT_NEAR(*a.value, *b.value, 1e-13);
-  EXPECT_NEAR(a.interval->low, b.interval->low, 1e-12);
-  EXPECT_NEAR(a.interval->high, b.interval->high, 1e-12);
+  const auto& s = one.separations[0];
+  const auto& t = whole.separations[0];  // pairs inside a group do not count
+  for (const auto& [a, b] : {std::pair(s.within, t.within), {s.across, t.across}, {s.difference, t.difference}}) {
+    EXPECT_NEAR(*a.value, *b.value, 1e-13);
+    EXPECT_NEAR(a.interval->low, b.interval->low, 1e-12);
+    EXPECT_NEAR(a.interval->high, b.interval->high, 1e-12);
+  }
+}
+
+TEST(Bootstrap, GroupsThatLeaveTooFewPairsGiveNothingWithin) {
+  const std::vector<int> tasks{0, 0, 0, 0, 1, 1, 1, 1}, group{0, 0, 0, 1, 2, 3, 4, 5};
+  const Bootstrap found = bootstrap(random_matrix(8, 1), tasks, group, {.draws = 10});
+  const auto& s = found.separations.at(0);
+  EXPECT_TRUE(!s.within.value && s.across.value && !s.difference.value && !s.cohens_d.value);
 }
 
 TEST(Bootstrap, SlopeIsThatOfD) {

@@ -117,6 +117,14 @@ TEST(PermutedLabels, KeepCountsAndGroups) {
   EXPECT_EQ(labels_present(whole).size(), 3U);
   EXPECT_FALSE(groups_have_one_label(tasks, std::vector<int>{1, 1, 1, 2, 2, 2, 2}));
   EXPECT_THROW((void)permuted_labels(tasks, std::vector<int>{1, 1, 1, 2, 2, 2, 2}, random), std::invalid_argument);
+  // Within sources: rows 0, 1 and 2 keep their labels among themselves, and so do the others.
+  const std::vector<int> mixed{0, 1, 1, 2, 2, 2, 0}, sources{4, 4, 4, -1, -1, -1, -1};
+  for (int draw = 0; draw < 20; ++draw) {
+    const std::vector<int> within = permuted_labels(mixed, {}, random, sources);
+    EXPECT_EQ(within[0] + within[1] + within[2], 2);
+    EXPECT_EQ(std::ranges::count(std::span(within).subspan(3), 2), 3);
+  }
+  EXPECT_THROW((void)permuted_labels(mixed, {}, random, std::vector<int>{1}), std::invalid_argument);
 }
 
 TEST(PermutedAccuracy, IsAtChanceAndTheObservedStandsOut) {

@@ -126,6 +126,18 @@ TEST(Debiased, GroupMeansAreRatiosOfMeans) {
     expected += (inner(0, 1, l) + inner(2, 3, l)) / (norm(0, 1, l) + norm(2, 3, l)) / 2;
   EXPECT_NEAR(*means.overall.within, expected, 1e-12);
   EXPECT_NEAR(layers[(25 + 1) + 0], inner(0, 1, 1) / norm(0, 1, 1), 1e-12);
+  // Prompts 0 and 1 in one group: pairs of task 0 are 02, 12.
+  const std::vector<int> all_one{0, 0, 0, 0, 1}, group{7, 7, -1, -1, -1};
+  const auto grouped = debiased_means(rows, all_one, group);
+  double apart = 0.0;
+  for (const std::size_t l : {0U, 1U})
+    apart += (inner(0, 2, l) + inner(0, 3, l) + inner(1, 2, l) + inner(1, 3, l) + inner(2, 3, l)) /
+             (norm(0, 2, l) + norm(0, 3, l) + norm(1, 2, l) + norm(1, 3, l) + norm(2, 3, l)) / 2;
+  EXPECT_EQ(grouped.overall.within_pairs, 5U);
+  EXPECT_EQ(grouped.overall.across_pairs, 4U);
+  EXPECT_NEAR(*grouped.overall.within, apart, 1e-12);
+  EXPECT_FALSE(
+      debiased_means(rows, task, std::vector<int>{7, 7, -1, -1, -1}).overall.within);  // no pair of task 0 left
   EXPECT_NEAR(debiased_matrix(rows)[7], (layers[7] + layers[25 + 7]) / 2.0, 1e-14);
 }
 

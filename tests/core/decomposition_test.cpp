@@ -34,7 +34,7 @@ TEST(Decomposition, LengthByHandAndWordsOfOnePromptHaveNoContext) {
   const double a = 1.0 / (1.0 + 3.0 / 200.0), b = 1.0 / (1.0 + 3.0 / 8.0);
   ASSERT_TRUE(parts.overall);
   EXPECT_NEAR(parts.overall->length.value, (a + b) / 2.0 - std::sqrt(a * b), 1e-14);
-  EXPECT_NEAR(parts.layers[1].length.value, parts.overall->length.value, 1e-14);
+  EXPECT_NEAR(parts.layers[1]->length.value, parts.overall->length.value, 1e-14);
   EXPECT_DOUBLE_EQ(parts.overall->context.value, 0.0) << "nothing can move";
   EXPECT_NEAR(parts.overall->vocabulary.value, parts.overall->total.value - parts.overall->length.value, 1e-14);
   EXPECT_EQ(parts.no_bands, "no bootstrap was asked for");
@@ -64,8 +64,8 @@ TEST(Decomposition, PartsAddUpAndAreMeansOverLayers) {
     }
   };
   check(*parts.overall);
-  for (const Parts& layer : parts.layers) check(layer);
-  EXPECT_NEAR(parts.overall->context.value, (parts.layers[0].context.value + parts.layers[1].context.value) / 2.0,
+  for (const auto& layer : parts.layers) check(*layer);
+  EXPECT_NEAR(parts.overall->context.value, (parts.layers[0]->context.value + parts.layers[1]->context.value) / 2.0,
               1e-14);
   EXPECT_EQ(parts.no_bands, "");
 }
@@ -74,7 +74,7 @@ TEST(Decomposition, GivenLengthTakesThePlaceOfTheClosedForm) {
   const TokenTable table = token_table(draw({.context = 0.4}, 3));
   const Decomposition closed = decompose(table, {.shuffles = 5, .bootstrap = 50});
   const Decomposition given = decompose(table, {.shuffles = 5, .bootstrap = 50, .length = {0.25, 0.75}});
-  EXPECT_DOUBLE_EQ(given.layers[1].length.value, 0.75);
+  EXPECT_DOUBLE_EQ(given.layers[1]->length.value, 0.75);
   EXPECT_DOUBLE_EQ(given.overall->length.value, 0.5);
   EXPECT_DOUBLE_EQ(given.overall->context.value, closed.overall->context.value);
   EXPECT_NEAR(given.overall->length.band->low - given.overall->length.value,
@@ -84,44 +84,79 @@ TEST(Decomposition, GivenLengthTakesThePlaceOfTheClosedForm) {
 }
 
 TEST(Decomposition, BandsAreThoseOfTheBootstrapAndTakeWholeGroups) {
-  // The band of a layer's total is the percentile band of D of bootstrap.hpp under the same draws.
-  TraceSet grouped;
-  for (const RoutingTrace& trace : draw({.tasks = 2, .prompts = 12, .context = 0.4}, 3)) {
-    SequenceInfo sequence = trace.sequence();
-    sequence.group = sentence(sequence.task, " ", grouped.size() % 12 / 2);
-    grouped.push_back(RoutingTrace(trace.shared_info(), std::move(sequence), trace.columns()));
-  }
-  const TokenTable table = token_table(grouped);
-  const auto counts = table.counts(table.unshuffled());
-  const std::vector<double> values(counts.begin(), counts.end());
-  auto similarity = similarity_layers(SignatureView(values, 24, 2, table.experts));
-  similarity.resize(24 * 24);
+  // The band of a layer's total is the percentile band of D of bootstrap.hpp under the same draws, around D.
+  const TraceSet set = testing::grouped(draw({.tasks = 2, .prompts = 12, .context = 0.4}, 3), 2);
   for (const bool groups : {true, false}) {
-    const Decomposition parts = decompose(table, {.shuffles = 2, .bootstrap = 200, .seed = 5, .groups = groups});
-    const Units units(table.task, groups ? std::span<const int>(table.group) : std::span<const int>());
+    const TokenTable table = token_table(set, {.groups = groups});
+    const auto counts = table.counts(table.unshuffled());
+    const std::vector<double> values(counts.begin(), counts.end());
+    auto similarity = similarity_layers(SignatureView(values, 24, 2, table.experts));
+    similarity.resize(24 * 24);
+    const Decomposition parts = decompose(table, {.shuffles = 2, .bootstrap = 200, .seed = 5});
+    const Units units = table.units();
     EXPECT_EQ(units.size(), groups ? 12U : 24U);
     const detail::Resamples resamples(units, {.draws = 200, .seed = 5});
     std::vector<double> differences;
     const auto found = detail::resampled(units, resamples, similarity, {});
     for (std::size_t b = 1; b <= 200; ++b) differences.push_back(found[b][2]);
     const Spread expected = spread(differences);
-    ASSERT_TRUE(parts.layers[0].total.band);
-    EXPECT_NEAR(parts.layers[0].total.band->low, expected.low, 1e-12);
-    EXPECT_NEAR(parts.layers[0].total.band->high, expected.high, 1e-12);
+    const Part& total = parts.layers[0]->total;
+    EXPECT_NEAR(total.value, found[0][2], 1e-13);
+    ASSERT_TRUE(total.band);
+    EXPECT_NEAR(total.band->low, expected.low + total.value - expected.mean, 1e-12);
+    EXPECT_NEAR(total.band->high, expected.high + total.value - expected.mean, 1e-12);
   }
 }
 
-TEST(Decomposition, AGroupOfTwoTasksGivesNoBand) {
+TEST(Decomposition, AGroupOfTwoTasksIsRefused) {
   TraceSet set;
   for (const RoutingTrace& trace : draw({.tasks = 2, .prompts = 6, .context = 0.4}, 3)) {
     SequenceInfo sequence = trace.sequence();
     sequence.group = "all";
     set.push_back(RoutingTrace(trace.shared_info(), std::move(sequence), trace.columns()));
   }
-  const Decomposition parts = decompose(token_table(set), {.shuffles = 2, .bootstrap = 20});
-  EXPECT_EQ(parts.no_bands, "a group has prompts of two tasks, so that whole groups cannot be resampled");
-  EXPECT_TRUE(parts.overall && !parts.overall->total.band);
-  EXPECT_EQ(decompose(token_table(set), {.shuffles = 2, .bootstrap = 20, .groups = false}).no_bands, "");
+  EXPECT_THROW((void)decompose(token_table(set)), std::invalid_argument);
+  EXPECT_EQ(decompose(token_table(set, {.groups = false}), {.shuffles = 2, .bootstrap = 20}).no_bands, "");
+}
+
+TEST(Decomposition, ADrawHoldsEveryPromptAsOftenAsItWasDrawn) {
+  const TokenTable table = token_table(draw({.tasks = 2, .prompts = 3, .tokens = 8}, 1));
+  const detail::RowLabels labels = detail::row_labels(table);
+  const auto begins = table.begins();
+  const std::vector<std::size_t> times{2, 0, 1, 0, 3, 1};
+  const detail::ResampledTable drawn(table, labels, begins, times);
+  EXPECT_EQ(drawn.rows(), 7U);
+  EXPECT_EQ(drawn.labels().task, (std::vector<int>{0, 0, 0, 1, 1, 1, 1}));
+  EXPECT_EQ(drawn.labels().unit, (std::vector<int>{0, 0, 2, 4, 4, 4, 5}));
+  // Within strata: what the shuffle deals out is what was drawn, expert by expert.
+  const auto counts = table.counts(table.unshuffled());
+  Random random(4);
+  const auto own = drawn.repeated(std::span(counts), table.layers * table.experts),
+             shuffled = drawn.shuffled_counts(random);
+  ASSERT_EQ(own.size(), shuffled.size());
+  EXPECT_NE(own, shuffled);
+  for (std::size_t cell = 0; cell < table.layers * table.experts; ++cell) {
+    std::uint32_t before = 0, after = 0;
+    for (std::size_t row = 0; row < 7; ++row) {
+      before += own[row * table.layers * table.experts + cell];
+      after += shuffled[row * table.layers * table.experts + cell];
+    }
+    EXPECT_EQ(before, after);
+  }
+}
+
+TEST(Decomposition, CrossingTokensAreThoseWhoseWordOccursInTwoTasks) {
+  const auto info = shape(1, 4, 1);
+  const TraceSet set({worded(info, {1, 2, 3}, {0, 1, 2}, "p", "a"), worded(info, {2, 3, 1}, {1, 2, 3}, "q", "a"),
+                      worded(info, {3, 4, 3}, {0, 1, 2}, "r", "b"), worded(info, {5, 5}, {0, 1}, "s", "b")});
+  const TokenTable crossing = token_table(set).crossing();
+  EXPECT_EQ(crossing.token_id, (std::vector<std::int32_t>{3, 3, 3, 3}));  // word 3 alone
+  EXPECT_EQ(crossing.trace, (std::vector<std::size_t>{0, 1, 2}));         // s has none
+  EXPECT_EQ(crossing.prompt, (std::vector<std::uint32_t>{0, 1, 2, 2}));
+  EXPECT_EQ(crossing.task, (std::vector<int>{0, 0, 1}));
+  EXPECT_EQ(crossing.strata, (std::vector<std::vector<std::uint32_t>>{{0, 1, 2, 3}}));
+  EXPECT_EQ(crossing.row(3, 0)[0], 2);
+  EXPECT_EQ(crossing.across_tasks, 4U);
 }
 
 TEST(Decomposition, BandsAreAsWideAsStudiesSpread) {
@@ -148,7 +183,7 @@ TEST(Decomposition, DoesNotDependOnPromptOrderOrThreads) {
   std::vector<RoutingTrace> reversed(set.begin(), set.end());
   std::ranges::reverse(reversed);
   const auto band = [](const TraceSet& traces) {
-    return decompose(token_table(traces), {.shuffles = 10, .bootstrap = 40}).layers[1].context.band;
+    return decompose(token_table(traces), {.shuffles = 10, .bootstrap = 40}).layers[1]->context.band;
   };
   const auto once = band(set);
   EXPECT_EQ(band(TraceSet(reversed))->low, once->low);
@@ -170,7 +205,7 @@ TEST(Decomposition, ProgressCountsEveryPieceOnce) {
   });
   set_num_threads(0);
   EXPECT_EQ(last, total);
-  EXPECT_EQ(total, 10U + 2U);  // shuffles, layers
+  EXPECT_EQ(total, 10U + 40U);  // shuffles, draws
 }
 
 }  // namespace

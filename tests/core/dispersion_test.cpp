@@ -56,6 +56,18 @@ TEST(Dispersion, GroupsStandForTheirPrompts) {
   EXPECT_EQ(dispersion_test(m, tasks, group).permutations, 20U);
 }
 
+TEST(Dispersion, TheCentroidIsThatOfOtherGroups) {
+  // Task 0: group {(0, 0), (2, 0)}, (1, 3) and (4, 0) alone; task 1: two prompts alone, a group, and nothing else.
+  const auto m = products({{0, 0}, {2, 0}, {1, 3}, {4, 0}, {9, 9}, {9, 7}});
+  const std::vector<int> tasks{0, 0, 0, 0, 1, 1}, group{5, 5, -1, -1, 6, 6};
+  const auto found = dispersion_test(m, tasks, group);
+  EXPECT_NEAR(*found.distance[0], std::sqrt(2.5 * 2.5 + 1.5 * 1.5) * std::sqrt(2.0 / 3.0), 1e-12);  // to (2.5, 1.5)
+  EXPECT_NEAR(*found.distance[1], std::sqrt(0.5 * 0.5 + 1.5 * 1.5) * std::sqrt(2.0 / 3.0), 1e-12);
+  EXPECT_NEAR(*found.distance[2], std::sqrt(1.0 + 9.0) * std::sqrt(3.0 / 4.0), 1e-12);  // to (2, 0)
+  EXPECT_NEAR(*found.distance[3], std::sqrt(9.0 + 1.0) * std::sqrt(3.0 / 4.0), 1e-12);  // to (1, 1)
+  EXPECT_FALSE(found.distance[4] || found.distance[5]);
+}
+
 TEST(Dispersion, WhatIsUndefinedIsAbsent) {
   const auto m = products({{0, 0}, {2, 0}, {1, 3}, {5, 1}});
   EXPECT_FALSE(dispersion_test(m, std::vector<int>{0, 0, 0, 0}).f);

@@ -84,12 +84,13 @@ TEST(SamplingRatio, OfEqualPopularityIsThatOfLoadBalancing) {
 TEST(ClosedForm, AveragesPairsAndAddsTheirVariances) {
   const std::vector<int> task{0, 0, 1, -1, 1};
   const std::vector<double> means{1, 2, 3, 4, 5}, variances(5, 1.0);
-  const auto form = closed_form(task, 1, means, variances);
+  const auto form = closed_form(Units(task), 1, means, variances);
   EXPECT_DOUBLE_EQ(*form.within, (2.0 + 15.0) / 2.0);              // 01, 24
   EXPECT_DOUBLE_EQ(*form.across, (3.0 + 5.0 + 6.0 + 10.0) / 4.0);  // 02, 04, 12, 14
   EXPECT_DOUBLE_EQ(*form.within_sd, std::sqrt(2.0) / 2.0);
   EXPECT_DOUBLE_EQ(*form.difference_sd, std::sqrt(1.0 / 2.0 + 1.0 / 4.0));
-  const auto one_task = closed_form(std::vector<int>{0, 0}, 1, std::vector<double>{1, 1}, std::vector<double>{1, 1});
+  const auto one_task =
+      closed_form(Units(std::vector<int>{0, 0}), 1, std::vector<double>{1, 1}, std::vector<double>{1, 1});
   EXPECT_TRUE(one_task.within && !one_task.across && !one_task.difference && !one_task.difference_sd);
 }
 
@@ -103,9 +104,14 @@ TEST(SumsOfProducts, EqualTheSumOverPairs) {
     for (std::size_t j = i + 1; j < 7; ++j)
       for (std::size_t k = 0; k < 3 && task[i] >= 0 && task[j] >= 0; ++k)
         (task[i] == task[j] ? within : across) += rows[i * 3 + k] * rows[j * 3 + k];
-  const TaskPairSums sums = sums_of_products(rows, 3, task);
+  const TaskPairSums sums = sums_of_products(rows, 3, Units(task));
   EXPECT_NEAR(sums.within, within, 1e-13);
   EXPECT_NEAR(sums.across, across, 1e-13);
+  // Prompts 0 and 3 in one group are no pair.
+  for (std::size_t k = 0; k < 3; ++k) within -= rows[k] * rows[9 + k];
+  const TaskPairSums grouped = sums_of_products(rows, 3, Units(task, std::vector<int>{4, -1, -1, 4, -1, -1, -1}));
+  EXPECT_NEAR(grouped.within, within, 1e-13);
+  EXPECT_NEAR(grouped.across, across, 1e-13);
 }
 
 TEST(BreakEven, IsWhereBothFormsMeet) {

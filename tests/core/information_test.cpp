@@ -168,6 +168,67 @@ TEST(LayerInformation, WholeGroupsArePermutedAndLeftOut) {
   EXPECT_THROW((void)layer_information(values, 8, 1, 2, task, std::vector<int>(8, 1)), std::invalid_argument);
 }
 
+// The statistic as it reads: distances of task means over what the spread of the units within tasks makes of them.
+double slow_statistic(const std::vector<double>& values, std::size_t experts, const std::vector<int>& task,
+                      const std::vector<int>& unit) {
+  const std::size_t n = task.size();
+  std::vector<double> total(experts);
+  for (std::size_t i = 0; i < values.size(); ++i) total[i % experts] += values[i] / static_cast<double>(n);
+  const auto squared = [&](const std::vector<double>& a, const std::vector<double>& b) {
+    double sum = 0.0;
+    for (std::size_t e = 0; e < experts; ++e) sum += (a[e] - b[e]) * (a[e] - b[e]) / total[e];
+    return sum;
+  };
+  const auto mean_of = [&](const auto& keep, double& count) {
+    std::vector<double> mean(experts);
+    count = 0.0;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (!keep(i)) continue;
+      count += 1.0;
+      for (std::size_t e = 0; e < experts; ++e) mean[e] += values[i * experts + e];
+    }
+    for (double& x : mean) x /= count;
+    return mean;
+  };
+  double between = 0.0, expected = 0.0;
+  for (int c = 0; c <= std::ranges::max(task); ++c) {
+    double size = 0.0, units = 0.0, spread = 0.0;
+    const auto mean = mean_of([&](std::size_t i) { return task[i] == c; }, size);
+    for (int u = 0; u <= std::ranges::max(unit); ++u) {
+      double members = 0.0;
+      const auto of_unit = mean_of([&](std::size_t i) { return task[i] == c && unit[i] == u; }, members);
+      if (members == 0.0) continue;
+      units += 1.0;
+      spread += members * members / size / size * squared(of_unit, mean);
+    }
+    const double share = size / static_cast<double>(n);
+    between += share * squared(mean, total);
+    expected += share * (1.0 - share) * units / (units - 1.0) * spread;
+  }
+  return between / expected;
+}
+
+TEST(LayerInformation, TheStatisticIsDistanceOverItsExpectation) {
+  const auto values = sampled({{.5, .3, .2}, {.2, .3, .5}}, 12, 15, 1);
+  const std::vector<int> task{0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1}, unit{0, 0, 0, 1, 2, 3, 3, 4, 4, 4, 5, 6};
+  const std::vector<int> alone{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+  const auto whole = layer_information(values, 12, 1, 3, task, unit, {.permutations = 10})[0];
+  EXPECT_NEAR(*whole.statistic, slow_statistic(values, 3, task, unit), 1e-11);
+  const auto single = layer_information(values, 12, 1, 3, task, {}, {.permutations = 10})[0];
+  EXPECT_NEAR(*single.statistic, slow_statistic(values, 3, task, alone), 1e-11);
+  const LabellingOptions all{.permutations = 100, .purpose = Draws::information};
+  const auto exact = layer_information(values, 12, 1, 3, task, unit, all)[0];
+  const Labellings labellings(Units(task, unit), all);
+  ASSERT_EQ(exact.statistics.size(), 35U);
+  std::vector<std::uint32_t> label(7);
+  for (std::size_t i = 0; i < 35; ++i) {
+    labellings.fill(i, label);
+    std::vector<int> permuted;
+    for (const int u : unit) permuted.push_back(static_cast<int>(label[static_cast<std::size_t>(u)]));
+    EXPECT_NEAR(exact.statistics[i], slow_statistic(values, 3, permuted, unit), 1e-10);
+  }
+}
+
 TEST(LayerInformation, RefusesWhatIsNotFinite) {
   const std::vector<double> values{1, 0, std::nan(""), 1, 0, 1};
   EXPECT_THROW((void)layer_information(values, 3, 1, 2, std::vector<int>{0, 0, 1}), std::invalid_argument);

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <bit>
+#include <cmath>
+#include <limits>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "routesig/category_matrix.hpp"
@@ -51,6 +55,49 @@ TEST(Labellings, FewAreAllListedOnce) {
   }
   EXPECT_EQ(seen.size(), 30U);
   EXPECT_DOUBLE_EQ(labellings.floor(), 2.0 / 30.0);  // the two tasks of two prompts may swap names
+}
+
+TEST(Labellings, WithinSourcesEachOfThemComesOnce) {
+  // Source 5 holds units 0, 2, 3 of tasks 0, 1, 1; the others (no source) units 1, 4 of tasks 0, 1: 3 x 2 labellings.
+  const Units units(std::vector<int>{0, 0, 1, 1, 1});
+  const Labellings labellings(units, {.source = {5, -1, 5, 5, -2}});
+  ASSERT_TRUE(labellings.exact());
+  EXPECT_EQ(labellings.possible(), 6U);
+  std::map<std::vector<std::uint32_t>, int> seen;
+  std::vector<std::uint32_t> label(5);
+  for (std::size_t i = 0; i < labellings.size(); ++i) {
+    labellings.fill(i, label);
+    EXPECT_EQ(label[0] + label[2] + label[3], 2U);
+    EXPECT_EQ(label[1] + label[4], 1U);
+    ++seen[label];
+  }
+  EXPECT_EQ(seen.size(), 6U);
+  EXPECT_DOUBLE_EQ(labellings.floor(), 1.0 / 6.0);  // tasks differ in their units of source 5: none may swap names
+}
+
+TEST(Labellings, WithinSourcesRandomOnesAreEquallyLikely) {
+  std::vector<int> tasks, source;
+  for (int i = 0; i < 24; ++i) {
+    tasks.push_back(i % 3);
+    source.push_back(i % 4 == 0 ? 0 : 1);  // 6 and 18 units
+  }
+  const Labellings labellings(Units(tasks), {.permutations = 6'000, .seed = 3, .source = source});
+  ASSERT_FALSE(labellings.exact());
+  std::vector<std::uint32_t> label(24);
+  std::vector<Labellings::Lanes<std::uint8_t>> lanes(24);
+  std::array<double, 3> counts{};
+  for (std::size_t i = 0; i < labellings.size(); ++i) {
+    labellings.fill(i, label);
+    if (i % Labellings::kLanes == 0) labellings.fill_lanes(i / Labellings::kLanes, std::span(lanes));
+    std::array<int, 3> of_first{};
+    for (std::size_t u = 0; u < 24; ++u) {
+      ASSERT_EQ(lanes[u][i % Labellings::kLanes], label[u]);
+      if (source[u] == 0) ++of_first[label[u]];
+    }
+    ASSERT_EQ(of_first, (std::array<int, 3>{2, 2, 2}));
+    ++counts[label[4]];
+  }
+  for (const double count : counts) EXPECT_NEAR(count, 2'000.0, 4.0 * std::sqrt(6'000.0 * 2.0 / 9.0));  // 4 sd
 }
 
 TEST(Labellings, CountsThemWithoutOverflow) {
@@ -174,7 +221,7 @@ TEST(PermutationTest, OfASetIsThatOfItsLayers) {
         ASSERT_NEAR(one_by_one.null[i], together.null[i], 1e-13) << i;
       ASSERT_EQ(one_by_one.tests.size(), 3U);
       for (std::size_t l = 0; l < 3; ++l) {
-        EXPECT_NEAR(one_by_one.tests[l].difference, together.tests[l].difference, 1e-13);
+        EXPECT_NEAR(*one_by_one.tests[l].difference, *together.tests[l].difference, 1e-13);
         EXPECT_NEAR(*one_by_one.tests[l].cohens_d, *together.tests[l].cohens_d, 1e-11);
         EXPECT_EQ(one_by_one.tests[l].adjusted->value, together.tests[l].adjusted->value);
       }
@@ -188,9 +235,9 @@ TEST(PermutationTest, ByHand) {
   EXPECT_TRUE(found.exact);
   EXPECT_EQ(found.permutations, 6U);
   // Partitions 12|34, 13|24, 14|23: within sums 1.7, .8, 1.0; each comes twice.
-  EXPECT_NEAR(found.tests[0].difference, 0.4, 1e-14);
-  EXPECT_DOUBLE_EQ(found.tests[0].p.value, 2.0 / 6.0);
-  EXPECT_DOUBLE_EQ(found.tests[0].p.floor, 2.0 / 6.0);
+  EXPECT_NEAR(*found.tests[0].difference, 0.4, 1e-14);
+  EXPECT_DOUBLE_EQ(found.tests[0].p->value, 2.0 / 6.0);
+  EXPECT_DOUBLE_EQ(found.tests[0].p->floor, 2.0 / 6.0);
   EXPECT_NEAR(*found.tests[0].cohens_d, 3.4112, 5e-5);
   EXPECT_DOUBLE_EQ(found.tests[0].cohens_d_p->value, 2.0 / 6.0);
   const std::vector<double> expected{.4, -.275, -.125, -.125, -.275, .4};
@@ -216,13 +263,13 @@ TEST(PermutationTest, NullDistributionEqualsSeparationOfEachLabelling) {
     EXPECT_NEAR(found.null[draw], *s.within.mean - *s.across.mean, 1e-13);
   }
   const Separation s = separation(m, tasks);
-  EXPECT_NEAR(found.tests[0].difference, *s.within.mean - *s.across.mean, 1e-13);
+  EXPECT_NEAR(*found.tests[0].difference, *s.within.mean - *s.across.mean, 1e-13);
   EXPECT_NEAR(*found.tests[0].cohens_d, *s.cohens_d, 1e-12);
-  EXPECT_EQ(found.tests[0].p.value, found.tests[0].cohens_d_p->value);  // one size of unit: d grows with D
+  EXPECT_EQ(found.tests[0].p->value, found.tests[0].cohens_d_p->value);  // one size of unit: d grows with D
 }
 
 TEST(PermutationTest, WholeGroupsArePermuted) {
-  // Three groups a task: 6! / (3! 3!) = 20 labellings, and the tasks may swap names.
+  // Three groups per task: 6! / (3! 3!) = 20 labellings, and the tasks may swap names.
   const auto tasks = cyclic(12, 2);
   std::vector<int> group(12);
   for (std::size_t i = 0; i < 12; ++i) group[i] = static_cast<int>(i % 6);
@@ -230,15 +277,14 @@ TEST(PermutationTest, WholeGroupsArePermuted) {
   const PermutationTest found = permutation_test(m, tasks, group);
   EXPECT_EQ(found.units, 6U);
   EXPECT_EQ(found.permutations, 20U);
-  EXPECT_DOUBLE_EQ(found.tests[0].p.floor, 0.1);
+  EXPECT_DOUBLE_EQ(found.tests[0].p->floor, 0.1);
   // By definition: every choice of three groups.
   std::vector<double> differences;
   for (unsigned choice = 0; choice < 64; ++choice) {
     if (std::popcount(choice) != 3) continue;
     std::vector<int> dealt(12);
     for (std::size_t i = 0; i < 12; ++i) dealt[i] = static_cast<int>(choice >> (i % 6) & 1U);
-    const Separation s = separation(m, dealt);
-    differences.push_back(*s.within.mean - *s.across.mean);
+    differences.push_back(*separation(m, dealt, group).difference());
   }
   std::vector<double> null = found.null;
   std::ranges::sort(differences);
@@ -246,28 +292,79 @@ TEST(PermutationTest, WholeGroupsArePermuted) {
   for (std::size_t i = 0; i < 20; ++i) EXPECT_NEAR(null[i], differences[i], 1e-13);
 }
 
-TEST(PermutationTest, GroupsMayDifferInSize) {
+// D and d over pairs of different groups, as the definition reads; NaN is no pair.
+std::array<double, 2> by_definition(std::span<const double> m, std::span<const int> tasks,
+                                    std::span<const int> groups) {
+  std::vector<double> within, across;
+  for (std::size_t i = 0; i < tasks.size(); ++i)
+    for (std::size_t j = i + 1; j < tasks.size(); ++j)
+      if (const double x = m[i * tasks.size() + j]; !std::isnan(x) && groups[i] != groups[j])
+        (tasks[i] == tasks[j] ? within : across).push_back(x);
+  const Spread w = spread(within), a = spread(across);
+  const auto n_w = static_cast<double>(w.draws), n_a = static_cast<double>(a.draws);
+  const double pooled = ((n_w - 1) * w.sd * w.sd + (n_a - 1) * a.sd * a.sd) / (n_w + n_a - 2);
+  return {w.mean - a.mean, (w.mean - a.mean) / std::sqrt(pooled)};
+}
+
+void expect_definition(const std::vector<double>& m, std::size_t draws) {
   const std::vector<int> tasks{0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1};
-  const std::vector<int> group{0, 0, 0, 1, 2, 2, 3, 3, 3, 3, 4, -1};
-  const auto m = random_matrix(12, 2);
+  const std::vector<int> group{0, 0, 0, 1, 2, 2, 3, 3, 3, 3, 4, 5};
   const PermutationTest found = permutation_test(m, tasks, group);
   EXPECT_EQ(found.units, 6U);
+  ASSERT_EQ(found.null.size(), draws);
   const Labellings labellings(std::vector<int>{0, 0, 0, 1, 1, 1});
   std::vector<std::uint32_t> label(6);
-  const std::vector<std::size_t> unit{0, 0, 0, 1, 2, 2, 3, 3, 3, 3, 4, 5};
   double reached = 0.0, reached_d = 0.0;
-  const Separation observed = separation(m, tasks);
-  for (std::size_t draw = 0; draw < 20; ++draw) {
+  const auto observed = by_definition(m, tasks, group);
+  EXPECT_NEAR(*found.tests[0].difference, observed[0], 1e-13);
+  EXPECT_NEAR(*found.tests[0].cohens_d, observed[1], 1e-12);
+  for (std::size_t draw = 0; draw < draws; ++draw) {
     labellings.fill(draw, label);
-    std::vector<int> dealt(12);
-    for (std::size_t i = 0; i < 12; ++i) dealt[i] = static_cast<int>(label[unit[i]]);
-    const Separation s = separation(m, dealt);
-    EXPECT_NEAR(found.null[draw], *s.within.mean - *s.across.mean, 1e-13);
-    reached += found.null[draw] >= found.tests[0].difference - 1e-12 ? 1.0 : 0.0;
-    reached_d += *s.cohens_d >= *observed.cohens_d - 1e-12 ? 1.0 : 0.0;
+    std::vector<int> permuted(12);
+    for (std::size_t i = 0; i < 12; ++i) permuted[i] = static_cast<int>(label[static_cast<std::size_t>(group[i])]);
+    const auto expected = by_definition(m, permuted, group);
+    EXPECT_NEAR(found.null[draw], expected[0], 1e-13);
+    reached += expected[0] >= observed[0] - 1e-12 ? 1.0 : 0.0;
+    reached_d += expected[1] >= observed[1] - 1e-12 ? 1.0 : 0.0;
   }
-  EXPECT_DOUBLE_EQ(found.tests[0].p.value, reached / 20.0);
+  EXPECT_DOUBLE_EQ(found.tests[0].p->value, reached / 20.0);
   EXPECT_DOUBLE_EQ(found.tests[0].cohens_d_p->value, reached_d / 20.0);
+}
+
+TEST(PermutationTest, GroupsMayDifferInSize) { expect_definition(random_matrix(12, 2), 20); }
+
+TEST(PermutationTest, PairsWithoutASimilarityAreNoPairs) {
+  auto m = random_matrix(12, 2);
+  constexpr double absent = std::numeric_limits<double>::quiet_NaN();
+  for (const auto [i, j] : {std::pair(0U, 4U), {0U, 7U}, {5U, 11U}, {6U, 10U}}) m[i * 12 + j] = m[j * 12 + i] = absent;
+  expect_definition(m, 20);
+}
+
+TEST(PermutationTest, GroupsThatLeaveTooFewPairsGiveNoTest) {
+  // Task 0: groups of 3 and 1, three pairs between them; task 1: single prompts.
+  const std::vector<int> tasks{0, 0, 0, 0, 1, 1, 1, 1}, group{0, 0, 0, 1, 2, 3, 4, 5};
+  EXPECT_TRUE(permutation_test(random_matrix(8, 1), tasks, group).tests.empty());
+  EXPECT_FALSE(permutation_test(random_matrix(8, 1), tasks).tests.empty());
+}
+
+TEST(PermutationTest, WithinSourcesLabelsStay) {
+  // Sources 0 and 1, each with two prompts of both tasks: 6 x 6 labellings. What differs between sources alone gives
+  // every labelling the same D.
+  const std::vector<int> tasks{0, 0, 1, 1, 0, 0, 1, 1}, source{0, 0, 0, 0, 1, 1, 1, 1};
+  std::vector<double> m(64, .2);
+  for (std::size_t i = 0; i < 8; ++i)
+    for (std::size_t j = 0; j < 8; ++j)
+      if (source[i] == source[j]) m[i * 8 + j] = .8;
+  const PermutationTest found = permutation_test(m, tasks, {}, {.source = source});
+  EXPECT_TRUE(found.exact);
+  EXPECT_EQ(found.permutations, 36U);
+  for (const double x : found.null) EXPECT_NEAR(x, found.null[0], 1e-14);
+  EXPECT_DOUBLE_EQ(found.tests[0].p->value, 1.0);
+  EXPECT_DOUBLE_EQ(found.tests[0].p->floor, 2.0 / 36.0);  // the tasks may swap names in both sources together
+  // Task and source the same: no labelling differs.
+  const PermutationTest none = permutation_test(m, source, {}, {.source = source});
+  EXPECT_EQ(none.permutations, 1U);
+  EXPECT_TRUE(none.tests[0].difference && !none.tests[0].p);
 }
 
 TEST(PermutationTest, AGroupInTwoTasksIsRefused) {
@@ -285,9 +382,9 @@ TEST(PermutationTest, AdjustedIsTheLargestOfAllLayers) {
   ASSERT_EQ(found.tests.size(), 3U);
   for (std::size_t m = 0; m < 3; ++m) {
     const auto alone = permutation_test(std::span(layers).subspan(m * 400, 400), tasks, {}, {.permutations = 500});
-    EXPECT_EQ(alone.tests[0].p.value, found.tests[m].p.value);
-    EXPECT_EQ(alone.tests[0].adjusted->value, alone.tests[0].p.value);  // alone there is nothing to adjust for
-    EXPECT_GE(found.tests[m].adjusted->value, found.tests[m].p.value);
+    EXPECT_EQ(alone.tests[0].p->value, found.tests[m].p->value);
+    EXPECT_EQ(alone.tests[0].adjusted->value, alone.tests[0].p->value);  // alone there is nothing to adjust for
+    EXPECT_GE(found.tests[m].adjusted->value, found.tests[m].p->value);
   }
 }
 
@@ -297,13 +394,13 @@ TEST(PermutationTest, WhatIsUndefinedIsAbsent) {
   EXPECT_TRUE(permutation_test(kByHand, std::vector<int>{-1, -1, -1, -1}).tests.empty());
   EXPECT_TRUE(permutation_test({}, {}).tests.empty());
   const auto flat = permutation_test(std::vector<double>(16, .1), kTasks);
-  EXPECT_NEAR(flat.tests[0].difference, 0.0, 1e-15);
-  EXPECT_EQ(flat.tests[0].p.value, 1.0);
+  EXPECT_NEAR(*flat.tests[0].difference, 0.0, 1e-15);
+  EXPECT_EQ(flat.tests[0].p->value, 1.0);
   EXPECT_FALSE(flat.tests[0].cohens_d || flat.tests[0].adjusted);
   // Perfect separation: d is absent, D is not.
   const std::vector<double> perfect{1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1};
   const auto clear = permutation_test(perfect, kTasks);
-  EXPECT_NEAR(clear.tests[0].difference, 1.0, 1e-15);
+  EXPECT_NEAR(*clear.tests[0].difference, 1.0, 1e-15);
   EXPECT_FALSE(clear.tests[0].cohens_d);
 }
 
@@ -338,8 +435,12 @@ TEST(PermutationTest, RefusesWhatDoesNotFit) {
   EXPECT_THROW((void)permutation_test(kByHand, kTasks, std::vector<int>{0}), std::invalid_argument);
   EXPECT_THROW((void)permutation_test(kByHand, kTasks, {}, {.permutations = 0}), std::invalid_argument);
   auto broken = kByHand;
-  broken[1] = std::numeric_limits<double>::quiet_NaN();
+  broken[1] = std::numeric_limits<double>::infinity();
   EXPECT_THROW((void)permutation_test(broken, kTasks), std::invalid_argument);
+  EXPECT_THROW((void)permutation_test(kByHand, kTasks, {}, {.source = {0}}), std::invalid_argument);
+  EXPECT_THROW(
+      (void)permutation_test(random_matrix(4, 1), kTasks, std::vector<int>{0, 0, 1, 2}, {.source = {0, 1, 0, 1}}),
+      std::invalid_argument);  // a group in two sources
 }
 
 TEST(CategoryMatrix, ByHand) {
@@ -352,8 +453,13 @@ TEST(CategoryMatrix, ByHand) {
   EXPECT_EQ(found.pairs[1], 4U);
   EXPECT_THROW((void)category_matrix(kByHand, kTasks, 1), std::invalid_argument);
   std::vector<double> broken(kByHand.begin(), kByHand.end());
-  broken[1] = std::nan("");
+  broken[1] = std::numeric_limits<double>::infinity();
   EXPECT_THROW((void)category_matrix(broken, kTasks, 3), std::invalid_argument);
+  broken[1] = std::nan("");
+  EXPECT_EQ(category_matrix(broken, kTasks, 3).pairs[0], 0U);  // a pair without a similarity
+  const CategoryMatrix grouped = category_matrix(kByHand, kTasks, 3, std::vector<int>{7, 7, -1, -1});
+  EXPECT_FALSE(grouped.mean[0]);
+  EXPECT_NEAR(*grouped.mean[1], .45, 1e-15);
 }
 
 TEST(BalancedSeparation, WeighsTasksAlike) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
 #include <vector>
 
 #include "routesig/random.hpp"
@@ -9,23 +10,29 @@
 namespace routesig {
 namespace {
 
-// Random values [prompts, layers, experts]; every 7th prompt has an empty layer.
-std::vector<double> random_values(std::size_t prompts, std::size_t layers, std::size_t experts) {
+// Random values [prompts, layers, experts]; where `gaps`, every 7th prompt has an empty layer.
+std::vector<double> random_values(std::size_t prompts, std::size_t layers, std::size_t experts, bool gaps = false) {
   Random random(1);
   std::vector<double> out(prompts * layers * experts);
   for (double& x : out) x = random.uniform();
-  for (std::size_t p = 0; p < prompts; p += 7)
+  for (std::size_t p = 0; gaps && p < prompts; p += 7)
     std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(p * layers * experts), experts, 0.0);
   return out;
 }
 
 TEST(SignatureSeparation, IsThatOfTheMatrixForFewPromptsAndForMany) {
-  for (const std::size_t prompts : {5U, 40U, 300U}) {  // fewer than cells, and more
-    const auto values = random_values(prompts, 3, 6);
+  for (const auto& [prompts, gaps, grouped] : {std::tuple(5U, false, false),
+                                               {40U, false, true},
+                                               {300U, false, false},
+                                               {300U, false, true},
+                                               {300U, true, true}}) {  // 18 cells
+    const auto values = random_values(prompts, 3, 6, gaps);
     const SignatureView set(values, prompts, 3, 6);
-    std::vector<int> task(prompts);
+    std::vector<int> task(prompts), group(grouped ? prompts : 0);
     for (std::size_t i = 0; i < prompts; ++i) task[i] = static_cast<int>(i % 4) - 1;  // some without a task
-    const Separation found = signature_separation(set, task), slow = separation(similarity_matrix(set), task);
+    for (std::size_t i = 0; i < group.size(); ++i) group[i] = i % 5 == 0 ? -1 : static_cast<int>(i / 12 * 4 + i % 4);
+    const Separation found = signature_separation(set, task, group),
+                     slow = separation(similarity_matrix(set), task, group);
     EXPECT_EQ(found.within.pairs, slow.within.pairs);
     EXPECT_EQ(found.across.pairs, slow.across.pairs);
     if (!slow.cohens_d) continue;

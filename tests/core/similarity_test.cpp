@@ -39,11 +39,41 @@ TEST(Similarity, ByHand) {
   EXPECT_NEAR(similarity(a, b), (1 + 1 / std::sqrt(2.0)) / 2, 1e-15);
 }
 
-TEST(Similarity, AnEmptyLayerGivesZero) {
-  const Signature<double> a{.layers = 2, .experts = 2, .values = {1, 0, 0, 0}};
-  EXPECT_DOUBLE_EQ(similarity(a, a), 0.5);
-  const Signature<double> none{.layers = 1, .experts = 2, .values = {0, 0}};
-  EXPECT_EQ(similarity(none, none), 0.0);
+TEST(Similarity, LayersWithoutDataAreLeftOut) {
+  const Signature<double> a{.layers = 3, .experts = 2, .values = {1, 0, 0, 0, .5, .5}};
+  const Signature<double> b{.layers = 3, .experts = 2, .values = {1, 0, .5, .5, 0, 1}};
+  EXPECT_DOUBLE_EQ(similarity(a, a), 1.0);
+  EXPECT_NEAR(similarity(a, b), (1 + 1 / std::sqrt(2.0)) / 2, 1e-15);  // layers 0 and 2
+  const Signature<double> none{.layers = 3, .experts = 2, .values = {0, 0, 1, 0, 0, 0}};
+  EXPECT_TRUE(std::isnan(similarity(a, none)));  // no layer that both know
+}
+
+template <typename Metric>
+void expect_shared_layers(const Metric& metric) {
+  SignatureSet<double> set = some(20);
+  for (const std::size_t row : {0U, 4U, 7U, 8U, 31U}) std::fill_n(set.values.begin() + row * 16, 16, 0.0);
+  std::fill_n(set.values.begin() + 15 * 48, 48, 0.0);  // prompt 15 knows nothing
+  const auto matrix = similarity_matrix(set, metric), layers = similarity_layers(set, metric);
+  const SignatureView view(set);
+  for (std::size_t i = 0; i < 20; ++i)
+    for (std::size_t j = 0; j < 20; ++j) {
+      double sum = 0.0, shared = 0.0;
+      for (std::size_t l = 0; l < 3; ++l) {
+        const double x = layers[(l * 20 + i) * 20 + j];
+        ASSERT_EQ(std::isnan(x), !view.known(i, l) || !view.known(j, l));
+        if (std::isnan(x)) continue;
+        sum += x;
+        shared += 1.0;
+      }
+      const double mean = matrix[i * 20 + j];
+      ASSERT_EQ(std::isnan(mean), shared == 0.0);
+      if (shared > 0.0) ASSERT_NEAR(mean, sum / shared, 1e-14);
+    }
+}
+
+TEST(Similarity, EveryPairIsTheMeanOverTheLayersThatBothKnow) {
+  expect_shared_layers(Cosine{});
+  expect_shared_layers(JensenShannon{});
 }
 
 TEST(Similarity, MetricsByHand) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <vector>
 
 namespace routesig {
@@ -42,6 +44,38 @@ TEST(Separation, WhatIsUndefinedIsAbsent) {
   const auto flat = separation(symmetric(4, {.1, .1, .1, .1, .1, .1}), std::vector<int>{0, 0, 1, 1});
   EXPECT_TRUE(flat.within.mean && !flat.cohens_d);
   EXPECT_FALSE(separation({}, {}).cohens_d);
+}
+
+TEST(Separation, PairsOfOneGroupDoNotCount) {
+  // Task 0 holds groups {0, 1} and {2}, {3}; task 1 one prompt: pairs 02 03 12 13 23 are left of six.
+  const auto m = symmetric(5, {.99, .5, .6, .1, .7, .8, .2, .9, .3, .4});
+  const std::vector<int> tasks{0, 0, 0, 0, 1}, group{8, 8, -1, -1, -1};
+  const auto s = separation(m, tasks, group);
+  EXPECT_EQ(s.within.pairs, 5U);
+  EXPECT_NEAR(*s.within.mean, (.5 + .6 + .7 + .8 + .9) / 5.0, 1e-15);
+  EXPECT_NEAR(*s.across.mean, .25, 1e-15);
+  EXPECT_NEAR(*s.difference(), .45, 1e-15);
+  EXPECT_EQ(separation(m, tasks).within.pairs, 6U);
+  EXPECT_THROW((void)separation(m, tasks, std::vector<int>{8, 8, -1, -1, 8}), std::invalid_argument);
+}
+
+TEST(Separation, TooFewPairsOfDifferentGroupsGiveNoMean) {
+  const auto s =
+      separation(symmetric(4, {.9, .5, .4, .6, .3, .8}), std::vector<int>{0, 0, 0, 1}, std::vector<int>{8, 8, -1, -1});
+  EXPECT_TRUE(!s.within.mean && !s.within.sd && !s.cohens_d && !s.difference() && s.across.mean);
+  EXPECT_EQ(s.within.pairs, 2U);
+  const Units units(std::vector<int>{0, 0, 0, 1}, std::vector<int>{8, 8, -1, -1});
+  ASSERT_TRUE(units.short_task());
+  EXPECT_EQ(units.short_task()->task, 0);
+  EXPECT_EQ(units.short_task()->pairs, 2U);
+  EXPECT_FALSE(Units(std::vector<int>{0, 0, 1, 1}).short_task());  // few, but nothing was left out
+}
+
+TEST(Separation, APairWithoutASimilarityIsNoPair) {
+  constexpr double absent = std::numeric_limits<double>::quiet_NaN();
+  const auto s = separation(symmetric(4, {.9, .5, absent, .6, .3, .8}), std::vector<int>{0, 0, 1, 1});
+  EXPECT_EQ(s.across.pairs, 3U);
+  EXPECT_NEAR(*s.across.mean, 1.4 / 3.0, 1e-15);
 }
 
 TEST(Separation, RefusesAMatrixOfAnotherSize) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../support/words.hpp"
+#include "routesig/residual_similarity.hpp"
 #include "routesig/similarity.hpp"
 
 namespace routesig {
@@ -56,8 +57,52 @@ TEST(TokenShuffle, ObservedDifferenceIsThatOfTheSimilarityMatrix) {
   for (std::size_t l = 0; l < 2; ++l) {
     const auto of_layer =
         separation(std::span(layers).subspan(l * tasks.size() * tasks.size(), tasks.size() * tasks.size()), tasks);
-    EXPECT_NEAR(result.layers[l].observed, *of_layer.within.mean - *of_layer.across.mean, 1e-13);
+    EXPECT_NEAR(result.layers[l]->observed, *of_layer.within.mean - *of_layer.across.mean, 1e-13);
   }
+}
+
+TEST(TokenShuffle, PairsOfOneGroupDoNotCountAndLayersWithoutDataAreLeftOut) {
+  TraceSet set = testing::grouped(draw({.context = 0.5}, 3), 2);
+  std::vector<ExpertId> half;  // layer 1 is not known
+  for (int t = 0; t < 20; ++t) half.insert(half.end(), {1, 5, kNoExpert, kNoExpert});
+  std::vector<std::int32_t> words(20);
+  for (std::size_t t = 0; t < 20; ++t) words[t] = static_cast<std::int32_t>(t % 12);
+  set.push_back(worded(set[0].shared_info(), words, half, "half", "task0"));
+  const auto signatures = routesig::signatures(set);
+  std::vector<int> tasks;
+  for (const RoutingTrace& trace : set) tasks.push_back(trace.sequence().task.back() - '0');
+  const std::vector<int> group = group_numbers(set.traces());
+  const auto result = token_shuffle(token_table(set), {.shuffles = 1});
+  const auto layers = similarity_layers(signatures);
+  double mean = 0.0;
+  for (std::size_t l = 0; l < 2; ++l) {
+    const auto of_layer = std::span(layers).subspan(l * tasks.size() * tasks.size(), tasks.size() * tasks.size());
+    const double expected = *separation(of_layer, tasks, group).difference();
+    EXPECT_NEAR(result.layers[l]->observed, expected, 1e-13);
+    EXPECT_GT(std::abs(expected - *separation(of_layer, tasks).difference()), 1e-4);
+    mean += expected / 2.0;
+  }
+  EXPECT_NEAR(result.difference->observed, mean, 1e-13);
+}
+
+TEST(ResidualSimilarity, IsSimilarityLessItsMeanOverShuffles) {
+  TraceSet set = draw({.tasks = 2, .context = 0.5}, 3);
+  set.push_back(worded(set[0].shared_info(), {1, 2}, {0, 1, kNoExpert, kNoExpert, 2, 3, kNoExpert, kNoExpert}, "z0",
+                       "task1"));  // knows layer 0 alone
+  const TokenTable table = token_table(set);
+  const auto similarity = [&](const std::vector<std::uint32_t>& source) {
+    const auto counts = table.counts(source);
+    const std::vector<double> values(counts.begin(), counts.end());
+    return similarity_matrix(SignatureView(values, table.prompts(), table.layers, table.experts));
+  };
+  std::vector<double> expected = similarity(table.unshuffled());
+  for (std::uint64_t r = 0; r < 7; ++r) {
+    const auto shuffled = similarity(table.shuffled(3, r));
+    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] -= shuffled[i] / 7.0;
+  }
+  const auto found = residual_similarity(table, {.shuffles = 7, .seed = 3});
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-13);
 }
 
 TEST(TokenShuffle, EveryStratumKeepsItsRowsAndOtherTokensStay) {

@@ -7,6 +7,7 @@
 
 #include "../support/traces.hpp"
 #include "../support/words.hpp"
+#include "routesig/common_prefix.hpp"
 
 namespace routesig {
 namespace {
@@ -89,6 +90,46 @@ TEST(WithoutDuplicates, NeedsTokenIds) {
   TraceColumns columns = worded(info, {1}, {0}, "t", "x").columns();
   columns.token_ids.clear();
   EXPECT_THROW((void)without_duplicates(TraceSet({RoutingTrace(info, {.id = "t"}, columns)})), std::invalid_argument);
+}
+
+TEST(CommonPrefix, IsWhatAnotherPromptOfTheTaskBeginsWithToo) {
+  const auto info = shape(1, 8, 1);
+  const auto prompt = [&](const char* id, const char* task, std::vector<std::int32_t> words, const char* group = "") {
+    std::vector<ExpertId> experts;
+    for (const std::int32_t word : words) experts.push_back(static_cast<ExpertId>(word % 8));
+    const RoutingTrace trace = worded(info, std::move(words), std::move(experts), id, task, 0);
+    SequenceInfo sequence = trace.sequence();
+    sequence.group = group;
+    return RoutingTrace(info, std::move(sequence), trace.columns());
+  };
+  const TraceSet set({prompt("p", "a", {1, 2, 3, 4}, "x"), prompt("q", "a", {1, 2, 3, 5}, "x"),
+                      prompt("r", "a", {1, 2, 6}), prompt("s", "b", {1, 7}), prompt("t", "b", {2}),
+                      prompt("none", "", {1, 2, 3, 4})});
+  const CommonPrefixes found = common_prefixes(set.traces());
+  EXPECT_TRUE(found.by_token_ids);
+  EXPECT_EQ(found.own, (std::vector<std::size_t>{2, 2, 2, 0, 0, 0}));
+  EXPECT_EQ(found.foreign, (std::vector<std::size_t>{1, 1, 1, 1, 0, 0}));
+  EXPECT_EQ(common_prefixes(set.traces(), false).own, (std::vector<std::size_t>{3, 3, 2, 0, 0, 0}));
+
+  const FilteredTraces rest = drop_common_prefix(set, false);
+  ASSERT_EQ(rest.traces.size(), 6U);
+  EXPECT_EQ(rest.traces[0].columns().token_ids, (std::vector<std::int32_t>{4}));
+  EXPECT_EQ(rest.traces[2].columns().token_ids, (std::vector<std::int32_t>{6}));
+  EXPECT_EQ(rest.tokens_dropped, 8U);
+  const FilteredTraces twice = drop_common_prefix(TraceSet({set[3], set[3]}));
+  EXPECT_TRUE(twice.traces.empty());
+  EXPECT_EQ(twice.left_out.at(0).reason, "another prompt of its task begins with all of its tokens");
+
+  // Without token ids beginnings are equal where all layers pick the same experts: words 1 and 9 do.
+  TraceSet unnamed;
+  for (const RoutingTrace& trace : {prompt("p", "a", {1, 2, 3}), prompt("q", "a", {9, 2, 4}), prompt("r", "b", {3})}) {
+    TraceColumns columns = trace.columns();
+    columns.token_ids.clear();
+    unnamed.push_back(RoutingTrace(info, trace.sequence(), std::move(columns)));
+  }
+  const CommonPrefixes routed = common_prefixes(unnamed.traces());
+  EXPECT_FALSE(routed.by_token_ids);
+  EXPECT_EQ(routed.own, (std::vector<std::size_t>{2, 2, 0}));
 }
 
 }  // namespace

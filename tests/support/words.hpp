@@ -61,4 +61,15 @@ inline TraceSet draw(const World& world, std::uint64_t seed) {
   return set;
 }
 
+/// The same prompts in groups of `size` in a row, each within one task.
+inline TraceSet grouped(const TraceSet& set, std::size_t size) {
+  TraceSet out;
+  for (const RoutingTrace& trace : set) {
+    SequenceInfo sequence = trace.sequence();
+    sequence.group = sentence(sequence.task, " ", out.size() / size);
+    out.push_back(RoutingTrace(trace.shared_info(), std::move(sequence), trace.columns()));
+  }
+  return out;
+}
+
 }  // namespace routesig::testing

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from routesig import _core
-from routesig._labelled import NO_ACROSS, NO_WITHIN, LabelledSimilarities, Similarities, number
+from routesig._labelled import NO_ACROSS, LabelledSimilarities, Similarities, number
 from routesig._options import whole_number
 from routesig._progress import progress_bar
 from routesig._tasks import Groups, Tasks
@@ -92,8 +92,8 @@ def bootstrap(
     """Intervals for the separation, from resampled prompts. Conditional on these tasks.
 
     A draw takes n - 1 of a task's n prompts with replacement. A pair of different prompts taken m_i and m_j times
-    counts m_i m_j times; a prompt is never paired with itself. Intervals are BCa, or percentiles where that is not
-    finite.
+    counts m_i m_j times; a prompt is never paired with itself, nor with one of its group. Intervals are BCa, or
+    percentiles where that is not finite.
 
     Parameters
     ----------
@@ -151,7 +151,12 @@ def bootstrap(
 
     absent: dict[str, str] = {}
     too_few = f"a task has {found['fewest']} of the 5 {given.unit} that resampling needs"
-    undefined = {"within": NO_WITHIN, "across": NO_ACROSS, "difference": given.no_pairs(), "cohens_d": given.no_d()}
+    undefined = {
+        "within": given.no_pairs(),
+        "across": NO_ACROSS,
+        "difference": given.no_pairs(),
+        "cohens_d": given.no_d(),
+    }
     estimates = list(overall.items()) + [(f"layers[{i}]", one) for i, one in enumerate(by_layers)]
     if slope is not None:
         estimates.append(("slope", slope))

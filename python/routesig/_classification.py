@@ -12,6 +12,7 @@ from routesig._options import whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet
+from routesig._tasks import Sources, numbered_sources
 
 Folds = int | Sequence[int] | Sequence[Sequence[int]] | NDArray[Any]
 
@@ -43,10 +44,13 @@ class Classification:
     folds : int64 [prompts]
         The fold that held the prompt out; -1: none did.
     predictions : list
-        One task a prompt, None where it was not held out.
+        One task per prompt, None where it was not held out.
     probabilities : masked float64 [prompts, tasks] or None
     left_out : int
         Prompts without a task.
+    not_scored : list of str
+        Tasks that no classifier could have learned when they were held out: of one prompt, of one group, or all in one
+        of the given folds. Their prompts take no part.
     absent : dict
         Field -> why it is None.
     """
@@ -69,6 +73,7 @@ class Classification:
     predictions: list[str | None] = field(default_factory=list)
     probabilities: Any = None
     left_out: int = 0
+    not_scored: list[str] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -88,6 +93,7 @@ def classify(
     classifier: str = "logistic_regression",
     C: float = 1.0,
     groups: str | Sequence[Any] | None = "auto",
+    sources: Sources = None,
     repeats: int = 1,
     refits: int = 0,
     seed: int = 0,
@@ -98,10 +104,11 @@ def classify(
     Parameters
     ----------
     sigs : SignatureSet
-        Prompts without a task are left out and counted.
+        Prompts without a task are left out and counted, and so are tasks that cannot be learned while they are held
+        out.
     folds : int, integers [prompts], or lists of held-out indices
         A number: that many shuffled folds in which tasks keep their shares. Otherwise the folds themselves: one
-        number a prompt, or the prompts of each fold.
+        number per prompt, or the prompts of each fold.
     classifier : {"logistic_regression", "nearest_centroid"}
         Multinomial, with features standardised on each training fold; or the task whose mean signature has the larger
         mean layer-wise cosine.
@@ -110,6 +117,8 @@ def classify(
     groups : "auto", sequence or None
         Prompts of one group stay in one fold and are permuted together. "auto": the set's groups, where it has any (a
         prompt without one stands for itself); None: prompts are independent.
+    sources : sequence of str, False, or None
+        Tasks are permuted within each source for `p_value`, as in `permutation_test`; accuracy is not touched.
     repeats : int
         Cross-validations with folds of their own; the first is reported, all are in `repeated`.
     refits : int
@@ -149,13 +158,19 @@ def classify(
     absent: dict[str, str] = {}
     if probabilities is None:
         absent["probabilities"] = "the nearest centroid gives no probabilities"
-    with progress_bar("repeated cross-validation", progress and repeats > 1) as advance:
-        repeated = _core.repeated_accuracy(
-            asked.x, asked.labels, asked.plan, repeats, seed, **options, progress=advance
-        )
     found = scored(asked, fold, predicted, probabilities, absent)
-    p_value = _p_value(asked, float(found.accuracy or 0.0), refits, seed, options, progress, absent)
+    options["tolerance"] = _REFIT_TOLERANCE
+    repeated = [found.accuracy]
+    with progress_bar("repeated cross-validation", progress and repeats > 1) as advance:
+        repeated += _core.repeated_accuracy(
+            asked.x, asked.labels, asked.plan, repeats - 1, seed, first=1, **options, progress=advance
+        )
+    source = numbered_sources(sources, sigs.sources, asked.labels, "classify")
+    p_value = _p_value(asked, float(found.accuracy or 0.0), refits, seed, source, options, progress, absent)
     return replace(found, repeated=np.array(repeated), p_value=p_value, absent=absent)
+
+
+_REFIT_TOLERANCE = 1e-4  # of what is only counted: predictions do not need the digits of coefficients that are compared
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,9 +178,10 @@ class Question:
     """What is to be predicted from what, and why it cannot be, if so."""
 
     x: NDArray[np.float64]  # [prompts, features]
-    labels: list[int]  # index into classes; -1: unlabelled
+    labels: list[int]  # index into classes; -1: unlabelled, or of a task that is not scored
     tasks: list[str | None]
     classes: list[str]
+    not_scored: list[str]
     codes: list[int]  # group of each prompt; empty: independent
     plan: "_core.FoldPlan"
     reason: str | None
@@ -173,19 +189,31 @@ class Question:
 
 def question(sigs: SignatureSet, folds: Folds, groups: str | Sequence[Any] | None) -> Question:
     """Number tasks and groups, check folds."""
-    classes = sorted({task for task in sigs.tasks if task is not None})
-    labels = [-1 if task is None else classes.index(task) for task in sigs.tasks]
     number, given = _given_folds(folds, len(sigs))
     codes = _group_codes(sigs, groups)
+    not_scored = _not_learned(sigs.tasks, given or codes)
+    classes = sorted({task for task in sigs.tasks if task is not None} - set(not_scored))
+    place = {task: i for i, task in enumerate(classes)}
+    labels = [-1 if task is None else place.get(task, -1) for task in sigs.tasks]
     return Question(
         x=np.ascontiguousarray(sigs.values.reshape(len(sigs), sigs.layers * sigs.experts)),
         labels=labels,
         tasks=list(sigs.tasks),
         classes=classes,
+        not_scored=not_scored,
         codes=codes,
         plan=_core.FoldPlan(number, given, codes),
-        reason=_why_absent(labels, classes, number, given, codes),
+        reason=_why_absent(sigs.tasks, labels, classes, not_scored, number, given, codes),
     )
+
+
+def _not_learned(tasks: Sequence[str | None], parts: list[int]) -> list[str]:
+    """Tasks whose prompts all lie in one part (fold or group; by default each prompt for itself), sorted."""
+    of_task: dict[str, set[int]] = {}
+    for i, task in enumerate(tasks):
+        if task is not None:
+            of_task.setdefault(task, set()).add(parts[i] if parts else i)
+    return sorted(task for task, found in of_task.items() if len(found) < 2)
 
 
 def absent_classification(asked: Question, reason: str) -> Classification:
@@ -196,7 +224,8 @@ def absent_classification(asked: Question, reason: str) -> Classification:
         tasks=asked.tasks,
         folds=np.full(len(asked.labels), -1, np.int64),
         predictions=[None] * len(asked.labels),
-        left_out=asked.labels.count(-1),
+        left_out=asked.tasks.count(None),
+        not_scored=asked.not_scored,
         absent=dict.fromkeys((*fields, "fold_accuracy", "repeated", "probabilities"), reason),
     )
 
@@ -227,7 +256,8 @@ def scored(
         folds=np.array(fold, np.int64),
         predictions=[None if label < 0 else asked.classes[label] for label in predicted],
         probabilities=probabilities,
-        left_out=asked.labels.count(-1),
+        left_out=asked.tasks.count(None),
+        not_scored=asked.not_scored,
         absent={"p_value": "no permutations were asked for"} | absent,
     )
 
@@ -237,6 +267,7 @@ def _p_value(
     accuracy: float,
     refits: int,
     seed: int,
+    sources: list[int],
     options: dict[str, Any],
     progress: bool,
     absent: dict[str, str],
@@ -248,22 +279,37 @@ def _p_value(
         absent["p_value"] = "a group has prompts of several tasks, so that whole groups cannot be permuted"
         return None
     with progress_bar("permuted refits", progress) as advance:
-        draws = _core.permuted_accuracy(asked.x, asked.labels, asked.plan, refits, seed, **options, progress=advance)
+        draws = _core.permuted_accuracy(
+            asked.x, asked.labels, asked.plan, refits, seed, sources=sources, **options, progress=advance
+        )
     return PValue(*_core.upper_p_value(accuracy, draws))
 
 
-def _why_absent(labels: list[int], classes: list[str], folds: int, given: list[int], codes: list[int]) -> str | None:
+def _why_absent(
+    tasks: Sequence[str | None],
+    labels: list[int],
+    classes: list[str],
+    not_scored: list[str],
+    folds: int,
+    given: list[int],
+    codes: list[int],
+) -> str | None:
     """Why nothing can be predicted, if so."""
-    known = [i for i, label in enumerate(labels) if label >= 0]
-    if len(classes) < 2:
-        return f"classification needs prompts of two tasks or more, there {'is 1' if classes else 'is none'}"
-    if given:
-        held = {given[i] for i in known if given[i] >= 0}
-        if not held:
+    if given and len(set(tasks) - {None}) > 1:
+        held = {fold for fold, task in zip(given, tasks, strict=True) if task is not None}
+        if held == {-1}:
             return "the given folds hold no prompt with a task out"
-        if len(held) == 1 and all(given[i] >= 0 for i in known):
+        if len(held) == 1:
             return "the given folds leave no prompt to learn from"
+    if len(classes) < 2:
+        there = f"there {'is 1' if classes else 'is none'}"
+        if not_scored:
+            part = "fold" if given else "group" if codes else "prompt"
+            there += f" beside {len(not_scored)} of a single {part}, which cannot be learned while it is held out"
+        return f"classification needs prompts of two tasks or more, {there}"
+    if given:
         return None
+    known = [i for i, label in enumerate(labels) if label >= 0]
     units = len({codes[i] for i in known}) if codes else len(known)
     what = "groups" if codes else "prompts with a task"
     return f"{folds} folds need {folds} {what} or more, there are {units}" if units < folds else None

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 from routesig import FormatError
 import typing
-__all__: list[str] = ['ClassificationScores', 'DebiasedRows', 'FoldPlan', 'FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TokenTable', 'TraceRecorder', 'TraceSet', 'accuracy_difference_interval', 'agreement', 'balanced_separation', 'benjamini_hochberg', 'bootstrap', 'break_even_tokens', 'category_matrix', 'centroids', 'chance_load', 'cka', 'classification_scores', 'coactivation', 'compare_with_controls', 'cross_validate', 'debiased_counts', 'debiased_layers', 'debiased_matrix', 'debiased_means', 'debiased_traces', 'decompose', 'depth_slope', 'dispersion_test', 'drop_first', 'entropy_bias', 'fano_bound', 'fit_logistic', 'groups_have_one_label', 'half_similarities', 'holm', 'jsonl_head', 'layer_bootstrap', 'layer_information', 'layer_permutation_test', 'layer_separation', 'length_free', 'load', 'load_balance_baseline', 'load_divergence', 'log_loss_bound', 'logistic_decision', 'logistic_probabilities', 'looks_like_jsonl_trace', 'marginal_baseline', 'matched_similarity', 'matrix_correlation', 'mcnemar', 'nearest_centroid', 'normalized_counts', 'num_threads', 'overlap_ladder', 'paired_bootstrap', 'parse_jsonl_head', 'pca', 'permutation_baseline', 'permutation_moments', 'permutation_test', 'permuted_accuracy', 'position_matched', 'prefix_signatures', 'read_jsonl', 'read_safetensors', 'repeated_accuracy', 'sampled_similarity', 'sampling_ratio', 'separation', 'set_num_threads', 'shuffle_test', 'signatures', 'similarity', 'spearman_brown', 'standardized', 'token_pool_baseline', 'token_shuffle', 'tokens_for_reliability', 'tuned_cross_validation', 'uncertainty', 'unused_probability', 'upper_p_value', 'vocabulary_specialization', 'wilson_interval', 'without_duplicates']
+__all__: list[str] = ['ClassificationScores', 'DebiasedRows', 'FoldPlan', 'FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TokenTable', 'TraceRecorder', 'TraceSet', 'accuracy_difference_interval', 'agreement', 'balanced_separation', 'benjamini_hochberg', 'bootstrap', 'break_even_tokens', 'category_matrix', 'centroids', 'chance_load', 'cka', 'classification_scores', 'coactivation', 'common_prefixes', 'compare_with_controls', 'cross_validate', 'debiased_counts', 'debiased_layers', 'debiased_matrix', 'debiased_means', 'debiased_traces', 'decompose', 'depth_slope', 'dispersion_test', 'drop_common_prefix', 'drop_first', 'entropy_bias', 'fano_bound', 'fit_logistic', 'groups_have_one_label', 'half_similarities', 'holm', 'jsonl_head', 'layer_bootstrap', 'layer_information', 'layer_permutation_test', 'layer_separation', 'length_free', 'load', 'load_balance_baseline', 'load_divergence', 'log_loss_bound', 'logistic_decision', 'logistic_probabilities', 'looks_like_jsonl_trace', 'marginal_baseline', 'matched_similarity', 'matrix_correlation', 'mcnemar', 'nearest_centroid', 'normalized_counts', 'num_threads', 'overlap_ladder', 'paired_bootstrap', 'parse_jsonl_head', 'pca', 'permutation_baseline', 'permutation_moments', 'permutation_test', 'permuted_accuracy', 'position_matched', 'prefix_signatures', 'read_jsonl', 'read_safetensors', 'repeated_accuracy', 'residual_similarity', 'sampled_similarity', 'sampling_ratio', 'separation', 'set_num_threads', 'short_task', 'shuffle_test', 'signatures', 'similarity', 'spearman_brown', 'standardized', 'token_pool_baseline', 'token_shuffle', 'tokens_for_reliability', 'tuned_cross_validation', 'uncertainty', 'unused_probability', 'upper_p_value', 'vocabulary_specialization', 'wilson_interval', 'without_duplicates']
 class RoutingInfo:
     """
     The routing shape of a model and where it comes from.
@@ -394,21 +394,30 @@ class Separation:
         (within - across) / pooled sd, or None where undefined.
         """
     @property
+    def difference(self) -> float | None:
+        """
+        Mean within less mean across, or None where undefined.
+        """
+    @property
     def within(self) -> PairMoments:
         """
-        Pairs of different prompts of one task.
+        Pairs of prompts of one task, and of different groups.
         """
 class TokenTable:
     """
     The tokens of labelled prompts, and the strata a shuffle keeps.
     """
-    def __init__(self, traces: TraceSet, *, tokens: str = 'all', drop_invalid: bool = False) -> None:
+    def __init__(self, traces: TraceSet, *, tokens: str = 'all', drop_invalid: bool = False, groups: bool = True) -> None:
         ...
     def __len__(self) -> int:
         ...
     def counts(self, seed: typing.SupportsInt | typing.SupportsIndex | None = None, repetition: typing.SupportsInt | typing.SupportsIndex = 0) -> numpy.typing.NDArray[numpy.uint64]:
         """
         Counts [prompts, layers, experts] in the order of the traces; shuffled where there is a seed.
+        """
+    def crossing(self) -> TokenTable:
+        """
+        Those tokens alone whose stratum spans two tasks or more.
         """
     @property
     def across_tasks(self) -> int:
@@ -426,6 +435,11 @@ class TokenTable:
         Traces left out: no token with known routing.
         """
     @property
+    def group(self) -> list[int]:
+        """
+        Number of every prompt's group; -1 where it has none.
+        """
+    @property
     def movable(self) -> int:
         """
         Tokens whose stratum spans two prompts or more.
@@ -436,6 +450,11 @@ class TokenTable:
         Prompts in the table.
         """
     @property
+    def task(self) -> list[int]:
+        """
+        Number of every prompt's task, ascending.
+        """
+    @property
     def tasks(self) -> int:
         """
         Different tasks.
@@ -443,7 +462,7 @@ class TokenTable:
     @property
     def trace(self) -> list[int]:
         """
-        Index of the trace of every prompt, by task and id.
+        Index of the trace of every prompt, by task, group and id.
         """
     @property
     def unknown_rows(self) -> int:
@@ -554,7 +573,7 @@ def agreement(a: TraceSet, b: TraceSet, tokens: str, drop_invalid: bool, progres
     """
     Agreement of expert sets, by name; prompts in one order.
     """
-def balanced_separation(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> Separation:
+def balanced_separation(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = []) -> Separation:
     """
     separation with means in which every task weighs the same.
     """
@@ -570,7 +589,7 @@ def break_even_tokens(within: typing.SupportsFloat | typing.SupportsIndex, model
     """
     T* = (r w - r') / (1 - w), or None where w is not below 1.
     """
-def category_matrix(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], tasks: typing.SupportsInt | typing.SupportsIndex) -> tuple[list[float | None], list[int]]:
+def category_matrix(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], tasks: typing.SupportsInt | typing.SupportsIndex, group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = []) -> tuple[list[float | None], list[int]]:
     """
     (means, pairs), row-major [tasks, tasks].
     """
@@ -594,7 +613,11 @@ def coactivation(traces: TraceSet, pairs: str, tokens: str, drop_invalid: bool) 
     """
     (counts [layers, experts, experts], tokens [layers]).
     """
-def compare_with_controls(real: TraceSet, controls: collections.abc.Sequence[TraceSet], tokens: str, drop_invalid: bool) -> tuple:
+def common_prefixes(traces: TraceSet, groups: bool) -> tuple[bool, list[int], list[int]]:
+    """
+    (by token ids?, first tokens that another prompt of the task has too, those that one of another task has).
+    """
+def compare_with_controls(real: TraceSet, controls: collections.abc.Sequence[TraceSet], tokens: str, drop_invalid: bool, groups: bool) -> tuple:
     """
     (difference or None, d or None, differences of layers, unlabelled, empty).
     """
@@ -614,7 +637,7 @@ def debiased_matrix(a: DebiasedRows, b: DebiasedRows = None) -> numpy.typing.NDA
     """
     Their mean over layers [prompts of a, prompts of b].
     """
-def debiased_means(rows: DebiasedRows, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[tuple[float | None, float | None, float | None, int, int], list[tuple[float | None, float | None, float | None, int, int]]]:
+def debiased_means(rows: DebiasedRows, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[tuple[float | None, float | None, float | None, int, int], list[tuple[float | None, float | None, float | None, int, int]]]:
     """
     (within, across, difference, within pairs, across pairs), overall and a list by layer.
     """
@@ -622,7 +645,7 @@ def debiased_traces(traces: TraceSet, tokens: str, window: typing.SupportsInt | 
     """
     DebiasedRows of traces.
     """
-def decompose(table: TokenTable, length: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], shuffles: typing.SupportsInt | typing.SupportsIndex, bootstrap: typing.SupportsInt | typing.SupportsIndex, groups: bool, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
+def decompose(table: TokenTable, length: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], shuffles: typing.SupportsInt | typing.SupportsIndex, bootstrap: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
     """
     (parts or None, parts of layers, why there are no bands).
     """
@@ -630,9 +653,13 @@ def depth_slope(values: collections.abc.Sequence[typing.SupportsFloat | typing.S
     """
     Least-squares slope over 0, 1, 2, ...; None for fewer than two values.
     """
-def dispersion_test(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+def dispersion_test(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, source: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], progress: typing.Any = None) -> dict:
     """
     Whether tasks differ in the distances of prompts to their centroids.
+    """
+def drop_common_prefix(traces: TraceSet, groups: bool) -> tuple:
+    """
+    (traces, left out, 0, tokens dropped).
     """
 def drop_first(traces: TraceSet) -> tuple:
     """
@@ -670,19 +697,19 @@ def layer_bootstrap(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float
     """
     bootstrap of the layers' cosines of signatures [n, layers, experts].
     """
-def layer_information(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> list:
+def layer_information(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, source: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], progress: typing.Any = None) -> list:
     """
-    Of each layer: (prompts, units, plug-in, null mean, corrected, standard error, (p, its floor)); None where undefined.
+    Of each layer: (prompts, units, plug-in, null mean, corrected, standard error, statistic, (p, its floor)); None where undefined.
     """
-def layer_permutation_test(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+def layer_permutation_test(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, source: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], progress: typing.Any = None) -> dict:
     """
     permutation_test of the layers' cosines of signatures [n, layers, experts].
     """
-def layer_separation(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], balanced: bool) -> list[Separation]:
+def layer_separation(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], balanced: bool, group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = []) -> list[Separation]:
     """
     Separation of the cosines of signatures [n, layers, experts], layer by layer.
     """
-def length_free(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[float, float] | None:
+def length_free(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[float, float] | None:
     """
     (within-task similarity, sampling ratio) without text length, or None.
     """
@@ -690,7 +717,7 @@ def load(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> dic
     """
     Measures of load of counts or shares [..., experts], by name.
     """
-def load_balance_baseline(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, with_replacement: bool = False, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+def load_balance_baseline(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, with_replacement: bool = False, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
     Separation under uniform routing: a dict of what routesig.baselines shows.
     """
@@ -712,7 +739,7 @@ def logistic_probabilities(x: typing.Annotated[numpy.typing.ArrayLike, numpy.flo
     """
 def looks_like_jsonl_trace(first_bytes: bytes) -> bool:
     ...
-def marginal_baseline(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+def marginal_baseline(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64], top_k: typing.SupportsInt | typing.SupportsIndex, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
     Separation under routing by pooled popularity: a dict of what routesig.baselines shows.
     """
@@ -740,9 +767,9 @@ def num_threads() -> int:
     """
     Number of threads that loops use: `set_num_threads`, else ROUTESIG_NUM_THREADS, else the processors available.
     """
-def overlap_ladder(table: TokenTable, shuffles: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
+def overlap_ladder(table: TokenTable, permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, source: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], progress: typing.Any = None) -> tuple:
     """
-    (rungs, chance, test of the effect or None, token ids, layers).
+    (rungs, chance, test of the effect or None, token ids, units, permutations, layers).
     """
 def paired_bootstrap(a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], draws: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, level: typing.SupportsFloat | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
@@ -756,7 +783,7 @@ def pca(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], components: 
     """
     (points [rows, k], loadings [k, columns], variance [k], total variance, mean [columns]); k: components, or the rank where that is smaller.
     """
-def permutation_baseline(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+def permutation_baseline(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
     Separation under relabelled experts: a dict of what routesig.baselines shows.
     """
@@ -764,13 +791,13 @@ def permutation_moments(pair: typing.Annotated[numpy.typing.ArrayLike, numpy.flo
     """
     Mean and sd of the similarity of two signatures [2, layers, experts] with relabelled experts.
     """
-def permutation_test(matrices: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+def permutation_test(matrices: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, source: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], progress: typing.Any = None) -> dict:
     """
     Label permutation test of similarity matrices [matrices, n, n].
     """
-def permuted_accuracy(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], plan: FoldPlan, count: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, *, classifier: str = 'logistic_regression', c: typing.SupportsFloat | typing.SupportsIndex = 1.0, tolerance: typing.SupportsFloat | typing.SupportsIndex = 1e-10, layers: typing.SupportsInt | typing.SupportsIndex = 1, progress: typing.Any = None) -> list[float]:
+def permuted_accuracy(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], plan: FoldPlan, count: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, *, sources: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], classifier: str = 'logistic_regression', c: typing.SupportsFloat | typing.SupportsIndex = 1.0, tolerance: typing.SupportsFloat | typing.SupportsIndex = 1e-10, layers: typing.SupportsInt | typing.SupportsIndex = 1, progress: typing.Any = None) -> list[float]:
     """
-    Accuracy under `count` random orders of the labels, refitted each time.
+    Accuracy under `count` random orders of the labels (within sources), refitted each time.
     """
 def position_matched(traces: TraceSet, tokens: str, length: typing.SupportsInt | typing.SupportsIndex) -> tuple:
     """
@@ -804,9 +831,13 @@ def read_safetensors(path: os.PathLike | str | bytes) -> dict:
     OSError
         Where a file cannot be opened.
     """
-def repeated_accuracy(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], plan: FoldPlan, count: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, *, classifier: str = 'logistic_regression', c: typing.SupportsFloat | typing.SupportsIndex = 1.0, tolerance: typing.SupportsFloat | typing.SupportsIndex = 1e-10, layers: typing.SupportsInt | typing.SupportsIndex = 1, progress: typing.Any = None) -> list[float]:
+def repeated_accuracy(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], plan: FoldPlan, count: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, *, first: typing.SupportsInt | typing.SupportsIndex = 0, classifier: str = 'logistic_regression', c: typing.SupportsFloat | typing.SupportsIndex = 1.0, tolerance: typing.SupportsFloat | typing.SupportsIndex = 1e-10, layers: typing.SupportsInt | typing.SupportsIndex = 1, progress: typing.Any = None) -> list[float]:
     """
-    Accuracy of `count` cross-validations, each with folds of its own.
+    Accuracy of `count` cross-validations, each with folds of its own, from number `first` on.
+    """
+def residual_similarity(table: TokenTable, shuffles: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Similarity less its mean under the shuffle [prompts, prompts]; NaN where absent.
     """
 def sampled_similarity(tokens_a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], tokens_b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], ratio: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
     """
@@ -816,13 +847,17 @@ def sampling_ratio(experts: typing.SupportsInt | typing.SupportsIndex, top_k: ty
     """
     r of 1 / sqrt((1 + r/T_a)(1 + r/T_b)) for uniform routing.
     """
-def separation(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> Separation:
+def separation(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = []) -> Separation:
     """
-    Separation of a similarity matrix [n, n] under integer tasks [n]; a negative task is unlabelled.
+    Separation of a similarity matrix [n, n] under integer tasks [n], negative where unlabelled, and groups [n], negative where alone.
     """
 def set_num_threads(count: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Set the number of threads; 0 goes back to the default. Results do not depend on it.
+    """
+def short_task(task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[int, int] | None:
+    """
+    (task, pairs) of a task whose prompts of different groups make fewer than 5 pairs, or None.
     """
 def shuffle_test(observed: typing.SupportsFloat | typing.SupportsIndex, draws: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]) -> tuple[float, float, float, float, float, float, float, float | None]:
     """
@@ -844,7 +879,7 @@ def standardized(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], lab
     """
     Columns moved and scaled to mean 0 and sd 1 (ddof 0) of the rows whose label is not negative.
     """
-def token_pool_baseline(traces: TraceSet, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, tokens: str = 'all', weighting: str = 'count', drop_invalid: bool = False, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
+def token_pool_baseline(traces: TraceSet, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, tokens: str = 'all', weighting: str = 'count', drop_invalid: bool = False, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
     Separation under dealt tokens: a dict of what routesig.baselines shows.
     """

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from routesig import _core
 from routesig._signatures import SignatureSet, experts_a_token
-from routesig._tasks import numbered_tasks
+from routesig._tasks import Groups, numbered_groups, numbered_tasks
 
 Floats = NDArray[np.float64]
 Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
@@ -55,6 +55,8 @@ class DebiasedSimilarity:
         Of the prompts of a.
     absent : dict
         Prompt id -> why it has no value.
+    groups : list
+        Of the prompts of a.
     """
 
     values: Masked
@@ -64,6 +66,7 @@ class DebiasedSimilarity:
     ids: list[str]
     tasks: list[str | None]
     absent: dict[str, str]
+    groups: list[str | None]
     _rows: Any = field(repr=False)
     _other: Any = field(repr=False)  # of b; None for one set
 
@@ -76,23 +79,30 @@ class DebiasedSimilarity:
             mask |= np.eye(len(known), dtype=bool)
         return np.ma.MaskedArray(_core.debiased_layers(self._rows, self._other), mask)
 
-    def means(self, tasks: Sequence[str | None] | None = None) -> tuple[DebiasedMeans, list[DebiasedMeans]]:
+    def means(
+        self, tasks: Sequence[str | None] | None = None, groups: Groups = None
+    ) -> tuple[DebiasedMeans, list[DebiasedMeans]]:
         """Within-task and across-task means, over all layers and layer by layer.
 
         Parameters
         ----------
         tasks : sequence of str or None, optional
-            One a prompt; default: the prompts' own. None where unlabelled (left out).
+            One per prompt; default: the prompts' own. None where unlabelled (left out).
+        groups : sequence of str, False, or None
+            As in `separation`: pairs of prompts of one group do not count. Default: the prompts' own, where tasks are
+            too.
 
         Returns
         -------
         DebiasedMeans, list of DebiasedMeans
-            The mean over layers (None where a layer has none), and one a layer.
+            The mean over layers (None where a layer has none), and one per layer.
         """
         if self._other is not None:
             raise ValueError("debiased: expected the similarity of one set with itself, got that of two sets")
-        _, task_of = numbered_tasks(self.tasks if tasks is None else list(tasks))
-        overall, layers = _core.debiased_means(self._rows, task_of)
+        names, task_of = numbered_tasks(self.tasks if tasks is None else list(tasks))
+        own = self.groups if tasks is None else []
+        group_of = numbered_groups(groups, own, names, task_of, "debiased")
+        overall, layers = _core.debiased_means(self._rows, task_of, group_of)
         return DebiasedMeans(*overall), [DebiasedMeans(*layer) for layer in layers]
 
     def __repr__(self) -> str:
@@ -166,6 +176,7 @@ def debiased_similarity(
         ids=list(a.ids),
         tasks=list(a.tasks),
         absent={name: reason for name, reason in reasons if reason is not None},
+        groups=[trace.group for trace in a] if isinstance(a, _core.TraceSet) else list(a.groups),
         _rows=rows,
         _other=other,
     )

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from routesig import _core
-from routesig._labelled import LabelledSimilarities, Similarities, masked, number
+from routesig._labelled import NO_TEST, LabelledSimilarities, Similarities, masked, number
 from routesig._options import whole_number
 from routesig._p_value import PValue
 from routesig._permutation import p_value
 from routesig._progress import progress_bar
-from routesig._tasks import Groups, Tasks
+from routesig._tasks import Groups, Sources, Tasks
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class DispersionTest:
         Between-task over within-task mean square of the distances.
     p_value : PValue or None
     distances : masked float64 [prompts]
-        From each prompt to the centroid of its task without it; masked where there is none.
+        From each prompt to the centroid of its task without the prompt's group; masked where there is none.
     task_means : dict
         Mean distance of each task.
     unit, units, permutations, exact
@@ -54,20 +54,21 @@ def dispersion_test(
     permutations: int = 10_000,
     seed: int = 0,
     groups: Groups = None,
+    sources: Sources = None,
     progress: bool = False,
 ) -> DispersionTest:
     """Whether the prompts of some tasks lie farther apart than those of others.
 
     A label permutation test of the separation also rejects when tasks differ in spread alone; this test says so. A
-    prompt's distance is that to the centroid of its task without it, scaled so that it does not depend on how many
-    prompts the task has. One-way F of the distances; labels are permuted.
+    prompt's distance is that to the centroid of its task without the prompt's own group, scaled so that it does not
+    depend on how many prompts are left. One-way F of the distances; labels are permuted.
 
     Parameters
     ----------
     sigs : SignatureSet, or a similarity matrix [prompts, prompts] of inner products, its diagonal included
     tasks : sequence of str, optional
-        One a prompt, needed for a matrix; None where unlabelled (left out), and so are tasks of one prompt.
-    permutations, seed, groups, progress
+        One per prompt, needed for a matrix; None where unlabelled (left out), and so are tasks of one prompt or group.
+    permutations, seed, groups, sources, progress
         As in `permutation_test`; the mean distance of a group stands for its prompts.
 
     Returns
@@ -91,15 +92,18 @@ def dispersion_test(
     >>> round(found.task_means["b"], 3), found.p_value.floor
     (1.414, 0.1)
     """
-    given = LabelledSimilarities.of(sigs, tasks, groups, "dispersion_test")
+    given = LabelledSimilarities.of(sigs, tasks, groups, "dispersion_test", sources)
     permutations = whole_number("dispersion_test", "permutations", permutations)
     seed = whole_number("dispersion_test", "seed", seed)
     with progress_bar("dispersion test", progress) as tell:
-        found = _core.dispersion_test(given.matrix, given.codes, given.groups, permutations, seed, tell)
+        found = _core.dispersion_test(given.matrix, given.codes, given.groups, permutations, seed, given.sources, tell)
     distances = masked(found["distance"])
     codes = np.array(given.codes, dtype=np.int64)
     means = {name: distances[codes == i].mean() for i, name in enumerate(given.names)}
-    reason = "fewer than two tasks have two prompts, or distances do not vary"
+    reason = f"fewer than two tasks have two {given.unit}, or distances do not vary"
+    absent = {}
+    if found["p_value"] is None:
+        absent = {"p_value": NO_TEST} if found["f"] is not None else dict.fromkeys(("f", "p_value"), reason)
     return DispersionTest(
         f=found["f"],
         p_value=p_value(found["p_value"]),
@@ -109,5 +113,5 @@ def dispersion_test(
         units=found["units"],
         permutations=found["permutations"],
         exact=found["exact"],
-        absent=dict.fromkeys(("f", "p_value"), reason) if found["f"] is None else {},
+        absent=absent,
     )

@@ -68,6 +68,7 @@ def evidence_over_tokens(
     threshold: float = 1.0,
     floor: float = 0.01,
     drop_invalid: bool = False,
+    groups: bool = True,
     progress: bool = False,
 ) -> Evidence:
     """What a classifier learns about the task from the first t tokens of a text, in bits.
@@ -95,6 +96,8 @@ def evidence_over_tokens(
         See `log_loss_bound`.
     drop_invalid : bool
         Leave impossible rows out instead of refusing them.
+    groups : bool
+        Keep prompts of one group in one fold.
     progress : bool
         Show a progress bar.
 
@@ -127,7 +130,7 @@ def evidence_over_tokens(
     absent = {}
     if "bag" in features and any(one is None for one in ids):
         absent["bag"] = "some traces have no token ids"
-    fold = _folds(labelled, traces, label, folds, seed)
+    fold = _folds(labelled, traces, label, folds, seed, groups)
     names = [name for name in features if name not in absent]
     found: dict[str, list[tuple[float, ...]]] = {name: [] for name in names}
     with progress_bar("evidence", progress) as callback:
@@ -188,11 +191,16 @@ def _prefixes(lengths: NDArray[np.intp], prefixes: Sequence[int] | None) -> list
 
 
 def _folds(
-    labelled: _core.TraceSet, traces: _core.TraceSet, label: NDArray[np.intp], folds: int | Sequence[int], seed: int
+    labelled: _core.TraceSet,
+    traces: _core.TraceSet,
+    label: NDArray[np.intp],
+    folds: int | Sequence[int],
+    seed: int,
+    whole_groups: bool,
 ) -> NDArray[np.intp]:
     if isinstance(folds, (int, np.integer)):
         number: dict[Any, int] = {}
-        groups = [trace.group or ("alone", i) for i, trace in enumerate(labelled)]
+        groups = [(trace.group if whole_groups else None) or ("alone", i) for i, trace in enumerate(labelled)]
         group = [number.setdefault(one, len(number)) for one in groups]
         if not 2 <= folds <= len(number):
             raise ValueError(

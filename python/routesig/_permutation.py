@@ -4,13 +4,15 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+import numpy as np
+
 from routesig import _core
-from routesig._labelled import NO_SPREAD, Floats, LabelledSimilarities, Similarities, number
+from routesig._labelled import NO_SPREAD, NO_TEST, Floats, LabelledSimilarities, Similarities, number, why_no_pairs
 from routesig._multiplicity import holm
 from routesig._options import whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
-from routesig._tasks import Groups, Tasks
+from routesig._tasks import Groups, Sources, Tasks
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,8 @@ class LayerTest:
     """One layer's permutation test; `adjusted` holds for all layers together (single-step max-T over d)."""
 
     layer: int
-    difference: float
-    p_value: PValue
+    difference: float | None
+    p_value: PValue | None
     cohens_d: float | None
     adjusted: PValue | None
 
@@ -30,9 +32,9 @@ class PairTest:
 
     tasks: tuple[str, str]
     difference: float
-    p_value: PValue
+    p_value: PValue | None
     cohens_d: float | None
-    adjusted: PValue
+    adjusted: PValue | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,9 @@ class PermutationTest:
         One-sided, of D; also of d where units are of one size.
     cohens_d, cohens_d_p_value : float and PValue, or None
     unit, units : str, int
-        What was dealt labels ("prompts" or "groups"), and how many.
+        What was permuted ("prompts" or "groups"), and how many.
+    sources : int
+        Sources within which labels were permuted; 0: among all.
     unlabelled : int
         Prompts left out for want of a task.
     permutations : int
@@ -55,7 +59,7 @@ class PermutationTest:
     labellings : int or None
         Possible labellings; None above 2**63.
     null : float64 [permutations]
-        D of each labelling.
+        D of each labelling; empty where no test is possible.
     layers : list of LayerTest
         Empty where no layers were given.
     pairs : list of PairTest
@@ -77,6 +81,7 @@ class PermutationTest:
     layers: list[LayerTest]
     pairs: list[PairTest]
     absent: dict[str, str] = field(default_factory=dict)
+    sources: int = 0
 
     def __repr__(self) -> str:
         how = "all" if self.exact else "random"
@@ -93,11 +98,12 @@ def permutation_test(
     permutations: int = 10_000,
     seed: int = 0,
     groups: Groups = None,
+    sources: Sources = None,
     layers: bool = True,
     pairs: bool = True,
     progress: bool = False,
 ) -> PermutationTest:
-    """How often dealing the task labels anew separates the prompts as much.
+    """How often permuted task labels separate the prompts as much.
 
     H0: prompts are exchangeable across tasks, their length and concentration included. Tasks that differ in length
     alone are rejected too: see the baselines, the debiased similarity and `dispersion_test`.
@@ -107,13 +113,16 @@ def permutation_test(
     sigs : SignatureSet, or similarities [prompts, prompts] or [layers, prompts, prompts]
         Of layers, their mean is tested, and each of them.
     tasks : sequence of str, optional
-        One a prompt, needed for matrices; None where unlabelled (left out).
+        One per prompt, needed for matrices; None where unlabelled (left out).
     permutations : int
         Random labellings; where no more are possible, all of them are looked at once.
     seed : int
     groups : sequence of str, False, or None
         Prompts of one group (template, source) move together; None: a prompt alone. Default: the groups of the
         SignatureSet where any holds two prompts. False: prompts are treated as independent.
+    sources : sequence of str, False, or None
+        Labels are permuted within each source (data set, language, author): what is common to a source then cannot look
+        like a task. Default: the sources of the SignatureSet where any has prompts of two tasks. False: among all.
     layers, pairs : bool
         Test every layer, and every pair of tasks, too.
     progress : bool
@@ -122,14 +131,15 @@ def permutation_test(
     Returns
     -------
     PermutationTest
-        p = (1 + #{D* >= D}) / (1 + P), or #/M over all M labellings. Layers are adjusted by single-step max-T over d
-        under shared labellings. A pair of tasks is tested by permuting their prompts alone, because a permutation of
-        all labels says nothing about two tasks when the others differ; pairs are adjusted by Holm.
+        p = (1 + #{D* >= D}) / (1 + P), or #/M over all M labellings. Where no labelling differs from the observed one,
+        as with one group per task, there is no p. Layers are adjusted by single-step max-T over d under shared
+        labellings. A pair of tasks is tested by permuting their prompts alone, because a permutation of all labels says
+        nothing about two tasks when the others differ; pairs are adjusted by Holm.
 
     Raises
     ------
     ValueError
-        Where shapes do not fit, similarities are not finite, or a group spans two tasks.
+        Where shapes do not fit, similarities are not finite, or a group spans two tasks or sources.
 
     References
     ----------
@@ -142,25 +152,26 @@ def permutation_test(
     >>> permutation_test(matrix, ["a", "a", "b", "b"])
     PermutationTest(difference=0.4, p_value=PValue(0.3333, floor=0.3333), cohens_d=3.411, 6 all labellings of 4 prompts)
     """
-    given = LabelledSimilarities.of(sigs, tasks, groups, "permutation_test")
+    given = LabelledSimilarities.of(sigs, tasks, groups, "permutation_test", sources)
     permutations = whole_number("permutation_test", "permutations", permutations)
     seed = whole_number("permutation_test", "seed", seed)
     with progress_bar("permutation test", progress) as tell:
-        found = _core.permutation_test(given.matrix, given.codes, given.groups, permutations, seed, tell)
+        options = (permutations, seed, given.sources, tell)
+        found = _core.permutation_test(given.matrix, given.codes, given.groups, *options)
         by_layer = None
         if layers:
-            by_layer = given.by_layer(_core.permutation_test, _core.layer_permutation_test, permutations, seed, tell)
+            by_layer = given.by_layer(_core.permutation_test, _core.layer_permutation_test, *options)
     first: dict[str, Any] = found["tests"][0] if found["tests"] else {}
-    absent: dict[str, str] = {}
-    if not first:
-        absent = dict.fromkeys(("difference", "p_value", "cohens_d", "cohens_d_p_value"), given.no_pairs())
-    elif first["cohens_d"] is None:
-        absent = dict.fromkeys(("cohens_d", "cohens_d_p_value"), NO_SPREAD)
+    absent = _why_absent(first, given)
     layer_tests = [
-        LayerTest(i, test["difference"], PValue(*test["p_value"]), test["cohens_d"], p_value(test["adjusted"]))
+        LayerTest(i, test["difference"], p_value(test["p_value"]), test["cohens_d"], p_value(test["adjusted"]))
         for i, test in enumerate(by_layer["tests"] if by_layer else [])
     ]
-    absent |= {f"layers[{t.layer}].cohens_d": NO_SPREAD for t in layer_tests if t.cohens_d is None}
+    for t in layer_tests:
+        if t.difference is None:
+            absent[f"layers[{t.layer}].difference"] = "too few prompts have tokens in this layer"
+        elif t.cohens_d is None:
+            absent[f"layers[{t.layer}].cohens_d"] = NO_SPREAD
     return PermutationTest(
         difference=first.get("difference"),
         p_value=p_value(first.get("p_value")),
@@ -172,11 +183,21 @@ def permutation_test(
         permutations=found["permutations"],
         exact=found["exact"],
         labellings=found["labellings"],
-        null=found["null"].reshape(-1),
+        null=found["null"].reshape(-1) if first.get("p_value") else np.zeros(0),
         layers=layer_tests,
         pairs=_pair_tests(given, permutations, seed, absent) if pairs else [],
         absent=absent,
+        sources=len(set(given.sources) - {-1}),
     )
+
+
+def _why_absent(test: dict[str, Any], given: LabelledSimilarities) -> dict[str, str]:
+    if not test or test["difference"] is None:
+        return dict.fromkeys(("difference", "p_value", "cohens_d", "cohens_d_p_value"), given.no_pairs())
+    absent = dict.fromkeys(("cohens_d", "cohens_d_p_value"), NO_SPREAD) if test["cohens_d"] is None else {}
+    if test["p_value"] is None:
+        absent |= dict.fromkeys(("p_value", "cohens_d_p_value"), NO_TEST)
+    return absent
 
 
 def _pair_tests(given: LabelledSimilarities, permutations: int, seed: int, absent: dict[str, str]) -> list[PairTest]:
@@ -184,21 +205,25 @@ def _pair_tests(given: LabelledSimilarities, permutations: int, seed: int, absen
     found = []
     for a, b in combinations(range(len(given.names)), 2):
         codes = [code if code in (a, b) else -1 for code in given.codes]
-        tests = _core.permutation_test(given.matrix, codes, given.groups, permutations, seed)["tests"]
-        if tests:
-            found.append(((given.names[a], given.names[b]), tests[0]))
+        tests = _core.permutation_test(given.matrix, codes, given.groups, permutations, seed, given.sources)["tests"]
+        pair = (given.names[a], given.names[b])
+        if tests and tests[0]["difference"] is not None:
+            found.append((pair, tests[0]))
         else:
-            absent[f"pairs[{given.names[a]}, {given.names[b]}]"] = "both tasks have a single prompt"
-    adjusted = holm([test["p_value"][0] for _, test in found])
+            absent[f"pairs[{pair[0]}, {pair[1]}]"] = why_no_pairs(given.names, codes, given.groups)
+    tested = [test for _, test in found if test["p_value"] is not None]
+    adjusted = iter(holm([test["p_value"][0] for test in tested]))
     return [
         PairTest(
-            tasks=names,
+            tasks=pair,
             difference=test["difference"],
-            p_value=PValue(*test["p_value"]),
+            p_value=p_value(test["p_value"]),
             cohens_d=test["cohens_d"],
-            adjusted=PValue(float(p), min(1.0, len(found) * test["p_value"][1])),
+            adjusted=PValue(float(next(adjusted)), min(1.0, len(tested) * test["p_value"][1]))
+            if test["p_value"] is not None
+            else None,
         )
-        for (names, test), p in zip(found, adjusted, strict=True)
+        for pair, test in found
     ]
 
 

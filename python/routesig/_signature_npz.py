@@ -36,6 +36,8 @@ def write_npz(sigs: SignatureSet, path: str | os.PathLike[str]) -> None:
         arrays["num_tokens"] = sigs.num_tokens
     for name, column in (("tasks", sigs.tasks), ("ids", sigs.ids), ("groups", sigs.groups)):
         arrays[name] = np.array(["" if entry is None else entry for entry in column], dtype=np.str_)
+    if any(source is not None for source in sigs.sources):
+        arrays["sources"] = np.array(["" if source is None else source for source in sigs.sources], dtype=np.str_)
     arrays["info"] = np.array(json.dumps(sigs.info, sort_keys=True))
     with atomic_write(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
@@ -65,7 +67,7 @@ def read_npz(path: str | os.PathLike[str]) -> SignatureSet:
         raise _core.FormatError(
             f"{name}: expected values float64 [prompts, layers, experts], found {values.dtype} {list(values.shape)}"
         )
-    for key, shape in {"tasks": 1, "ids": 1, "groups": 1, "num_tokens": 1, "counts": 3}.items():
+    for key, shape in {"tasks": 1, "ids": 1, "groups": 1, "sources": 1, "num_tokens": 1, "counts": 3}.items():
         if key in arrays and arrays[key].shape != values.shape[:shape]:
             raise _core.FormatError(
                 f"{name}: expected {key} of shape {list(values.shape[:shape])}, found {list(arrays[key].shape)}"
@@ -81,4 +83,5 @@ def read_npz(path: str | os.PathLike[str]) -> SignatureSet:
         groups=[str(entry) or None for entry in arrays["groups"]],
         num_tokens=arrays.get("num_tokens"),
         info=info,
+        sources=[str(entry) or None for entry in arrays.get("sources", ())],
     )

@@ -42,6 +42,9 @@ def _header(sigs: SignatureSet) -> str:
     if sigs.num_tokens is not None:
         for prompt, tokens in zip(prompts, sigs.num_tokens, strict=True):
             prompt["num_tokens"] = int(tokens)
+    for prompt, source in zip(prompts, sigs.sources, strict=True):
+        if source is not None:
+            prompt["source"] = source
     header = {"format": _FORMAT, "version": _VERSION, "layers": sigs.layers, "experts": sigs.experts}
     header |= {"prompts": prompts, "info": sigs.info, "routesig": _core.__version__}
     return json.dumps(header, ensure_ascii=False, separators=(",", ":"))
@@ -80,6 +83,7 @@ def read_signatures(path: str | os.PathLike[str]) -> SignatureSet:
         groups=labels["group"],
         num_tokens=np.array(tokens, np.uint64) if len(tokens) == shape[0] else None,
         info=header["info"],
+        sources=[prompt.get("source") for prompt in header["prompts"]],
     )
 
 
@@ -110,6 +114,7 @@ def _fits(prompt: dict[str, Any]) -> bool:
     texts = isinstance(prompt.get("id"), str) and all(
         key in prompt and (prompt[key] is None or isinstance(prompt[key], str)) for key in ("task", "group")
     )
+    texts = texts and isinstance(prompt.get("source", ""), str)
     tokens = prompt.get("num_tokens", 0)
     return texts and type(tokens) is int and 0 <= tokens < 2**64
 

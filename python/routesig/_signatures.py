@@ -44,6 +44,8 @@ class SignatureSet:
         Tokens that were counted.
     info : dict
         "top_k", "tokens", "weighting", "model" and how many rows were unknown or dropped, as far as known.
+    sources : list
+        One entry per prompt: the data set, language or author that it comes from; None where unknown.
     """
 
     values: Floats
@@ -53,6 +55,11 @@ class SignatureSet:
     groups: list[str | None]
     num_tokens: Counts | None
     info: dict[str, Any] = field(default_factory=dict)
+    sources: list[str | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            object.__setattr__(self, "sources", [None] * len(self.ids))
 
     @classmethod
     def from_counts(
@@ -62,6 +69,7 @@ class SignatureSet:
         tasks: Sequence[str | None] | None = None,
         ids: Sequence[str] | None = None,
         groups: Sequence[str | None] | None = None,
+        sources: Sequence[str | None] | None = None,
         num_tokens: ArrayLike | None = None,
         top_k: int | None = None,
     ) -> "SignatureSet":
@@ -71,8 +79,9 @@ class SignatureSet:
         ----------
         counts : array of integers [prompts, layers, experts]
             How many tokens chose each expert.
-        tasks, ids, groups : sequences of str, optional
-            One entry a prompt.
+        tasks, ids, groups, sources : sequences of str, optional
+            One entry per prompt. A group (template, near-duplicates) lies within a task; a source (data set, language,
+            author) may cross tasks.
         num_tokens : array of integers [prompts], optional
             Tokens of each prompt; default: the largest layer total over `top_k`, where that is given.
         top_k : int, optional
@@ -119,6 +128,7 @@ class SignatureSet:
             groups=_column(groups, "groups", prompts),
             num_tokens=tokens,
             info={"top_k": top_k, "tokens": "all", "weighting": "count"},
+            sources=_column(sources, "sources", prompts),
         )
 
     @property
@@ -152,6 +162,7 @@ class SignatureSet:
             ids=[self.ids[i] for i in chosen],
             tasks=[self.tasks[i] for i in chosen],
             groups=[self.groups[i] for i in chosen],
+            sources=[self.sources[i] for i in chosen],
             num_tokens=None if self.num_tokens is None else self.num_tokens[chosen],
         )
 
@@ -305,7 +316,14 @@ def signatures(
     if traces.info is not None:
         info |= {"top_k": traces.info.top_k, "model": traces.info.model_name or None}
     info |= {"unknown_rows": unknown, "dropped_rows": dropped}
-    return SignatureSet(values, counts, traces.ids, traces.tasks, [t.group for t in traces], num_tokens, info)
+    groups, sources = [trace.group for trace in traces], [source_of(trace) for trace in traces]
+    return SignatureSet(values, counts, traces.ids, traces.tasks, groups, num_tokens, info, sources)
+
+
+def source_of(trace: _core.RoutingTrace) -> str | None:
+    """The field "source" that a prompt carries: the data set, language or author that it comes from."""
+    source = trace.fields.get("source")
+    return None if source is None or source == "" else str(source)
 
 
 def read_signatures(path: str | os.PathLike[str]) -> SignatureSet:

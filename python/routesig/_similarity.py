@@ -1,7 +1,7 @@
 """How alike the routing of two prompts is, and whether prompts of one task are more alike than others."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 from routesig import _core
 from routesig._debiased import debiased_similarity
 from routesig._signatures import Signature, SignatureSet, signatures
-from routesig._tasks import numbered_tasks
+from routesig._tasks import Groups
+
+if TYPE_CHECKING:
+    from routesig._labelled import Similarities
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +38,7 @@ def similarity(
     metric : {"cosine", "jensen-shannon", "hellinger", "overlap"}
         Between rows p and q: p.q / (|p| |q|); 1 minus the Jensen-Shannon divergence in bits; sum sqrt(p q), which is
         1 minus the squared Hellinger distance; sum min(p, q), which is 1 minus the total variation. All are 1 for
-        equal rows and 0 for rows without an expert in common; a layer in which a prompt has no tokens counts as 0.
+        equal rows and 0 for rows without an expert in common.
     debias : bool
         Cosines without the bias of finite texts, from counts or, better, from traces: see `debiased_similarity`, which
         has more options. The result is a masked array; absent entries, the diagonal among them, are masked.
@@ -45,7 +48,9 @@ def similarity(
     Returns
     -------
     float64 [prompts of a, prompts of b], with a leading axis of layers if `per_layer`; for two signatures a float,
-    or float64 [layers].
+    or float64 [layers]. A layer in which either prompt has no token with known routing is left out of their mean. A
+    pair without a common layer has no similarity: the array is a masked array then, and None stands for a single
+    number.
 
     Raises
     ------
@@ -75,44 +80,55 @@ def similarity(
     both_single = isinstance(a, Signature) and (b is None or isinstance(b, Signature))
     other = None if b is None else _stacked(b)
     out = _core.similarity(_stacked(a), other, per_layer=per_layer, metric=metric, single=precision == np.float32)
+    if np.isnan(out).any():
+        out = np.ma.masked_invalid(out, copy=False)
     if not both_single:
         return out
-    return out[:, 0, 0] if per_layer else float(out[0, 0])
+    if per_layer:
+        return out[:, 0, 0]
+    return None if out[0, 0] is np.ma.masked else float(out[0, 0])
 
 
 def separation(
-    sigs: SignatureSet | NDArray[Any], tasks: Sequence[str | None] | None = None, *, balanced: bool = False
+    sigs: "Similarities",
+    tasks: Sequence[str | None] | None = None,
+    *,
+    balanced: bool = False,
+    groups: Groups = None,
 ) -> _core.Separation:
     """Within-task against across-task similarity, and Cohen's d.
+
+    Two prompts of one group (template, source of near-duplicates) are no pair: that they route alike is no evidence
+    about their task.
 
     Parameters
     ----------
     sigs : SignatureSet, or a similarity matrix [prompts, prompts]
     tasks : sequence of str, optional
-        One a prompt, needed for a matrix; None where unlabelled (left out).
+        One per prompt, needed for a matrix; None where unlabelled (left out).
     balanced : bool
         The means are those over tasks and over pairs of tasks, each weighing the same however many prompts it has; d is
         their difference over the same pooled sd. Default: every pair of prompts weighs the same.
+    groups : sequence of str, False, or None
+        One per prompt, None: a prompt alone. Default: the groups of the SignatureSet where any holds two prompts.
+        False: every pair of different prompts counts.
 
     Returns
     -------
     Separation
-        `.within` and `.across` with `.mean`, `.sd` (ddof 1) and `.pairs`; `.cohens_d` with the sd pooled by pair
-        counts. What is undefined is None.
+        `.within` and `.across` with `.mean`, `.sd` (ddof 1) and `.pairs`; `.difference` of the means; `.cohens_d` with
+        the sd pooled by pair counts. What is undefined is None; so is everything within tasks where groups leave a task
+        fewer than 5 pairs.
 
     References
     ----------
     arXiv 2603.11114, section 5.
     """
-    if isinstance(sigs, SignatureSet):
-        matrix, labels = similarity(sigs), sigs.tasks if tasks is None else list(tasks)
-    else:
-        matrix = np.ascontiguousarray(sigs, dtype=np.float64)
-        if tasks is None:
-            raise ValueError("separation: expected tasks beside a similarity matrix, got none")
-        labels = list(tasks)
+    from routesig._labelled import LabelledSimilarities
+
+    given = LabelledSimilarities.of(sigs, tasks, groups, "separation")
     core = _core.balanced_separation if balanced else _core.separation
-    return core(matrix, numbered_tasks(labels)[1])
+    return core(given.matrix, given.codes, given.groups)
 
 
 def _stacked(one: Signature | SignatureSet | _core.TraceSet) -> Floats:

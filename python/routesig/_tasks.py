@@ -5,6 +5,7 @@ from typing import Literal
 
 Tasks = Sequence[str | None] | None
 Groups = Sequence[str | None] | Literal[False] | None
+Sources = Groups
 
 
 def numbered_tasks(tasks: Sequence[str | None]) -> tuple[list[str], list[int]]:
@@ -43,3 +44,23 @@ def numbered_groups(
         found.append(number.setdefault(name, len(number)))
     members = sum(code >= 0 for code in found)
     return found if given is not None or members > len(number) else []
+
+
+def numbered_sources(given: Sources, own: Sequence[str | None], codes: Sequence[int], who: str) -> list[int]:
+    """The number of each prompt's source, -1 where it has none; empty where labels are permuted among all prompts.
+
+    `given` are the sources that were asked for, `own` those that the prompts carry, used where any has prompts of two
+    tasks. `codes` are the tasks' numbers, -1 where unlabelled.
+    """
+    if given is False:
+        return []
+    sources = own if given is None else given
+    if given is not None and len(sources) != len(codes):
+        raise ValueError(f"{who}: expected sources for {len(codes)} prompts, got {len(sources)}")
+    number: dict[str, int] = {}
+    found = [-1 if source is None else number.setdefault(str(source), len(number)) for source in sources]
+    if not number:
+        return []
+    tasks_of = {(source, task) for source, task in zip(found, codes, strict=True) if source >= 0 and task >= 0}
+    crosses = len(tasks_of) > len({source for source, _ in tasks_of})
+    return found if crosses or given is not None else []

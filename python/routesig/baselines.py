@@ -23,11 +23,13 @@ from routesig._expectations import (
     permutation_moments,
     with_replacement,
 )
+from routesig._labelled import why_no_pairs
 from routesig._left_out import LeftOut
 from routesig._options import whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import Signature, SignatureSet, experts_a_token, signatures
+from routesig._tasks import Groups, numbered_groups, numbered_tasks
 
 __all__ = [
     "Baseline",
@@ -45,7 +47,12 @@ __all__ = [
 
 
 def permutation(
-    sigs: "SignatureSet | _core.TraceSet", *, repetitions: int = 1_000, seed: int = 0, progress: bool = False
+    sigs: "SignatureSet | _core.TraceSet",
+    *,
+    repetitions: int = 1_000,
+    seed: int = 0,
+    groups: Groups = None,
+    progress: bool = False,
 ) -> Baseline:
     """Relabel the experts of every prompt and layer at random, each by a permutation of its own.
 
@@ -57,6 +64,8 @@ def permutation(
         Any weighting.
     repetitions, seed : int
         Draws; with 0 the closed form alone, which is exact.
+    groups : sequence of str, False, or None
+        As in `separation`: pairs of prompts of one group do not count.
     progress : bool
         Show a bar on stderr.
 
@@ -74,9 +83,8 @@ def permutation(
     arXiv 2603.11114, section 4.5. Per layer the cosine has mean 1 / (E |a| |b|) and variance
     S_a S_b / ((E - 1) |a|^2 |b|^2), S the sum of (s - 1/E)^2; different pairs are uncorrelated.
     """
-    whole = _as_set(sigs)
-    part = _Part.of(whole)
-    drawn = _run("permutation", _core.permutation_baseline, part.sigs.values, part.task, repetitions, seed, progress)
+    part = _Part.of(_as_set(sigs), groups)
+    drawn = _run("permutation", _core.permutation_baseline, part.sigs.values, *part.labels, repetitions, seed, progress)
     reasons = {"p_value": "relabelling experts tests concentration, not whether routing follows the task"}
     return _baseline("permutation", drawn, part, repetitions, seed, reasons)
 
@@ -87,6 +95,7 @@ def load_balance(
     repetitions: int = 1_000,
     seed: int = 0,
     draws: RowDraws = "distinct",
+    groups: Groups = None,
     progress: bool = False,
 ) -> Baseline:
     """Let every token of every layer draw its experts uniformly, as many tokens a prompt as recorded.
@@ -102,6 +111,8 @@ def load_balance(
         Draws; with 0 the closed form alone.
     draws : {"distinct", "with_replacement"}
         A token's experts differ (as real ones do), or are drawn one by one whatever came before.
+    groups : sequence of str, False, or None
+        As in `separation`: pairs of prompts of one group do not count.
     progress : bool
         Show a bar on stderr.
 
@@ -119,15 +130,14 @@ def load_balance(
     arXiv 2603.11114, sections 3.3 and 4.5. Closed form: see `load_balance_similarity`.
     """
     replace = with_replacement(draws)
-    whole = _as_set(sigs)
-    part = _Part.of(whole)
+    part = _Part.of(_as_set(sigs), groups)
     counts, top_k = _counted(part.sigs, "load_balance")
     drawn = _run(
         "load balance",
         _core.load_balance_baseline,
         counts,
         top_k,
-        part.task,
+        *part.labels,
         repetitions,
         seed,
         progress,
@@ -138,14 +148,19 @@ def load_balance(
         "closed_form.sd": "the form gives expected similarities only",
     }
     ratio = _core.sampling_ratio(counts.shape[2], top_k, replace)
-    break_even, reason = _break_even(counts, top_k, part.task, ratio)
+    break_even, reason = _break_even(counts, top_k, part.labels, ratio)
     if break_even is None:
         reasons["break_even"] = reason
     return _baseline("load_balance", drawn, part, repetitions, seed, reasons, break_even)
 
 
 def marginal(
-    sigs: "SignatureSet | _core.TraceSet", *, repetitions: int = 1_000, seed: int = 0, progress: bool = False
+    sigs: "SignatureSet | _core.TraceSet",
+    *,
+    repetitions: int = 1_000,
+    seed: int = 0,
+    groups: Groups = None,
+    progress: bool = False,
 ) -> Baseline:
     """Let every token draw distinct experts as popular as they are in all prompts together, layer by layer.
 
@@ -157,6 +172,8 @@ def marginal(
         Counts and the number of experts a token (`top_k`) are needed.
     repetitions, seed : int
         Draws; with 0 the closed form alone.
+    groups : sequence of str, False, or None
+        As in `separation`: pairs of prompts of one group do not count.
     progress : bool
         Show a bar on stderr.
 
@@ -175,10 +192,9 @@ def marginal(
     Randomised systematic sampling (Madow, Annals of Mathematical Statistics 20, 1949) with inclusion probabilities
     pi_e = K A_e / sum A; closed form as for load balancing with r = (K - m)/m, m the sum of pi^2.
     """
-    whole = _as_set(sigs)
-    part = _Part.of(whole)
+    part = _Part.of(_as_set(sigs), groups)
     counts, top_k = _counted(part.sigs, "marginal")
-    drawn = _run("marginal", _core.marginal_baseline, counts, top_k, part.task, repetitions, seed, progress)
+    drawn = _run("marginal", _core.marginal_baseline, counts, top_k, *part.labels, repetitions, seed, progress)
     reasons = {"closed_form.sd": "the form gives expected similarities only"}
     return _baseline("marginal", drawn, part, repetitions, seed, reasons)
 
@@ -191,9 +207,10 @@ def token_pool(
     drop_invalid: bool = False,
     repetitions: int = 1_000,
     seed: int = 0,
+    groups: Groups = None,
     progress: bool = False,
 ) -> Baseline:
-    """Deal the tokens of all prompts back at random, each prompt getting as many as it had.
+    """Permute the tokens of all prompts among them, each prompt getting as many as it had.
 
     Popularity of experts and dependence between layers stay exactly as they are; whose token it was is lost.
 
@@ -208,6 +225,8 @@ def token_pool(
         Leave impossible rows out instead of refusing them.
     repetitions, seed : int
         Draws.
+    groups : sequence of str, False, or None
+        As in `separation`: pairs of prompts of one group do not count.
     progress : bool
         Show a bar on stderr.
 
@@ -229,12 +248,12 @@ def token_pool(
         raise ValueError(f"baselines: token_pool deals whole tokens: expected traces, got {type(traces).__name__}")
     whole = traces if isinstance(traces, _core.TraceSet) else _core.TraceSet(list(traces))
     sigs = signatures(whole, tokens=tokens, weighting=weighting, drop_invalid=drop_invalid)
-    part = _Part.of(sigs)
+    part = _Part.of(sigs, groups)
     drawn = _run(
         "token pool",
         _core.token_pool_baseline,
         _core.TraceSet([whole[i] for i in part.kept]),
-        part.task,
+        *part.labels,
         repetitions,
         seed,
         progress,
@@ -252,11 +271,12 @@ class _Part:
 
     sigs: SignatureSet
     kept: list[int]
-    task: list[int]
+    names: list[str]
+    labels: tuple[list[int], list[int]]  # tasks and groups, as numbers
     left_out: list[LeftOut]
 
     @classmethod
-    def of(cls, sigs: SignatureSet) -> "_Part":
+    def of(cls, sigs: SignatureSet, groups: Groups) -> "_Part":
         routed = (sigs.values != 0).any(axis=(1, 2))
         left_out = []
         for i in range(len(sigs)):
@@ -265,8 +285,10 @@ class _Part:
             elif not routed[i]:
                 left_out.append(LeftOut(sigs.ids[i], "no token with known routing"))
         kept = [i for i in range(len(sigs)) if sigs.tasks[i] is not None and routed[i]]
-        number = {task: i for i, task in enumerate(dict.fromkeys(sigs.tasks[i] for i in kept))}
-        return cls(sigs[kept], kept, [number[sigs.tasks[i]] for i in kept], left_out)
+        names, codes = numbered_tasks(sigs.tasks)
+        group = numbered_groups(groups, sigs.groups, names, codes, "baselines")
+        labels = [codes[i] for i in kept], [group[i] for i in kept] if group else []
+        return cls(sigs[kept], kept, names, labels, left_out)
 
     @property
     def tokens(self) -> "NDArray[np.uint64] | None":
@@ -313,8 +335,10 @@ def _run(what: str, function: Any, *arguments: Any, **options: Any) -> dict[str,
         return function(*data, repetitions=repetitions, seed=seed, progress=advance, **options)  # type: ignore[no-any-return]
 
 
-def _break_even(counts: Any, top_k: int, task: list[int], ratio: float) -> tuple[BreakEven | None, str]:
-    found = _core.length_free(counts, top_k, task)
+def _break_even(
+    counts: Any, top_k: int, labels: tuple[list[int], list[int]], ratio: float
+) -> tuple[BreakEven | None, str]:
+    found = _core.length_free(counts, top_k, *labels)
     if found is None:
         return None, "needs a task with two prompts, 8 tokens or more in every layer, and experts that recur"
     tokens = _core.break_even_tokens(*found, ratio)
@@ -346,7 +370,8 @@ def _baseline(
     }
     if repetitions == 0:
         reasons = dict.fromkeys(_DRAWN, "repetitions is 0: nothing was drawn") | reasons
-    reasons = _LACKING | reasons
+    no_pairs = why_no_pairs(part.names, *part.labels)
+    reasons = _LACKING | dict.fromkeys(("within", "difference", "p_value"), no_pairs) | reasons
     return Baseline(
         name=name,
         observed=drawn["observed"],
@@ -361,13 +386,11 @@ def _baseline(
 # Why a field is None where the baseline has no reason of its own.
 _DRAWN = ("within", "across", "difference", "cohens_d", "within_pair_sd", "across_pair_sd", "p_value")
 _LACKING = {
-    "within": "no task has two prompts",
     "across": "there are fewer than two tasks",
-    "difference": "it needs a task with two prompts, and two tasks",
     "cohens_d": "it needs pairs within and across tasks, three in all, that differ in every repetition",
     "within_pair_sd": "it needs two pairs within tasks",
     "across_pair_sd": "it needs two pairs across tasks",
-    "p_value": "it needs a task with two prompts, and two tasks",
+    "closed_form": "some prompts have no token with known routing in some layers",
     "break_even": "it is a property of load balancing",
     "tokens": "the signatures know neither top_k nor num_tokens",
 }

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike
 
 from routesig import _core
 from routesig._evidence import Evidence, evidence_over_tokens
+from routesig._labelled import NO_TEST
 from routesig._options import whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet
-from routesig._tasks import Groups, numbered_groups, numbered_tasks
+from routesig._tasks import Groups, Sources, numbered_groups, numbered_sources, numbered_tasks
 
 __all__ = [
     "Evidence",
@@ -179,8 +180,12 @@ class LayerInformation:
         (plug_in - null_mean)(N - 1) / (N - C); chance 0.
     standard_error : float or None
         Of `corrected`: jackknife over units.
+    statistic : float or None
+        Squared distance of the tasks' mean signatures from the common one (weighted by 1 / share), over what the spread
+        of prompts within tasks makes of it where tasks do not differ: 1 is chance.
     p_value : PValue or None
-        Of `plug_in` under permuted labels, one-sided; its floor is the smallest that could have come out.
+        Of `statistic` under permuted labels, one-sided; its floor is the smallest that could have come out. Unlike that
+        of `plug_in` it does not depend on texts of tasks being equally long, or groups equally large.
     absent : dict
         Field -> why it is None.
     """
@@ -190,6 +195,7 @@ class LayerInformation:
     null_mean: float | None
     corrected: float | None
     standard_error: float | None
+    statistic: float | None
     p_value: PValue | None
     absent: dict[str, str]
     unit: str
@@ -203,6 +209,7 @@ def layer_information(
     permutations: int = 1000,
     seed: int = 0,
     groups: Groups = None,
+    sources: Sources = None,
     progress: bool = False,
 ) -> list[LayerInformation]:
     """Mutual information between the task and the expert of a random selection, layer by layer.
@@ -215,8 +222,8 @@ def layer_information(
     permutations : int
         Of the labels, the same for all layers, all of them once where no more are possible; 0: no correction.
     seed : int
-    groups : sequence of str, False, or None
-        As in `permutation_test`: whole groups are permuted.
+    groups, sources : sequence of str, False, or None
+        As in `permutation_test`: whole groups are permuted, within sources.
     progress : bool
         Show a progress bar.
 
@@ -228,7 +235,11 @@ def layer_information(
     Raises
     ------
     ValueError
-        Where shapes do not fit, a value is not finite, or a group spans two tasks.
+        Where shapes do not fit, a value is not finite, or a group spans two tasks or sources.
+
+    References
+    ----------
+    Brunner, Dette and Munk, JASA 92 (1997) for the ANOVA-type statistic.
 
     Notes
     -----
@@ -248,8 +259,10 @@ def layer_information(
     seed = whole_number("information", "seed", seed)
     names, codes = numbered_tasks(labels)
     group = numbered_groups(groups, sigs.groups, names, codes, "information")
+    source = numbered_sources(sources, sigs.sources, codes, "information")
+    values = np.ascontiguousarray(sigs.values)
     with progress_bar("layer information", progress) as callback:
-        rows = _core.layer_information(np.ascontiguousarray(sigs.values), codes, group, permutations, seed, callback)
+        rows = _core.layer_information(values, codes, group, permutations, seed, source, callback)
     return [_layer("groups" if group else "prompts", *row) for row in rows]
 
 
@@ -261,6 +274,7 @@ def _layer(
     null_mean: float | None,
     corrected: float | None,
     standard_error: float | None,
+    statistic: float | None,
     p: tuple[float, float] | None,
 ) -> LayerInformation:
     return LayerInformation(
@@ -269,16 +283,21 @@ def _layer(
         null_mean,
         corrected,
         standard_error,
+        statistic,
         p_value=None if p is None else PValue(*p),
-        absent=_why_absent(f"{units} {unit}", unit, plug_in, corrected),
+        absent=_why_absent(f"{units} {unit}", unit, plug_in, corrected, p),
         unit=unit,
         units=units,
     )
 
 
-def _why_absent(found: str, unit: str, plug_in: float | None, corrected: float | None) -> dict[str, str]:
+def _why_absent(
+    found: str, unit: str, plug_in: float | None, corrected: float | None, p: tuple[float, float] | None
+) -> dict[str, str]:
     permuted = ("null_mean", "corrected", "p_value")
     if plug_in is None:
         reason = f"expected {unit} of two tasks or more, and more {unit} than tasks, got {found}"
-        return dict.fromkeys(("plug_in", "standard_error", *permuted), reason)
-    return {} if corrected is not None else dict.fromkeys(permuted, "permutations=0")
+        return dict.fromkeys(("plug_in", "standard_error", "statistic", *permuted), reason)
+    if corrected is None:
+        return dict.fromkeys(permuted, "permutations=0")
+    return {} if p is not None else {"p_value": NO_TEST}

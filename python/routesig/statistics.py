@@ -23,7 +23,7 @@ from routesig._labelled import LabelledSimilarities, Similarities, masked
 from routesig._multiplicity import benjamini_hochberg, holm
 from routesig._permutation import LayerTest, PairTest, PermutationTest, permutation_test
 from routesig._similarity import separation
-from routesig._tasks import Tasks
+from routesig._tasks import Groups, Tasks
 
 __all__ = [
     "Bootstrap",
@@ -61,7 +61,9 @@ class CategoryMatrix:
 _separations = {False: _core.separation, True: _core.balanced_separation}
 
 
-def layer_separation(sigs: Similarities, tasks: Tasks = None, *, balanced: bool = False) -> list[_core.Separation]:
+def layer_separation(
+    sigs: Similarities, tasks: Tasks = None, *, balanced: bool = False, groups: Groups = None
+) -> list[_core.Separation]:
     """Within-task against across-task similarity, layer by layer.
 
     Parameters
@@ -71,11 +73,13 @@ def layer_separation(sigs: Similarities, tasks: Tasks = None, *, balanced: bool 
         One a prompt, needed for matrices; None where unlabelled (left out).
     balanced : bool
         Means in which every task weighs the same, as in `separation`.
+    groups : sequence of str, False, or None
+        As in `separation`.
 
     Returns
     -------
     list of Separation
-        One a layer; `.cohens_d` is the layer-wise d.
+        One per layer; `.cohens_d` is the layer-wise d.
 
     Raises
     ------
@@ -92,24 +96,26 @@ def layer_separation(sigs: Similarities, tasks: Tasks = None, *, balanced: bool 
     >>> [round(layer.within.mean, 3) for layer in layer_separation(sigs)]
     [0.949]
     """
-    given = LabelledSimilarities.of(sigs, tasks, False, "layer_separation")
+    given = LabelledSimilarities.of(sigs, tasks, groups, "layer_separation")
     found: list[_core.Separation] | None = given.by_layer(
-        lambda layers, codes, _: [_separations[balanced](layer, codes) for layer in layers],
-        lambda values, codes, _: _core.layer_separation(values, codes, balanced),
+        lambda layers, codes, groups: [_separations[balanced](layer, codes, groups) for layer in layers],
+        lambda values, codes, groups: _core.layer_separation(values, codes, balanced, groups),
     )
     if found is None:
         raise ValueError("layer_separation: expected [layers, prompts, prompts], got one matrix")
     return found
 
 
-def category_matrix(sigs: Similarities, tasks: Tasks = None) -> CategoryMatrix:
-    """Mean similarity for every pair of tasks; the diagonal holds pairs of different prompts of one task.
+def category_matrix(sigs: Similarities, tasks: Tasks = None, *, groups: Groups = None) -> CategoryMatrix:
+    """Mean similarity for every pair of tasks; the diagonal holds pairs of prompts of one task and of different groups.
 
     Parameters
     ----------
     sigs : SignatureSet, or a similarity matrix [prompts, prompts]
     tasks : sequence of str, optional
-        One a prompt, needed for a matrix; None where unlabelled (left out).
+        One per prompt, needed for a matrix; None where unlabelled (left out).
+    groups : sequence of str, False, or None
+        As in `separation`.
 
     Returns
     -------
@@ -131,9 +137,9 @@ def category_matrix(sigs: Similarities, tasks: Tasks = None) -> CategoryMatrix:
     >>> category_matrix(sigs).mean.round(3).tolist()
     [[0.949, 0.158], [0.158, None]]
     """
-    given = LabelledSimilarities.of(sigs, tasks, False, "category_matrix")
+    given = LabelledSimilarities.of(sigs, tasks, groups, "category_matrix")
     size = len(given.names)
-    means, pairs = _core.category_matrix(given.matrix, given.codes, size)
+    means, pairs = _core.category_matrix(given.matrix, given.codes, size, given.groups)
     return CategoryMatrix(
         given.names, masked(means).reshape(size, size), np.array(pairs, dtype=np.int64).reshape(size, size)
     )

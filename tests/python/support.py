@@ -38,7 +38,7 @@ def random_traces(
                 id=f"p{i}",
                 task=("code", "math")[i % 2],
                 text=f'text "{i}"\n<b>\u00e9',
-                group=f"g{i % 3}",
+                group=f"g{i}",
             )
         )
     return rs.TraceSet(out)
@@ -74,16 +74,25 @@ def tasks_apart(sizes=(7, 5, 4), layers=3, experts=8, effect=1.0, seed=0, **opti
 
 
 def world(
-    context: float, seed: int = 0, tasks: int = 3, prompts: int = 6, layers: int = 2, by: str = "task"
+    context: float,
+    seed: int = 0,
+    tasks: int = 3,
+    prompts: int = 6,
+    layers: int = 2,
+    by: str = "task",
+    common: float = 0.5,
 ) -> rs.TraceSet:
-    """Prompts whose tokens are routed by their word, or, with probability `context`, by their task (or prompt)."""
+    """Prompts whose tokens are routed by their word, or, with probability `context`, by their task (or prompt).
+
+    `common` is the share of tokens whose word occurs in every task.
+    """
     random = np.random.default_rng(seed)
     out = []
     for task in range(tasks):
         for p in range(prompts):
             length = int(random.integers(12, 30))
             words = np.where(
-                random.random(length) < 0.5,
+                random.random(length) < common,
                 random.integers(0, 12, length),
                 12 + 3 * task + random.integers(0, 3, length),
             )

@@ -223,7 +223,7 @@ def test_what_is_undefined_is_none_with_a_reason():
     singles = rs.SignatureSet.from_counts(sigs.counts, tasks=["a", "b", "c", "d"], top_k=TOP_K)
     base = rs.baselines.load_balance(singles, repetitions=5)
     assert base.within is None
-    assert base.absent["within"] == "no task has two prompts"
+    assert base.absent["within"] == "no two prompts share a task"
     assert "two prompts" in base.absent["break_even"]
     assert base.across is not None
     undrawn = rs.baselines.permutation(sigs, repetitions=0)
@@ -344,7 +344,7 @@ def test_long_work_can_be_interrupted():
     sigs = preferring([9, 14, 20, 11])
     rs.set_num_threads(1)
     with pytest.raises(KeyboardInterrupt):
-        _core.marginal_baseline(sigs.counts, TOP_K, [0, 1, 0, 1], repetitions=10**6, seed=0, progress=interrupted)
+        _core.marginal_baseline(sigs.counts, TOP_K, [0, 1, 0, 1], [], repetitions=10**6, seed=0, progress=interrupted)
     rs.set_num_threads(0)
 
 

@@ -239,15 +239,56 @@ def test_what_is_undefined_is_absent_with_a_reason(tasks, folds, reason):
     assert reason in repr(found)
 
 
-def test_a_task_of_one_prompt_is_never_right_and_empty_layers_are_no_trouble():
+def test_a_task_of_one_prompt_is_not_scored_and_empty_layers_are_no_trouble():
     counts = np.random.default_rng(0).poisson(3.0, (13, 2, 4))
     counts[:, 1] = 0
     found = rs.classify(rs.SignatureSet.from_counts(counts, tasks=["a"] * 6 + ["b"] * 6 + ["alone"]), folds=3)
-    assert found.confusion[found.classes.index("alone"), found.classes.index("alone")] == 0
-    assert found.trials == 13
-    assert np.isfinite(found.probabilities).all()
+    assert (found.classes, found.not_scored) == (["a", "b"], ["alone"])
+    assert (found.trials, found.predictions[-1], found.left_out) == (12, None, 0)
+    assert np.isfinite(found.probabilities[:12]).all()
     empty = rs.classify(rs.SignatureSet.from_counts(np.zeros((4, 1, 2), int), tasks=list("abab")), folds=2)
     assert empty.trials == 4
+
+
+def test_a_task_of_one_group_or_one_fold_is_not_scored():
+    counts = np.random.default_rng(0).poisson(3.0, (18, 2, 4))
+    tasks = ["a"] * 6 + ["b"] * 6 + ["c"] * 6
+    groups = [str(i // 2) for i in range(12)] + ["one"] * 6
+    sigs = rs.SignatureSet.from_counts(counts, tasks=tasks, groups=groups)
+    assert rs.classify(sigs, folds=3).not_scored == ["c"]
+    assert rs.classify(sigs, folds=3, groups=None).not_scored == []
+    # Held out by source, a task that one source alone has was never learned.
+    folds = [0, 1] * 6 + [1] * 6
+    found = rs.classify(sigs, folds=folds, groups=None)
+    assert (found.not_scored, found.trials) == (["c"], 12)
+    singles = rs.classify(rs.SignatureSet.from_counts(counts[:7], tasks=list("abcdefg")), folds=2)
+    assert singles.accuracy is None
+    assert "there is none beside 7 of a single prompt" in singles.absent["accuracy"]
+
+
+def test_the_first_cross_validation_is_the_first_of_the_repeats():
+    sigs = random_set()
+    found = rs.classify(sigs, repeats=3, refits=0)
+    assert found.repeated[0] == found.accuracy
+    assert len(found.repeated) == 3
+    again = rs.classify(sigs, repeats=2)
+    assert again.repeated.tolist() == found.repeated[:2].tolist()
+
+
+def test_labels_are_permuted_within_sources():
+    """Task and source coincide but for two prompts: within sources little can move."""
+    random = np.random.default_rng(2)
+    tasks = ["a"] * 10 + ["b"] * 10
+    sources = ["x"] * 9 + ["y"] * 2 + ["x"] + ["y"] * 8
+    counts = (
+        random.poisson(5.0, (20, 1, 6)) + 9 * np.eye(6, dtype=int)[[0 if s == "x" else 1 for s in sources]][:, None]
+    )
+    sigs = rs.SignatureSet.from_counts(counts, tasks=tasks, sources=sources)
+    free = rs.classify(sigs, refits=99, sources=False)
+    within = rs.classify(sigs, refits=99)
+    assert free.accuracy == within.accuracy
+    assert free.p_value <= 0.02
+    assert within.p_value > 0.05
 
 
 @pytest.mark.parametrize(

@@ -308,7 +308,14 @@ def test_groups_make_a_test_of_their_own_and_are_resampled_whole():
 
 
 def test_groups_of_two_tasks_leave_no_interval():
-    traces = random_traces(12)
+    traces = rs.TraceSet(
+        [
+            rs.RoutingTrace.from_arrays(
+                t.experts, num_experts=16, token_ids=t.token_ids, id=t.id, task=t.task, group=f"g{i % 3}"
+            )
+            for i, t in enumerate(random_traces(12))
+        ]
+    )
     found = rs.compare(traces, noisy(traces, 0.3))
     assert found.difference.difference.value is not None
     assert (found.difference.difference.se, found.difference.difference.interval) == (None, None)

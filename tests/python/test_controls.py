@@ -43,7 +43,7 @@ def test_control_models_give_gain_mean_and_range(compare):
     assert result.cohens_d.real == pytest.approx(separations[0].cohens_d, abs=1e-12)
     by_layer = numpy_difference(rs.signatures(real).values, real.tasks)
     assert [layer.real for layer in result.layers] == pytest.approx(by_layer, abs=1e-13)
-    with pytest.raises(ValueError, match="expected a list of trace sets, one a seed"):
+    with pytest.raises(ValueError, match="expected a list of trace sets, one per seed"):
         compare(real, sets[0])
     with pytest.raises(ValueError, match="expected one control or more, got none"):
         compare(real, [])
@@ -67,6 +67,6 @@ def test_the_shipped_model_routes_by_more_than_vocabulary(model):
     prompts = [p for i, p in enumerate(rs.load_prompts()) if i % 2 == 0]
     traces = rs.record(model, prompts, max_new_tokens=4, progress=False)
     parts = controls.decomposition(traces, shuffles=99, bootstrap=200)
-    assert parts.overall.context.band[0] > 0
+    assert parts.crossing.context.band[0] > 0  # too few tokens occur in two tasks to split the whole
     untrained = rs.record(rs.load_model(random_weights=0), traces, progress=False)
     assert controls.random_weights(traces, [untrained]).difference.gain > 0

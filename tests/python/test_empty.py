@@ -78,7 +78,7 @@ def test_similarity_with_no_prompts_is_an_empty_array(none):
 def test_separation_of_no_prompts_is_absent(none):
     for found in (rs.separation(rs.signatures(none)), rs.separation(np.zeros((0, 0)), [])):
         assert (found.within.mean, found.within.pairs, found.across.mean, found.cohens_d) == (None, 0, None, None)
-    with pytest.raises(ValueError, match=r"expected tasks beside a similarity matrix"):
+    with pytest.raises(ValueError, match=r"expected tasks beside similarities"):
         rs.separation(np.zeros((0, 0)))
 
 

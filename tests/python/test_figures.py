@@ -123,7 +123,7 @@ def test_a_study_of_one_prompt_draws_its_similarity_and_says_why_not_the_rest(tm
     assert "needs 2 prompts" in absent["pca"]
     assert "fewer than two tasks" in absent["null"]
     assert "expected a layer with a Cohen's d, got none: there are fewer than two tasks" in absent["layers"]
-    assert absent["baselines"] == "plot.baselines: nothing to draw: no task has two prompts"
+    assert absent["baselines"] == "plot.baselines: nothing to draw: there are fewer than two tasks"
 
 
 def test_prompts_without_tasks_draw_what_needs_none(tmp_path):

@@ -156,12 +156,12 @@ def test_layers_draw_intervals_and_mark_those_that_may_be_chance(ax):
 def test_decomposition_stacks_its_parts_and_hangs_negative_ones_below_zero(ax):
     part = rs.controls.Part
     parts = rs.controls.Parts(part(0.2, (0.1, 0.3)), part(-0.1, None), part(0.1, None), part(0.2, (0.15, 0.25)))
-    found = rs.controls.Decomposition(parts, [parts], [])
+    found = rs.controls.Decomposition(parts, [parts], None, 10, 9, [])
     rs.plot.decomposition(found, ax=ax)
     np.testing.assert_allclose([(b.get_y(), b.get_height()) for b in ax.patches[:3]], [(0, -0.1), (0, 0.1), (0.1, 0.2)])
     band = next(line for line in ax.lines if len(set(line.get_ydata())) == 2 and len(line.get_xdata()) == 2)
     np.testing.assert_allclose(band.get_ydata(), [0.25, 0.35])  # standing on the 0.1 of vocabulary
-    absent = rs.controls.Decomposition(None, [], [], {"overall": "every task has one prompt"})
+    absent = rs.controls.Decomposition(None, [], None, 0, 0, [], {"overall": "every task has one prompt"})
     with pytest.raises(ValueError, match="nothing to draw: every task has one prompt"):
         rs.plot.decomposition(absent, ax=ax)
 
@@ -282,12 +282,12 @@ def test_length_draws_each_prompt_and_its_ceiling(ax):
 
 
 def test_overlap_ladder_draws_rungs_layers_and_chance(ax):
-    found = rs.controls.overlap_ladder(random_traces(), shuffles=9)
+    found = rs.controls.overlap_ladder(random_traces(), permutations=9)
     rs.plot.overlap_ladder(found, ax=ax)
     assert [bar.get_height() for bar in ax.patches] == [value for value in found.overlap.values() if value is not None]
     assert labels(ax) == {f"chance {found.chance:.3f}"}
     assert len(ax.lines[0].get_ydata()) == 3  # layers
-    one = rs.controls.overlap_ladder(random_traces(1), shuffles=9)
+    one = rs.controls.overlap_ladder(random_traces(1), permutations=9)
     with pytest.raises(ValueError, match="nothing to draw: no two tokens of different prompts are such a pair"):
         rs.plot.overlap_ladder(one, ax=ax)
 

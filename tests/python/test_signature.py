@@ -43,7 +43,8 @@ def test_counts_and_labels_come_along():
     assert sigs.counts.dtype == np.uint64
     assert (sigs.counts.sum(axis=2) == 4 * sigs.num_tokens[:, None]).all()
     assert (sigs.ids, sigs.tasks) == (traces.ids, traces.tasks)
-    assert sigs.groups == ["g0", "g1", "g2", "g0", "g1", "g2"]
+    assert sigs.groups == ["g0", "g1", "g2", "g3", "g4", "g5"]
+    assert sigs.sources == [None] * 6
     assert rs.signatures(traces, weighting="gate").counts is None
     assert repr(sigs) == "SignatureSet(6 prompts, 3 layers x 16 experts, tokens='all', weighting='count')"
 

@@ -67,13 +67,36 @@ def test_single_precision_stays_within_a_millionth(metric):
     st.sampled_from(["cosine", *METRICS]),
     st.lists(st.lists(st.integers(0, 5), min_size=6, max_size=6), min_size=1, max_size=7),
 )
-def test_similarity_is_symmetric_bounded_and_never_nan(metric, rows):
-    sigs = rs.SignatureSet.from_counts(np.array(rows).reshape(len(rows), 2, 3))
-    matrix = rs.similarity(sigs, metric=metric)
+def test_similarity_is_symmetric_bounded_and_masked_without_a_common_layer(metric, rows):
+    counts = np.array(rows).reshape(len(rows), 2, 3)
+    matrix = rs.similarity(rs.SignatureSet.from_counts(counts), metric=metric)
+    known = counts.any(axis=2)
+    shared = known.astype(int) @ known.T > 0
+    assert (np.ma.getmaskarray(matrix) == ~shared).all()
+    matrix = np.ma.getdata(matrix)[shared].reshape(-1) if not shared.all() else np.ma.getdata(matrix)
     assert np.isfinite(matrix).all()
+    if matrix.ndim == 1:
+        assert ((matrix >= 0) & (matrix <= 1 + 1e-12)).all()
+        return
     assert (matrix == matrix.T).all()
     assert (matrix >= 0).all()
     assert (matrix <= 1 + 1e-12).all()
+
+
+def test_a_layer_without_data_is_no_similarity_of_zero():
+    counts = np.array([[[3, 1], [0, 0], [0, 0]], [[3, 1], [2, 2], [0, 0]], [[0, 0], [4, 0], [0, 0]]])
+    sigs = rs.SignatureSet.from_counts(counts, tasks=["a", "a", "b"])
+    matrix = rs.similarity(sigs)
+    assert matrix[0, 1] == pytest.approx(1.0)  # layer 0 alone
+    assert matrix[1, 2] == pytest.approx(np.sqrt(0.5))  # layer 1 alone
+    assert matrix[0, 2] is np.ma.masked
+    assert matrix.diagonal().tolist() == pytest.approx([1.0, 1.0, 1.0])
+    assert rs.similarity(sigs[0], sigs[1]) == pytest.approx(1.0)
+    assert rs.similarity(sigs[0], sigs[2]) is None
+    layers = rs.similarity(sigs, per_layer=True)
+    assert layers.mask[2].all()
+    assert layers[0].tolist() == [[pytest.approx(1.0), pytest.approx(1.0), None]] * 2 + [[None] * 3]
+    assert rs.separation(sigs).across.pairs == 1
 
 
 def test_threads_do_not_change_a_byte():
@@ -125,9 +148,9 @@ def test_separation_equals_numpy_and_names_what_is_absent():
     alone = rs.separation(sigs, ["code"] * 12)
     assert alone.across.mean is None
     assert alone.cohens_d is None
-    with pytest.raises(ValueError, match="matrix of 11 x 11"):
+    with pytest.raises(ValueError, match="expected tasks for 12 prompts, got 11"):
         rs.separation(sigs, ["code"] * 11)
-    with pytest.raises(ValueError, match="expected tasks beside a similarity matrix"):
+    with pytest.raises(ValueError, match="expected tasks beside similarities"):
         rs.separation(matrix)
 
 

@@ -1,5 +1,6 @@
 """The study: that it says what its parts say, and what is missing where something is missing."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -35,7 +36,11 @@ def test_nothing_is_absent_on_the_shipped_model(study):
 def test_it_says_what_its_parts_say(study, traces):
     sigs = rs.signatures(traces)
     found = rs.separation(sigs)
-    assert (study.within.mean, study.within.sd, study.within.pairs) == (found.within.mean, found.within.sd, 760)
+    assert (study.within.mean, study.within.sd, study.within.pairs) == (
+        found.within.mean,
+        found.within.sd,
+        665,
+    )  # of 760, 95 in one group
     assert study.across.mean == found.across.mean
     assert study.cohens_d.value == pytest.approx(found.cohens_d)
     assert study.p_value == rs.statistics.permutation_test(sigs, permutations=200).p_value
@@ -58,13 +63,18 @@ def test_controls_have_means_and_ranges(study, traces):
     assert rotated.difference.range == pytest.approx((compared.difference.low, compared.difference.high))
     assert rotated.cohens_d.mean == pytest.approx(compared.cohens_d.mean)
     assert rotated.accuracy.repetitions == 3
-    assert rotated.p_value.floor == 0.25
+    assert rotated.p_value is None  # 3 routers cannot give .05
+    assert rotated.rank == "above all 3 seeds"
+    assert rotated.absent["p_value"] == "above all 3 seeds; from 19 seeds on this has a p"
+    context = rs.controls.context_test(traces, shuffles=20, permutations=200)
+    assert shuffle.p_value == study.context.p_value == context.p_value
     assert study.controls["bag of tokens"].difference is None
     assert study.controls["bag of tokens"].accuracy.mean > 0.5
     first = study.controls["without first token"]
     dropped = rs.separation(rs.signatures(rs.controls.drop_first(traces).traces))
     assert first.cohens_d.mean == pytest.approx(dropped.cohens_d)
     assert study.strongest.name in ("token shuffle", "rotated router")
+    assert study.strongest_by_d.cohens_d.mean == max(shuffle.cohens_d.mean, rotated.cohens_d.mean)
 
 
 def test_a_check_that_no_prompt_passes_says_why():
@@ -80,8 +90,11 @@ def test_given_controls_stand_beside_the_others(model, traces):
     found = rs.study(traces, controls={"random weights": [weights, weights], "counts": sigs}, **ALONE)
     control = found.controls["random weights"]
     assert control.difference.repetitions == 2
-    assert control.cohens_d.mean == pytest.approx(rs.separation(sigs).cohens_d)
-    assert control.p_value.floor == pytest.approx(1 / 3)
+    assert control.cohens_d.mean == pytest.approx(rs.separation(sigs, groups=False).cohens_d)
+    assert (control.p_value, control.rank) == (None, "above all 2 seeds")
+    whole = rs.study(traces, controls={"random weights": [weights] * 19}, **QUICK).controls["random weights"]
+    assert whole.p_value == whole.p_value.floor == 0.05
+    assert whole.cohens_d.mean == pytest.approx(rs.separation(sigs).cohens_d)
     assert len(control.layers) == 16
     assert "random weights" in found.depth.controls
     assert found.controls["counts"].p_value is None
@@ -113,7 +126,7 @@ def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads(tmp_path):
 def test_json_holds_the_numbers_and_no_draws(study, tmp_path):
     path = study.to_json(tmp_path / "study.json")
     read = json.loads(path.read_text(encoding="utf-8"))
-    assert (read["format"], read["version"]) == ("routesig-study", 1)
+    assert (read["format"], read["version"]) == ("routesig-study", 2)
     assert read["headline"] == study.headline
     assert read["p_value"] == {"value": float(study.p_value), "floor": study.p_value.floor}
     assert read["cohens_d"]["value"] == study.cohens_d.value
@@ -132,25 +145,28 @@ def test_an_unwritable_file_is_named_and_nothing_is_left(study, tmp_path):
 
 def test_text_fits_a_screen_and_names_what_is_not_claimed(study):
     lines = str(study).splitlines()
-    assert len(lines) <= 50
+    assert len(lines) <= 60
     assert max(map(len, lines)) <= 120
     text = " ".join(str(study).split())
     for part in ("0.8435 ± 0.0879", "1.44", "92.5 %", "another model, other prompts", "Not claimed", study.headline):
         assert part in text
 
 
-def test_headline_names_size_interval_p_strongest_control_and_parts(study):
+def test_headline_says_what_length_words_and_other_routers_account_for(study):
     for part in (
-        "similarity",
+        "on 80 prompts of",
         "95 % interval",
-        "p = ",
-        "strongest control",
-        "vocabulary",
-        "context",
-        "held-out",
-        "tokens",
+        "whole groups of prompts permuted across tasks: p = ",
+        "Text length alone would give 0.000",
+        "free of text length the difference is 0.",
+        "of the tokens occur in more than one task",
+        "Of the control models, routers rotated at random keep most of the difference",
+        "above all 3 seeds",
+        "held-out prompts",
+        "A classifier that sees only token ids, tuned the same way, names",
     ):
-        assert part in study.headline
+        assert part in study.headline, part
+    assert "vocabulary" not in study.headline  # no share is said to *be* vocabulary
 
 
 def test_without_an_effect_the_headline_claims_none():
@@ -158,6 +174,11 @@ def test_without_an_effect_the_headline_claims_none():
     assert found.p_value > 0.05
     assert found.headline.startswith("Routing is not shown to follow the task")
     assert "are routed more alike" not in found.headline
+    # The length is always said; after it the headline ends.
+    assert found.headline.count("Text length alone would give") == 1
+    assert found.headline.rstrip(".").endswith(")")
+    for word in ("classifier", "control", "words"):
+        assert word not in found.headline
 
 
 def test_signatures_alone_leave_what_needs_tokens_absent():
@@ -180,10 +201,11 @@ def test_one_task_leaves_similarity_load_and_projections():
     assert found.absent["classification"]
     assert found.load is not None
     assert found.pca.points is not None
-    assert "no separation of tasks to test" in found.headline
+    assert found.headline.startswith("No test is possible on 6 prompts")
+    assert "there are fewer than two tasks" in found.headline
     json.dumps(found.to_dict(), allow_nan=False)
     text = " ".join(str(found).split())
-    assert "absent: p_value, across, difference, cohens_d: there are fewer than two tasks" in text
+    assert "p_value, across, difference, cohens_d, controls[token shuffle]: there are fewer than two tasks" in text
     assert "controls[length (prompt)], controls[length (all)]" in text  # and no rows of dashes
     assert "token shuffle -" not in text
 
@@ -258,6 +280,114 @@ def test_bad_options_are_refused():
         rs.study(rs.signatures(traces), tokens="prompt", **ALONE)
 
 
+def test_length_alone_is_not_announced_as_routing():
+    """Uniform random routing, texts of 300 and of 25 tokens: the labels alone give p < .05, and length is named."""
+    random = np.random.default_rng(0)
+    counts = np.stack(
+        [
+            sum(np.eye(32, dtype=int)[random.permutation(32)[:4]].sum(axis=0) for _ in range(300 if i < 12 else 25))
+            for i in range(24)
+        ]
+    )[:, None]
+    found = rs.study(rs.SignatureSet.from_counts(counts, tasks=["long"] * 12 + ["short"] * 12, top_k=4), **QUICK)
+    assert found.p_value <= 0.05
+    assert found.debiased.p_value > 0.05
+    assert "length may account for all of it" in found.headline
+    assert "What words alone account for could not be controlled: it needs traces" in found.headline
+
+
+def test_a_single_group_per_task_is_no_test():
+    counts = np.random.default_rng(0).poisson(4.0, (12, 2, 4))
+    sigs = rs.SignatureSet.from_counts(counts, tasks=["a", "b"] * 6, groups=["a", "b"] * 6, top_k=1)
+    found = rs.study(sigs, **QUICK)
+    assert found.p_value is None
+    assert found.difference.value is None
+    assert found.headline.startswith("No test is possible on 12 prompts")
+    assert "every task is a single group" in found.headline
+    assert "p = 1" not in str(found)
+    assert rs.study(sigs, **ALONE).p_value is not None
+
+
+def test_groups_that_are_ignored_are_ignored_by_every_control():
+    random = np.random.default_rng(3)
+    traces = rs.TraceSet(
+        [
+            rs.RoutingTrace.from_arrays(
+                random_experts(2, 20, 8, 2, i // 4),  # four prompts of a group are the same
+                num_experts=8,
+                token_ids=random.integers(0, 5, 20),
+                prompt_tokens=10,
+                id=str(i),
+                task="ab"[i // 16],
+                group=str(i // 4),
+            )
+            for i in range(32)
+        ]
+    )
+    whole = rs.study(traces, **ALONE)
+    for name in ("without first token", "without duplicates", "without common prefix"):
+        control = whole.controls[name]
+        assert control.accuracy.mean == pytest.approx(whole.classification.accuracy, abs=0.15), name
+    assert whole.controls["bag of tokens"].detail.signature.folds.tolist() == whole.classification.folds.tolist()
+    grouped = rs.study(traces, **QUICK)
+    assert grouped.within.pairs == 16 * 15 - 8 * 6
+    assert grouped.classification.accuracy < whole.classification.accuracy
+
+
+def test_sources_that_cross_tasks_block_the_permutations_and_are_held_out():
+    sigs = tasks_apart((10, 10), effect=1.0, top_k=1)
+    crossed = dataclasses.replace(sigs, sources=["x", "y"] * 10)
+    found = rs.study(crossed, **ALONE)
+    assert found.permutation_test.sources == 2
+    assert "permuted across tasks within each of 2 sources" in found.headline
+    assert found.controls["unseen source"].accuracy.mean > 0.7
+    assert found.controls["unseen source"].detail.trials == 20
+    ignored = rs.study(crossed, sources=False, **ALONE)
+    assert ignored.permutation_test.sources == 0
+    assert "unseen source" not in ignored.controls
+    nested = rs.study(dataclasses.replace(sigs, sources=["x"] * 10 + ["y"] * 10), **ALONE)
+    assert [finding.rule for finding in nested.findings if finding.rule == "source-is-task"]
+    assert "may be one between sources" in nested.headline
+
+
+def test_prompts_that_begin_with_one_instruction_are_found():
+    def prompt(task, i, prefix):
+        random = np.random.default_rng([task, i])
+        words = [*prefix, *(1_000 + random.integers(0, 30, 20))]
+        experts = np.array([[w * 7 % 16, (w * 7 + 3) % 16] for w in words])[None]
+        return rs.RoutingTrace.from_arrays(
+            experts, num_experts=16, token_ids=words, id=f"{task}-{i}", task=f"t{task}", prompt_tokens=len(words)
+        )
+
+    instructed = rs.TraceSet([prompt(t, i, [16 * j + 5 * t for j in range(12)]) for t in range(2) for i in range(8)])
+    found = rs.study(instructed, **ALONE)
+    finding = next(f for f in found.findings if f.rule == "common-prefix")
+    assert finding.count == 16
+    assert "begin with 8 tokens or more (up to 1" in found.headline  # 12, and chance
+    control = found.controls["without common prefix"]
+    assert control.difference.mean < 0.5 * found.difference.value
+    assert "common-prefix" in [f["rule"] for f in found.to_dict()["findings"]]
+    plain = rs.study(rs.TraceSet([prompt(t, i, ()) for t in range(2) for i in range(8)]), **ALONE)
+    assert "common-prefix" not in [f.rule for f in plain.findings]
+
+
+def test_layers_without_data_are_left_out_and_said():
+    sigs = tasks_apart((8, 8), layers=3, top_k=1)
+    counts = sigs.counts.copy()
+    counts[:5, 1] = 0
+    found = rs.study(rs.SignatureSet.from_counts(counts, tasks=sigs.tasks, top_k=1), **ALONE)
+    finding = next(f for f in found.findings if f.rule == "missing-layers")
+    assert finding.count == 5
+    assert "5 of 16 prompts have no known routing in some layer" in str(found)
+    assert found.similarity.min() > 0.3
+
+
+def test_what_no_test_could_have_found_is_said():
+    found = rs.study(tasks_apart((3, 3, 3), top_k=1), **QUICK)
+    finding = next(f for f in found.findings if f.rule == "floor")
+    assert "any pair of tasks, adjusted (smallest 0.3)" in str(finding)
+
+
 def test_groups_that_span_tasks_are_refused_with_the_way_out():
     counts = np.random.default_rng(0).poisson(4.0, (12, 2, 4))
     sigs = rs.SignatureSet.from_counts(counts, tasks=["a", "b"] * 6, groups=["g"] * 2 + [None] * 10)
@@ -325,7 +455,8 @@ def test_hundreds_of_prompts_have_every_part_and_fewer_null_draws():
     assert found.permutation_test.layers[1].cohens_d == pytest.approx(slow[1].cohens_d)
     balanced = found.baselines["load_balance"]
     assert balanced.within.mean == pytest.approx(balanced.closed_form.within, abs=0.01)
-    assert found.decomposition.overall.context.band is not None
+    assert found.decomposition.crossing.context.band is not None
+    assert found.context.p_value is not None
 
 
 def test_null_draws_that_were_asked_for_are_made():

@@ -104,9 +104,9 @@ def test_undefined_results_are_absent_with_a_reason():
     alone = controls.token_shuffle(relabelled(world(0.0), lambda t: "same"), shuffles=3)
     assert alone.difference is None
     assert alone.lexical_share is None
-    assert alone.absent["difference"] == "D needs prompts of two tasks or more; there are 1"
+    assert alone.absent["difference"] == "there are fewer than two tasks"
     single = controls.token_shuffle(relabelled(world(0.0), lambda t: t.id), shuffles=3)
-    assert single.absent["difference"] == "D needs a task with two prompts or more; every task has one"
+    assert single.absent["difference"] == "no two prompts share a task"
     assert "difference=None" in repr(single)
     nothing = controls.token_shuffle([], shuffles=3)
     assert (nothing.tokens, nothing.movable_share, nothing.difference) == (0, None, None)
@@ -115,13 +115,14 @@ def test_undefined_results_are_absent_with_a_reason():
 def test_bad_input_is_one_sentence():
     without_ids = rs.TraceSet([rs.RoutingTrace.from_arrays([[[0, 1]]], num_experts=4, task="a", id="x")])
     impossible = rs.RoutingTrace.from_arrays([[[1, 1], [0, 1]]], num_experts=4, token_ids=[3, 4], task="a", id="y")
-    for function in (controls.token_shuffle, controls.overlap_ladder):
+    for function in (controls.token_shuffle, controls.overlap_ladder, controls.context_test, controls.decomposition):
         with pytest.raises(ValueError, match='expected token ids, trace "x" has none'):
             function(without_ids)
         with pytest.raises(ValueError, match=r"expected 2 distinct experts below 4, got \[1, 1\]"):
             function([impossible])
-        with pytest.raises(ValueError, match="expected 1 shuffle or more, got 0"):
-            function(world(0.0), shuffles=0)
+        none = "permutation" if function is controls.overlap_ladder else "shuffle"
+        with pytest.raises(ValueError, match=f"expected 1 {none} or more, got 0"):
+            function(world(0.0), **{f"{none}s": 0})
         with pytest.raises(ValueError, match='expected tokens to be one of all, prompt, generation, got "some"'):
             function(world(0.0), tokens="some")
     assert controls.token_shuffle([impossible], drop_invalid=True, shuffles=1).dropped_rows == 1
@@ -129,7 +130,7 @@ def test_bad_input_is_one_sentence():
 
 def test_progress_shows_a_bar(capfd):
     controls.token_shuffle(world(0.0), shuffles=5, progress=True)
-    controls.overlap_ladder(random_traces(), shuffles=5, progress=True)
+    controls.overlap_ladder(random_traces(), permutations=5, progress=True)
     err = capfd.readouterr().err
     assert "token shuffle" in err
     assert "overlap ladder" in err

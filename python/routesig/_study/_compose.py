@@ -20,19 +20,24 @@ from routesig._permutation import PermutationTest
 from routesig._progress import progress_bar
 from routesig._projection import pca, tsne
 from routesig._reliability import reliability
-from routesig._signatures import SignatureSet, signatures
+from routesig._signatures import SignatureSet
 from routesig._study._controls import (
     Filter,
     GivenControls,
+    chosen_signatures,
     filter_control,
     model_control,
+    respected,
     shuffle_control,
+    source_control,
     text_control,
 )
+from routesig._study._findings import study_findings
 from routesig._study._layers import depth, group, layer_rows
 from routesig._study._parts import Control, Debiased, Information, StudyOptions
 from routesig._study._provenance import provenance
 from routesig._study._result import Study
+from routesig._tasks import numbered_sources, numbered_tasks
 
 T = TypeVar("T")
 
@@ -52,6 +57,7 @@ def study(
     refits: int | None = None,
     folds: int = 5,
     groups: bool = True,
+    sources: bool = True,
     drop_invalid: bool = False,
     controls: GivenControls | None = None,
     progress: bool = True,
@@ -82,13 +88,17 @@ def study(
     folds : int
         Of the cross-validation.
     groups : bool
-        Keep prompts of one group (template, source) together when labels are permuted, prompts resampled and folds
-        made. False: prompts are treated as independent.
+        Leave pairs of prompts of one group (template, near-duplicates) out, and keep them together when labels are
+        permuted, prompts resampled and folds made, in controls too. False: prompts are treated as independent.
+    sources : bool
+        Where the field "source" of prompts (data set, language, author) crosses tasks, permute labels within each
+        source, and classify prompts of unseen sources. False: sources are not looked at.
     drop_invalid : bool
         Leave impossible rows out, counted, instead of refusing them.
     controls : dict, optional
-        Name -> traces (or signatures) of a control model fed the same tokens, or a list of them, one a seed:
-        `{"random weights": [...]}`. Rotated routers recorded with the traces (`traces.rotated`) are found.
+        Name -> traces (or signatures) of a control model fed the same tokens, or a list of them, one per seed:
+        `{"random weights": [...]}`; from 19 seeds on there is a p. Rotated routers recorded with the traces
+        (`traces.rotated`) are found.
     progress : bool
         Show a bar on stderr.
 
@@ -99,7 +109,8 @@ def study(
     Raises
     ------
     ValueError
-        On impossible rows, a group that spans two tasks, a token set that no prompt has, an option that does not fit.
+        On impossible rows, a group that spans two tasks or sources, a token set that no prompt has, an option that does
+        not fit.
 
     References
     ----------
@@ -125,6 +136,7 @@ def study(
         _REFITS.usual if refits is None else refits,
         folds,
         groups,
+        sources,
         drop_invalid,
         tuple(controls or ()),
     )
@@ -152,7 +164,7 @@ class _Composer:
 
     def study(self) -> Study:
         options, sigs = self.options, self.sigs
-        given = LabelledSimilarities(sigs, None, None, "permutation_test")
+        given = LabelledSimilarities(sigs, None, None, "permutation_test", None)
         cosines = given.matrix
         test = self.step(
             partial(statistics.permutation_test, given, permutations=options.permutations, seed=options.seed)
@@ -169,24 +181,27 @@ class _Composer:
             for name in ("prompt", "generation", "all")
         }
         shuffled = self.of_traces("token_shuffle", self.counted(partial(_sampled, controls.token_shuffle, options)))
-        found_controls = self.controls(shuffled)
-        pairs = statistics.separation(cosines, sigs.tasks)
+        context = self.of_traces(
+            "context", self.counted(partial(self.tested, controls.context_test, shuffles=options.shuffles))
+        )
+        found_controls = self.controls(shuffled, context)
+        pairs = statistics.separation(given)
         layers = layer_rows(given, test, boot, debiased, told)
         return Study(
             traces=self.traces,
             signatures=sigs,
             options=options,
             left_out=self.left_out,
-            similarity=cosines,
+            similarity=np.ma.masked_invalid(cosines) if np.isnan(cosines).any() else cosines,
             within=group(pairs.within, boot.within),
             across=group(pairs.across, boot.across),
-            balanced=statistics.separation(cosines, sigs.tasks, balanced=True),
+            balanced=statistics.separation(given, balanced=True),
             difference=boot.difference,
             cohens_d=boot.cohens_d,
             p_value=test.p_value,
             layers=layers,
             depth=depth(layers, boot, found_controls),
-            category_matrix=statistics.category_matrix(cosines, sigs.tasks),
+            category_matrix=statistics.category_matrix(given),
             permutation_test=test,
             bootstrap=boot,
             dispersion=self.attempt(
@@ -199,15 +214,14 @@ class _Composer:
             classification=read,
             controls=found_controls,
             token_shuffle=shuffled,
+            context=context,
             decomposition=self.of_traces(
                 "decomposition",
-                self.counted(
-                    partial(
-                        _sampled, controls.decomposition, options, bootstrap=options.bootstrap, groups=options.groups
-                    )
-                ),
+                self.counted(partial(_sampled, controls.decomposition, options, bootstrap=options.bootstrap)),
             ),
-            overlap_ladder=self.of_traces("overlap_ladder", partial(_sampled, controls.overlap_ladder, options)),
+            overlap_ladder=self.of_traces(
+                "overlap_ladder", partial(self.tested, controls.overlap_ladder, permutations=_LADDER_PERMUTATIONS)
+            ),
             pca=self.attempt("pca", lambda: pca(sigs)),
             tsne=self.attempt("tsne", lambda: tsne(sigs, seed=options.seed)),
             information=told,
@@ -216,7 +230,15 @@ class _Composer:
             provenance=provenance(self.given, sigs, options),
             absent=self._reasons(test, boot, read),
             fewer=self.fewer,
+            findings=study_findings(self.traces, sigs, options.groups, test, debiased, read, found_controls),
         )
+
+    def tested(self, function: Callable[..., T], traces: _core.TraceSet, **more: Any) -> T:
+        """A test of tokens that permutes labels, with the options of the study."""
+        options = self.options
+        chosen: dict[str, Any] = {"permutations": options.permutations, "seed": options.seed, "tokens": options.tokens}
+        chosen |= {"drop_invalid": options.drop_invalid, "groups": options.groups}
+        return function(traces, sources=None if options.sources else False, **(chosen | more))
 
     def affordable(self, options: StudyOptions, lowered: "list[_Repetitions]") -> StudyOptions:
         """Fewer repetitions of what takes long of many prompts."""
@@ -270,18 +292,27 @@ class _Composer:
             chosen: dict[str, Any] = {"tokens": options.tokens, "drop_invalid": options.drop_invalid}
             found = debiased_similarity(self.traces, **chosen)
             halves = reliability(self.traces, **chosen)
-        means, layers = found.means()
+        means, layers = found.means(groups=None if options.groups else False)
         known: NDArray[np.bool_] = np.asarray(~np.ma.getmaskarray(found.values).all(axis=1))
         pairs = found.values.data[np.ix_(known, known)] + np.eye(int(known.sum()))
         absent = {} if halves is not None else {"reliability": NO_TRACES}
         p_value = None
-        if means.difference is None:
-            absent["p_value"] = absent["difference"] = "no two prompts of one task, or of two tasks, have a value"
-        else:
-            labels = self.sigs[known]
-            test = statistics.permutation_test(
-                pairs, labels.tasks, permutations=options.permutations, seed=options.seed, groups=_groups(labels)
+        labels = self.sigs[known]
+        test = statistics.permutation_test(
+            pairs,
+            labels.tasks,
+            permutations=options.permutations,
+            seed=options.seed,
+            groups=labels.groups if _whole_groups(labels) else None,
+            sources=labels.sources if _crossing(labels) else False,
+        )
+        if means.difference is None or test.difference is None:
+            absent["p_value"] = absent["difference"] = test.absent.get(
+                "difference", "too few prompts have 8 tokens in every layer, and experts that recur"
             )
+        elif test.p_value is None:
+            absent["p_value"] = test.absent["p_value"]
+        else:
             p_value = test.p_value
         return Debiased(
             means.within, means.across, means.difference, p_value, layers, found.values, found.window, halves, absent
@@ -294,7 +325,8 @@ class _Composer:
         }
         options = self.options
         chosen: dict[str, Any] = {"tokens": options.tokens, "weighting": options.weighting}
-        pool = partial(baselines.token_pool, drop_invalid=options.drop_invalid, **chosen, **self.draws)
+        chosen |= {"drop_invalid": options.drop_invalid, "groups": None if options.groups else False}
+        pool = partial(baselines.token_pool, **chosen, **self.draws)
         return nulls | {"token_pool": self.of_traces("baselines[token_pool]", pool)}
 
     def balanced(self, tokens: str, nulls: dict[str, Baseline | None], traces: _core.TraceSet) -> Baseline:
@@ -302,7 +334,7 @@ class _Composer:
         drawn = nulls["load_balance"]
         if tokens == self.options.tokens and drawn is not None:
             return drawn
-        sigs = signatures(traces, tokens=tokens, drop_invalid=self.options.drop_invalid)
+        sigs = chosen_signatures(traces, replace(self.options, tokens=tokens, weighting="count"))
         if not sigs.values.any():
             raise ValueError(f"no prompt has a {tokens} token")
         return baselines.load_balance(sigs, **self.draws)
@@ -328,21 +360,29 @@ class _Composer:
                 seed=options.seed,
                 tokens=options.tokens,
                 drop_invalid=options.drop_invalid,
+                groups=options.groups,
             ),
         )
         return Information(log_loss, fano, layers or [], evidence)
 
-    def controls(self, shuffled: Any) -> dict[str, Control]:
+    def controls(self, shuffled: Any, context: Any) -> dict[str, Control]:
         found: list[Control | None] = []
         options = self.options
         if shuffled is not None:
-            found.append(
-                self.of_traces("controls[token shuffle]", lambda traces: shuffle_control(shuffled, traces, options))
-            )
+            make = partial(shuffle_control, shuffled, context, options=options)
+            found.append(self.of_traces("controls[token shuffle]", make))
         for name, given in self.models.items():
             found.append(self.attempt(f"controls[{name}]", partial(model_control, name, given, self.given, options)))
         found += self.of_traces("controls[bag of tokens]", self.text_controls) or []
-        for name, (holds, keep) in _FILTERS.items():
+        if _crossing(self.sigs):
+            found.append(self.attempt("controls[unseen source]", partial(source_control, self.sigs, options)))
+        filters = dict(_FILTERS)
+        without_prefix = partial(controls.drop_common_prefix, groups=options.groups)
+        filters["without common prefix"] = (
+            "tokens after what another prompt of the task begins with too",
+            without_prefix,
+        )
+        for name, (holds, keep) in filters.items():
             found.append(self.of_traces(f"controls[{name}]", partial(filter_control, name, holds, keep, options)))
         return {control.name: control for control in found if control is not None}
 
@@ -373,7 +413,8 @@ class _Composer:
         return reasons
 
 
-_STEPS = 25
+_STEPS = 27
+_LADDER_PERMUTATIONS = 1_000
 
 
 @dataclass(frozen=True)
@@ -425,12 +466,10 @@ def _analysed(given: Any, options: StudyOptions) -> tuple[Any, SignatureSet, lis
                 f"study: expected tokens={given.info.get('tokens', 'all')!r}, which the signatures count, "
                 f"got {options.tokens!r}"
             )
-        sigs = given
+        sigs = respected(given, options)
     else:
         traces = given
-        sigs = signatures(traces, tokens=options.tokens, weighting=options.weighting, drop_invalid=options.drop_invalid)
-    if not options.groups:
-        sigs = replace(sigs, groups=[None] * len(sigs))
+        sigs = chosen_signatures(traces, options)
     has: NDArray[np.bool_] = np.asarray(sigs.values.any(axis=(1, 2)))
     which = "" if options.tokens == "all" else f" {options.tokens}"
     if not has.any():
@@ -449,11 +488,17 @@ def _sampled(function: Callable[..., T], options: StudyOptions, traces: _core.Tr
         seed=options.seed,
         tokens=options.tokens,
         drop_invalid=options.drop_invalid,
+        groups=options.groups,
         **more,
     )
 
 
-def _groups(sigs: SignatureSet) -> Any:
-    """Groups for a test on matrices, as it would take those of a set: only where any holds two prompts."""
+def _whole_groups(sigs: SignatureSet) -> bool:
+    """Whether any group holds two prompts, so that a test moves groups."""
     named = [group for group in sigs.groups if group is not None]
-    return sigs.groups if len(set(named)) < len(named) else None
+    return len(set(named)) < len(named)
+
+
+def _crossing(sigs: SignatureSet) -> bool:
+    """Whether any source has prompts of two tasks, so that labels are permuted within sources."""
+    return bool(numbered_sources(None, sigs.sources, numbered_tasks(sigs.tasks)[1], "study"))

@@ -16,12 +16,12 @@ from routesig._p_value import PValue
 if TYPE_CHECKING:
     from routesig._study._result import Study
 
-VERSION = 1
+VERSION = 2
 
 # Single draws and what grows with the square of the prompts: the seed makes them again.
 _LEFT_OUT = {
     *("traces", "signatures", "similarity", "ceiling", "disattenuated"),
-    *("null", "draws", "layer_draws", "values", "detail", "probabilities"),
+    *("null", "draws", "layer_draws", "values", "detail", "probabilities", "test"),
 }
 
 

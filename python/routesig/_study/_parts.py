@@ -11,6 +11,7 @@ from routesig._reliability import Reliability
 from routesig.information import FanoBound, LayerInformation, LogLossBound
 
 Range = tuple[float, float]
+LEAST_SEEDS = 19  # of a control model: with fewer no p of .05 is possible, and none is given
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,14 @@ class StudyOptions:
     refits: int = 200
     folds: int = 5
     groups: bool = True
+    sources: bool = True
     drop_invalid: bool = False
     controls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Group:
-    """Similarities of the pairs of prompts within a task, or across tasks: `ci` is the interval of the mean."""
+    """Similarities of pairs of prompts of one task (and of different groups), or of two: `ci` is that of the mean."""
 
     mean: float | None
     sd: float | None
@@ -153,13 +155,16 @@ class Control:
         What is held fixed, in words.
     within, across, difference, cohens_d, accuracy : ControlSummary or None
     p_value : PValue or None
-        Of the real routing against this control.
+        Of the token shuffle: that what words do not account for follows the task (`context_test`). Of control models:
+        the rank of the real one among them, from 19 seeds on. Of rivals: McNemar's.
     prompts : int
         Prompts that took part.
     layers : list of float or None
         D of every layer, mean over seeds; None where not computed.
     detail : object
-        The whole result: ShuffleTest, TextControl, ControlComparison, FilteredTraces.
+        The whole result: TokenShuffle, TextControl, ControlComparison, FilteredTraces.
+    rank : str or None
+        Of a control model: how many of its seeds reach the real one's difference, in words.
     absent : dict
     """
 
@@ -175,6 +180,7 @@ class Control:
     prompts: int = 0
     layers: list[float] | None = None
     detail: Any = None
+    rank: str | None = None
     absent: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ from routesig._baseline import Baseline
 from routesig._bootstrap import Bootstrap, Estimate
 from routesig._classification import Classification
 from routesig._dispersion import DispersionTest
+from routesig._findings import Finding
 from routesig._left_out import LeftOut
 from routesig._load import Load
 from routesig._p_value import PValue
@@ -30,7 +31,7 @@ from routesig._study._parts import (
     LayerRow,
     StudyOptions,
 )
-from routesig.controls import Decomposition, OverlapLadder, TokenShuffle
+from routesig.controls import ContextTest, Decomposition, OverlapLadder, TokenShuffle
 from routesig.statistics import CategoryMatrix
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Study:
         By token set: "prompt", "generation", "all".
     classification : Classification
     controls : dict of Control
-    token_shuffle, decomposition, overlap_ladder : or None
+    token_shuffle, context, decomposition, overlap_ladder : or None
         Where the difference comes from.
     pca, tsne : Pca and Tsne, or None
     information : Information
@@ -89,7 +90,10 @@ class Study:
     absent : dict
         Field -> why it is None or lacks an entry.
     fewer : dict
-        Option -> how many repetitions there were, and why, where its default was lowered because of many prompts.
+        Option -> how many repetitions there were, and why, where its default was lowered because of what it would cost.
+    findings : list of Finding
+        What to know before the numbers: faults of the data, of the design, and tests that could not have found
+        anything.
     """
 
     traces: _core.TraceSet | None
@@ -115,6 +119,7 @@ class Study:
     classification: Classification
     controls: dict[str, Control]
     token_shuffle: TokenShuffle | None
+    context: ContextTest | None
     decomposition: Decomposition | None
     overlap_ladder: OverlapLadder | None
     pca: Pca | None
@@ -125,6 +130,7 @@ class Study:
     provenance: dict[str, Any]
     absent: dict[str, str] = field(default_factory=dict)
     fewer: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
     comparison: "Comparison | None" = None
 
     def layer_similarity(self) -> NDArray[np.float64]:
@@ -137,7 +143,7 @@ class Study:
 
     @property
     def headline(self) -> str:
-        """What was found, in sentences that name size, interval, p, the strongest control, and what is not claimed."""
+        """What was found, in sentences: size, interval, p, what length, words and other routers account for."""
         from routesig._study._headline import headline
 
         return " ".join(headline(self))
@@ -151,9 +157,15 @@ class Study:
 
     @property
     def strongest(self) -> Control | None:
-        """The control that leaves the largest difference of similarities."""
+        """The control that keeps the largest difference of similarities."""
         nulls = [c for c in self.controls.values() if c.kind == "null" and c.difference is not None]
         return max(nulls, key=lambda c: c.difference.mean if c.difference else 0.0, default=None)
+
+    @property
+    def strongest_by_d(self) -> Control | None:
+        """The control that keeps the largest Cohen's d."""
+        nulls = [c for c in self.controls.values() if c.kind == "null" and c.cohens_d is not None]
+        return max(nulls, key=lambda c: c.cohens_d.mean if c.cohens_d else 0.0, default=None)
 
     def paper(self) -> list[tuple[str, str, str]]:
         """Name, this study's value and the paper's, as text: another model and other prompts."""

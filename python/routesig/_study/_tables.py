@@ -24,8 +24,8 @@ def _records(study: "Study") -> dict[str, list[dict[str, Any]]]:
                 "other": pair.tasks[1],
                 "difference": pair.difference,
                 "cohens_d": pair.cohens_d,
-                "p_value": float(pair.p_value),
-                "adjusted": float(pair.adjusted),
+                "p_value": None if pair.p_value is None else float(pair.p_value),
+                "adjusted": None if pair.adjusted is None else float(pair.adjusted),
             }
             for pair in study.permutation_test.pairs
         ],

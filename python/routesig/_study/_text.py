@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from routesig._absent import by_reason
 from routesig._p_value import PValue
-from routesig._study._headline import NOT_CLAIMED, headline, percent
+from routesig._study._headline import NOT_CLAIMED, headline, labelled, percent
 from routesig._study._parts import Control, ControlSummary, Group
 
 if TYPE_CHECKING:
@@ -23,9 +23,11 @@ def study_text(study: "Study") -> str:
     """What `print(study)` shows."""
     lines = [*_wrapped(" ".join(headline(study))), ""]
     lines += _table(("", "this study", "the paper (*)"), study.paper())
-    lines += ["", *_controls(study), "", *_absent(study)]
+    lines += ["", *_controls(study), "", *_findings(study), *_absent(study)]
     lines += _wrapped("(*) OLMoE-1B-7B-0125-Instruct on 80 prompts of its own: another model, other prompts.")
-    lines += _wrapped("p: of the routing against chance or the control; its floor is the smallest it could have been.")
+    lines += _wrapped(
+        "p tests the routing against chance or against that control; the floor is the smallest p this many draws allow."
+    )
     lines += _wrapped("Not claimed: " + " ".join(NOT_CLAIMED))
     return "\n".join(lines).rstrip()
 
@@ -40,7 +42,7 @@ def beside_the_paper(study: "Study") -> list[tuple[str, str, str]]:
     rows = [
         ("model", str(info["model"] or "unknown"), "OLMoE-1B-7B-0125-Instruct"),
         ("routing", shape, "16 layers x 64 experts x top-8"),
-        ("prompts", f"{len(study.signatures)} of {tasks} task{'s' * (tasks != 1)}", "80 of 4 tasks"),
+        ("prompts", f"{len(labelled(study))} of {tasks} task{'s' * (tasks != 1)}", "80 of 4 tasks"),
         ("within a task", _group(study.within), PAPER["within"]),
         ("across tasks", _group(study.across), PAPER["across"]),
         ("Cohen's d", _estimate(study.cohens_d.value, study.cohens_d.ci), PAPER["d"]),
@@ -52,12 +54,12 @@ def beside_the_paper(study: "Study") -> list[tuple[str, str, str]]:
     for name, label in (("permutation", "experts permuted"), ("load_balance", "load balanced")):
         null = study.baselines.get(name)
         if null is not None and null.within is not None and null.across is not None:
-            rows.append((label, f"{null.within.mean:.4f} within, {null.across.mean:.4f} across", "figure 2 alone"))
+            rows.append((label, f"{null.within.mean:.4f} within, {null.across.mean:.4f} across", "a bar in figure 2"))
     return rows
 
 
 def _controls(study: "Study") -> list[str]:
-    header = ("controls", "difference", "Cohen's d", "accuracy", "p of the routing")
+    header = ("controls", "difference", "Cohen's d", "accuracy", "p")
     real = (
         "the routing itself",
         _number(study.difference.value),
@@ -72,12 +74,18 @@ def _controls(study: "Study") -> list[str]:
     ]
     parts = None if study.decomposition is None else study.decomposition.overall
     lines = _table(header, rows)
-    if parts is not None:
+    if parts is not None and study.decomposition is not None:
         lines.append(
-            f"difference {_number(parts.total.value)} = length {_number(parts.length.value)} + vocabulary "
+            f"difference {_number(parts.total.value)} = length {_number(parts.length.value)} + vocabulary, at most, "
             f"{_number(parts.vocabulary.value)} + context {_number(parts.context.value)}"
         )
+        lines.append(f"{percent(study.decomposition.crossing_share or 0.0)} of the tokens occur in more than one task")
     return lines
+
+
+def _findings(study: "Study") -> list[str]:
+    lines = [line for finding in study.findings for line in _wrapped(f"{finding.severity}: {finding}.")]
+    return [*lines, ""] if lines else []
 
 
 def _absent(study: "Study") -> list[str]:
@@ -159,4 +167,6 @@ def _range(value: ControlSummary | None) -> str:
 
 
 def _control_p(control: Control) -> str:
-    return "" if control.kind == "check" else _p(control.p_value)
+    if control.kind == "check":
+        return ""
+    return control.rank or _DASH if control.p_value is None else _p(control.p_value)

@@ -1,7 +1,7 @@
-"""Length, vocabulary and context: where the difference of similarities comes from."""
+"""Length, vocabulary and context: where the difference of similarities comes from, as far as that can be told."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +10,9 @@ from routesig import _core
 from routesig._left_out import LeftOut
 from routesig._options import whole_number
 from routesig._progress import progress_bar
-from routesig.controls._shuffle import as_traces, checked_draws, left_out, no_difference
+from routesig.controls._shuffle import as_traces, checked_draws, left_out, no_difference, token_table
+
+LEAST_CROSSING = 0.5  # with a smaller share of tokens that can cross tasks the split means nothing
 
 
 class Part(NamedTuple):
@@ -40,17 +42,29 @@ class Decomposition:
     Attributes
     ----------
     overall : Parts or None
-        Mean over layers.
-    layers : list of Parts
+        Mean over layers; None where fewer than half of the tokens can cross tasks.
+    layers : list of (Parts or None)
+    crossing : Parts or None
+        The same of those tokens alone that can cross tasks: their word (and kind of place) occurs in two tasks or more.
+    tokens, across_tasks : int
+        Tokens of the analysis, and those that can cross tasks.
     left_out : list of LeftOut
     absent : dict
         Name of a field that is None ("overall", "band") -> why.
     """
 
     overall: Parts | None
-    layers: list[Parts]
+    layers: list[Parts | None]
+    crossing: Parts | None
+    tokens: int
+    across_tasks: int
     left_out: list[LeftOut]
     absent: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def crossing_share(self) -> float | None:
+        """Share of tokens that can cross tasks; None without tokens."""
+        return self.across_tasks / self.tokens if self.tokens else None
 
     def __repr__(self) -> str:
         if self.overall is None:
@@ -74,7 +88,10 @@ def decomposition(
     """Split D = mean within-task minus mean across-task similarity into length, vocabulary and context.
 
     length = D under load balance (every token draws its experts uniformly); vocabulary = mean D under the same-token
-    shuffle minus length; context = D minus the mean under the shuffle.
+    shuffle minus length; context = D minus the mean under the shuffle. Tokens whose word occurs in one task only keep
+    the routing of their task under the shuffle, whatever made it: vocabulary is the most that words can account for,
+    context the least. Where fewer than half of the tokens can cross tasks there is no split, and `crossing` alone tells
+    something.
 
     Parameters
     ----------
@@ -85,10 +102,11 @@ def decomposition(
         1 / sqrt((1 + r / T_a) (1 + r / T_b)), r = experts / top_k - 1, good to .004 from 8 tokens on.
     shuffles : int
     bootstrap : int
-        Resamples of prompts for the bands (n - 1 draws from the n prompts of each task; percentiles); 0: no bands. The
-        pool of routing that the shuffle draws from is held fixed. No bands where a task has fewer than five prompts.
+        Resamples of prompts for the bands (n - 1 draws from the n prompts of each task, and a shuffle within what was
+        drawn; quantiles around the value); 0: no bands. No bands where a task has fewer than five prompts (or groups).
     groups : bool
-        Draw whole groups of prompts (template, source) for the bands. False: prompts count as independent.
+        Pairs of prompts of one group (template) do not count, and whole groups are drawn for the bands. False: prompts
+        count as independent.
     seed, tokens, drop_invalid, progress
         As for `token_shuffle`, whose draws these are.
 
@@ -120,7 +138,7 @@ def decomposition(
     shuffles, seed = checked_draws("decomposition", shuffles, seed)
     bootstrap = whole_number("decomposition", "bootstrap", bootstrap)
     traces = as_traces(traces)
-    table = _core.TokenTable(traces, tokens=tokens, drop_invalid=drop_invalid)
+    table = token_table("decomposition", traces, tokens, drop_invalid, groups)
     given: list[float] = []
     if length is not None and traces.info is not None:
         per_layer = np.asarray(length, dtype=np.float64)
@@ -128,15 +146,35 @@ def decomposition(
             raise ValueError(f"decomposition: expected length as one number or [layers], got {per_layer.ndim} axes")
         given = (np.full(traces.info.layers, per_layer) if per_layer.ndim == 0 else per_layer).tolist()
     with progress_bar("decomposition", progress) as told:
-        overall, layers, no_bands = _core.decompose(table, given, shuffles, bootstrap, groups, seed, told)
+        overall, layers, no_bands = _core.decompose(table, given, shuffles, bootstrap, seed, told)
+    with progress_bar("decomposition of crossing tokens", progress) as told:
+        crossing, _, no_crossing_bands = _core.decompose(table.crossing(), given, shuffles, bootstrap, seed, told)
     absent: dict[str, str] = {}
+    share = table.across_tasks / max(1, len(table))
     if overall is None:
-        absent["overall"] = no_difference(table)
+        absent["overall"] = no_difference(traces, table)
+    elif share < LEAST_CROSSING:
+        absent["overall"] = (
+            f"{share:.0%} of the tokens can cross tasks, fewer than half: the split would call vocabulary what it "
+            "cannot tell"
+        )
+        overall, layers = None, []
     elif no_bands:
         absent["band"] = no_bands
+    if crossing is None:
+        absent["crossing"] = "no tokens that can cross tasks, or too few prompts with such"
+    elif no_crossing_bands:
+        absent["crossing.band"] = no_crossing_bands
     return Decomposition(
-        overall=None if overall is None else Parts(*(Part(*part) for part in overall)),
-        layers=[Parts(*(Part(*part) for part in layer)) for layer in layers],
+        overall=_parts(overall),
+        layers=[_parts(layer) for layer in layers],
+        crossing=_parts(crossing),
+        tokens=len(table),
+        across_tasks=table.across_tasks,
         left_out=left_out(traces, table),
         absent=absent,
     )
+
+
+def _parts(found: Any) -> Parts | None:
+    return None if found is None else Parts(*(Part(*part) for part in found))

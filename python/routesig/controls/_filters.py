@@ -109,6 +109,37 @@ def without_duplicates(traces: _core.TraceSet, *, tokens: str = "all") -> Filter
     return _filtered(_core.without_duplicates(as_traces(traces), tokens))
 
 
+def drop_common_prefix(traces: _core.TraceSet, *, groups: bool = True) -> FilteredTraces:
+    """Every prompt without the first tokens that another prompt of its task begins with too.
+
+    Prompts of a task that begin with one instruction route alike there, whatever the task.
+
+    Parameters
+    ----------
+    traces : TraceSet
+        Beginnings are compared by token ids, without these by the experts picked in all layers, which equal beginnings
+        make equal.
+    groups : bool
+        Beginnings that a prompt shares with prompts of its own group alone do not count.
+
+    Returns
+    -------
+    FilteredTraces
+        Prompts of which nothing remains are left out.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> def prompt(name, ids):
+    ...     experts = [[[i % 4] for i in ids]]
+    ...     return rs.RoutingTrace.from_arrays(experts, num_experts=4, token_ids=ids, task="code", id=name)
+    >>> kept = rs.controls.drop_common_prefix([prompt("a", [7, 8, 1]), prompt("b", [7, 8, 2, 3])])
+    >>> [trace.token_ids.tolist() for trace in kept.traces], kept.tokens_dropped
+    ([[1], [2, 3]], 4)
+    """
+    return _filtered(_core.drop_common_prefix(as_traces(traces), groups))
+
+
 def _filtered(result: tuple[Any, ...], cut: bool = False) -> FilteredTraces:
     traces, left_out, length, tokens_dropped = result
     return FilteredTraces(traces, [LeftOut(*entry) for entry in left_out], length if cut else None, tokens_dropped)

@@ -18,7 +18,7 @@ class ControlValue:
     ----------
     real : float
     controls : list of float
-        One a seed.
+        One per seed.
     mean, low, high : float
         Of the controls: mean, smallest, largest.
     gain : float
@@ -84,6 +84,7 @@ def random_weights(
     *,
     tokens: str = "all",
     drop_invalid: bool = False,
+    groups: bool = True,
 ) -> ControlComparison:
     """The separation of a trained model beside that of the same architecture with random weights.
 
@@ -96,10 +97,12 @@ def random_weights(
     real : TraceSet
         Of the trained model.
     controls : list of TraceSet
-        One a seed, at least 5 advised; the same prompts and tokens in the same order.
+        One per seed; 19 allow p = .05. The same prompts and tokens in the same order.
     tokens : {"all", "prompt", "generation"}
     drop_invalid : bool
         Leave impossible rows out instead of refusing them.
+    groups : bool
+        Pairs of prompts of one group do not count. False: they do.
 
     Returns
     -------
@@ -121,7 +124,7 @@ def random_weights(
     >>> rs.controls.random_weights(prompts([0, 0, 1, 1]), [prompts([0, 0, 1, 2]), prompts([0, 1, 0, 1])]).difference
     ControlValue(real=1.0000, controls=0.0000 [-0.5000, 0.5000], gain=1.0000, p=0.3333, floor=0.3333)
     """
-    return _compared("random weights", real, controls, tokens, drop_invalid)
+    return _compared("random weights", real, controls, tokens, drop_invalid, groups)
 
 
 def rotated_router(
@@ -130,6 +133,7 @@ def rotated_router(
     *,
     tokens: str = "all",
     drop_invalid: bool = False,
+    groups: bool = True,
 ) -> ControlComparison:
     """Gain of the learned router over randomly rotated ones that read the same hidden states.
 
@@ -140,8 +144,8 @@ def rotated_router(
     ----------
     real : TraceSet
     rotated : list of TraceSet
-        One a rotation, 20 advised; recorded beside the real router, with the same prompts and tokens.
-    tokens, drop_invalid
+        One per rotation, 20 advised; recorded beside the real router, with the same prompts and tokens.
+    tokens, drop_invalid, groups
         As for `random_weights`.
 
     Returns
@@ -154,17 +158,17 @@ def rotated_router(
     ValueError
         On other prompts or tokens, on no rotation.
     """
-    return _compared("rotated router", real, rotated, tokens, drop_invalid)
+    return _compared("rotated router", real, rotated, tokens, drop_invalid, groups)
 
 
 def _compared(
-    name: str, real: _core.TraceSet, controls: Sequence[_core.TraceSet], tokens: str, drop_invalid: bool
+    name: str, real: _core.TraceSet, controls: Sequence[_core.TraceSet], tokens: str, drop_invalid: bool, groups: bool
 ) -> ControlComparison:
     if isinstance(controls, _core.TraceSet):
-        raise ValueError(f"{name}: expected a list of trace sets, one a seed, got one trace set (write [traces])")
+        raise ValueError(f"{name}: expected a list of trace sets, one per seed, got one trace set (write [traces])")
     real = as_traces(real)
     difference, cohens_d, layers, unlabelled, empty = _core.compare_with_controls(
-        real, [as_traces(control) for control in controls], tokens, drop_invalid
+        real, [as_traces(control) for control in controls], tokens, drop_invalid, groups
     )
     reasons = dict.fromkeys(unlabelled, "no task") | dict.fromkeys(empty, "no token with known routing in some model")
     absent: dict[str, str] = {}

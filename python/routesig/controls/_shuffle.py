@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._labelled import why_no_pairs
 from routesig._left_out import LeftOut
 from routesig._options import whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
-from routesig._signatures import SignatureSet
+from routesig._signatures import SignatureSet, source_of
+from routesig._tasks import numbered_groups, numbered_tasks
 
 Floats = NDArray[np.float64]
 
@@ -62,8 +64,8 @@ class TokenShuffle:
     ----------
     difference : ShuffleTest or None
         D, the mean within-task minus the mean across-task similarity.
-    layers : list of ShuffleTest
-        The same for each layer; their p-values are not adjusted for the number of layers.
+    layers : list of (ShuffleTest or None)
+        The same for each layer, None where it has no pairs; their p-values are not adjusted for the number of layers.
     draws, layer_draws : float64 [shuffles], [shuffles, layers]
         D under every shuffle: what an adjustment over layers needs.
     statistic : ShuffleTest or None
@@ -80,7 +82,7 @@ class TokenShuffle:
     """
 
     difference: ShuffleTest | None
-    layers: list[ShuffleTest]
+    layers: list[ShuffleTest | None]
     draws: Floats
     layer_draws: Floats
     statistic: ShuffleTest | None
@@ -95,8 +97,16 @@ class TokenShuffle:
 
     @property
     def lexical_share(self) -> float | None:
-        """How much of D is left under the shuffle: mean(D*) / D; None unless D > 0."""
+        """How much of D is left under the shuffle: mean(D*) / D; None unless D > 0.
+
+        The most that words can account for: tokens whose word occurs in one task only keep their task's routing.
+        """
         return None if self.difference is None else self.difference.share
+
+    @property
+    def crossing_share(self) -> float | None:
+        """Share of tokens that a shuffle can give to a prompt of another task; None without tokens."""
+        return self.across_tasks / self.tokens if self.tokens else None
 
     @property
     def movable_share(self) -> float | None:
@@ -115,17 +125,23 @@ def as_traces(traces: Any) -> _core.TraceSet:
     return traces if isinstance(traces, _core.TraceSet) else _core.TraceSet(list(traces))
 
 
+def token_table(who: str, traces: _core.TraceSet, tokens: str, drop_invalid: bool, groups: bool) -> Any:
+    """The tokens of labelled prompts, with their groups if wanted; ValueError on a group of two tasks."""
+    names, codes = numbered_tasks(traces.tasks)
+    found = numbered_groups(None if groups else False, [trace.group for trace in traces], names, codes, who)
+    return _core.TokenTable(traces, tokens=tokens, drop_invalid=drop_invalid, groups=bool(found))
+
+
 def left_out(traces: _core.TraceSet, table: _core.TokenTable) -> list[LeftOut]:
     """Traces that have no place in the table, in their order."""
     reasons = dict.fromkeys(table.unlabelled, "no task") | dict.fromkeys(table.empty, "no token with known routing")
     return [LeftOut(traces[i].id, reasons[i]) for i in sorted(reasons)]
 
 
-def no_difference(table: _core.TokenTable) -> str:
+def no_difference(traces: _core.TraceSet, table: _core.TokenTable) -> str:
     """Why D is not defined."""
-    if table.tasks < 2:
-        return f"D needs prompts of two tasks or more; there are {table.tasks}"
-    return "D needs a task with two prompts or more; every task has one"
+    names = [str(traces[i].task) for i in table.trace]
+    return why_no_pairs(*numbered_tasks(names), table.group)
 
 
 def checked_draws(who: str, shuffles: int, seed: int) -> tuple[int, int]:
@@ -142,6 +158,7 @@ def token_shuffle(
     seed: int = 0,
     tokens: str = "all",
     drop_invalid: bool = False,
+    groups: bool = True,
     statistic: Callable[[SignatureSet], float] | None = None,
     progress: bool = False,
 ) -> TokenShuffle:
@@ -149,8 +166,9 @@ def token_shuffle(
 
     Whole layers x top_k blocks of routing are permuted over all occurrences, in all prompts, of one stratum: the same
     token id, prompt or generated, first position or not, the same layers known. Null hypothesis: given its stratum a
-    token's routing is exchangeable across prompts. Words that occur in one prompt only stay put, so the test is
-    conservative: see `movable_share`.
+    token's routing is exchangeable across prompts. It is no hypothesis about tasks: prompts that route in ways of their
+    own are rejected too (`context_test` tests tasks). Words that occur in one prompt only stay put, so the test is
+    conservative: see `movable_share` and `crossing_share`.
 
     Parameters
     ----------
@@ -163,6 +181,8 @@ def token_shuffle(
     tokens : {"all", "prompt", "generation"}
     drop_invalid : bool
         Leave impossible rows out (counted) instead of refusing them.
+    groups : bool
+        Pairs of prompts of one group (template, source of near-duplicates) do not count. False: they do.
     statistic : callable, optional
         A number of a SignatureSet, for instance the accuracy of a classifier: tested against the same shuffles.
     progress : bool
@@ -197,13 +217,13 @@ def token_shuffle(
     (1.0, PValue(1, floor=0.01))
     """
     traces = as_traces(traces)
-    table = _core.TokenTable(traces, tokens=tokens, drop_invalid=drop_invalid)
+    table = token_table("token_shuffle", traces, tokens, drop_invalid, groups)
     shuffles, seed = checked_draws("token_shuffle", shuffles, seed)
     with progress_bar("token shuffle", progress) as told:
         difference, layers, draws, layer_draws = _core.token_shuffle(table, shuffles, seed, told)
     absent: dict[str, str] = {}
     if difference is None:
-        absent["difference"] = no_difference(table)
+        absent["difference"] = no_difference(traces, table)
     elif difference[-1] is None:
         absent["lexical_share"] = "a share needs D > 0"
     own = None
@@ -219,7 +239,7 @@ def token_shuffle(
         own = ShuffleTest.of(*_core.shuffle_test(observed, drawn))
     return TokenShuffle(
         difference=None if difference is None else ShuffleTest.of(*difference),
-        layers=[ShuffleTest.of(*layer) for layer in layers],
+        layers=[None if layer is None else ShuffleTest.of(*layer) for layer in layers],
         draws=draws,
         layer_draws=layer_draws,
         statistic=own,
@@ -272,6 +292,7 @@ def shuffled_signatures(
             tasks=[trace.task for trace in chosen],
             ids=[trace.id for trace in chosen],
             groups=[trace.group for trace in chosen],
+            sources=[source_of(trace) for trace in chosen],
             top_k=chosen[0].info.top_k if chosen else None,
         )
 

@@ -58,12 +58,12 @@ class TextControl:
     absent: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        if self.difference is None or self.interval is None or self.p_value is None:
+        if self.difference is None or self.interval is None:
             return f"TextControl(absent: {self.absent['difference']})"
+        p = "" if self.p_value is None else f", p={self.p_value:.4g} (floor {self.p_value.floor:.4g})"
         return (
             f"TextControl(signature {self.signature.accuracy:.3f}, control {self.control.accuracy:.3f}, difference "
-            f"{self.difference:+.3f} ({self.interval[0]:+.3f} to {self.interval[1]:+.3f}), "
-            f"p={self.p_value:.4g} (floor {self.p_value.floor:.4g}))"
+            f"{self.difference:+.3f} ({self.interval[0]:+.3f} to {self.interval[1]:+.3f}){p})"
         )
 
 
@@ -83,7 +83,8 @@ def bag_of_tokens(
 
     In every outer fold, 5 inner folds of its training prompts choose among log(1 + count), counts of length 1 and
     sublinear tf-idf (idf of the training prompts), each with every penalty, and multinomial naive Bayes. The signature
-    chooses among the same preparations of its expert counts and its standardised values.
+    chooses among the same preparations of its expert counts, scaled so that every prompt has as many (their sum would
+    tell the length of the text), and its standardised values.
 
     Parameters
     ----------
@@ -142,8 +143,8 @@ def bag_of_tokens(
     bag = [(_token_counts(traces, tokens), name) for name in _ON_COUNTS]
     own = [(asked.x, "standardized")]
     if sigs.counts is not None:
-        expert_counts = np.ascontiguousarray(sigs.counts.reshape(len(sigs), -1), dtype=np.float64)
-        own += [(expert_counts, name) for name in _ON_COUNTS]
+        usual = float(np.median(sigs.counts.sum(axis=2).max(axis=1)))  # selections of a prompt in a layer
+        own += [(asked.x * usual, name) for name in _ON_COUNTS]
     fold = asked.plan.assign(asked.labels, seed, 0)
     inner = _core.FoldPlan(_INNER_FOLDS, [], asked.codes)
     results, choices = [], {}
@@ -269,13 +270,15 @@ def _compared(
     ]
     units = [codes[i] for i in rows] if codes else rows
     only_signature, only_control, p, floor = _core.mcnemar(hits[0], hits[1], units)
+    testable = floor < 1.0
     return TextControl(
         control,
         signature,
         difference=float(np.mean(hits[0]) - np.mean(hits[1])),
         interval=_core.accuracy_difference_interval(hits[0], hits[1], units, bootstrap, seed),
-        p_value=PValue(p, floor),
+        p_value=PValue(p, floor) if testable else None,
         only_signature=only_signature,
         only_control=only_control,
         choices=choices,
+        absent={} if testable else {"p_value": "no test is possible: both are right about the same prompts"},
     )

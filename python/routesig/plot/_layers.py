@@ -173,17 +173,19 @@ def decomposition(given: Any, *, ax: "Axes | None" = None) -> "Axes":
     found = _source.part(given, "decomposition", "decomposition", Decomposition)
     overall = _source.needed(found.overall, "decomposition", "overall", found.absent)
     ax = _style.axes(ax)
-    index = np.arange(len(found.layers))
+    known = [(i, layer) for i, layer in enumerate(found.layers) if layer is not None]
+    index = np.array([i for i, _ in known])
     above, below = np.zeros(len(index)), np.zeros(len(index))
     for place, (name, colour, hatch) in enumerate(_PARTS):
-        parts = [getattr(layer, name) for layer in found.layers]
+        parts = [getattr(layer, name) for _, layer in known]
         values = np.array([part.value for part in parts])
         base = np.where(values >= 0, above, below)
-        label = f"{name}, {getattr(overall, name).value:.3f}"
+        most = "at most " if name == "vocabulary" else ""
+        label = f"{name}, {most}{getattr(overall, name).value:.3f}"
         ax.bar(index, values, 0.85, base, color=colour, hatch=hatch, edgecolor="white", linewidth=0.3, label=label)
         _bands(ax, index + 0.25 * (place - 1), base, parts)
         above, below = above + np.maximum(values, 0), below + np.minimum(values, 0)
-    total = [layer.total.value for layer in found.layers]
+    total = [layer.total.value for _, layer in known]
     ax.plot(
         index,
         total,
@@ -196,7 +198,7 @@ def decomposition(given: Any, *, ax: "Axes | None" = None) -> "Axes":
     _style.whole_numbers(ax.xaxis)
     size = _style.text_size(ax) - 0.5
     _style.legend_above(ax, title="mean over layers", title_fontsize=size, ncols=2)
-    ax.set_xlim(-0.7, len(index) - 0.3)
+    ax.set_xlim(-0.7, len(found.layers) - 0.3)
     return _style.dress(ax, "What the difference is made of", "layer", "within minus across similarity")
 
 

@@ -1,0 +1,141 @@
+"""Whether the routing of equal words follows the task."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from routesig import _core
+from routesig._left_out import LeftOut
+from routesig._options import whole_number
+from routesig._p_value import PValue
+from routesig._permutation import PermutationTest, permutation_test
+from routesig._progress import progress_bar
+from routesig._tasks import Sources
+from routesig.controls._ladder import table_sources
+from routesig.controls._shuffle import as_traces, checked_draws, left_out, no_difference, token_table
+
+
+@dataclass(frozen=True, eq=False)
+class ContextTest:
+    """Result of `context_test`.
+
+    Attributes
+    ----------
+    difference : float or None
+        D of the residual similarity: mean over pairs of one task (and of different groups) less that over pairs of two.
+    p_value : PValue or None
+        Labels of prompts (or of whole groups) permuted on the residual similarity, one-sided.
+    test : PermutationTest or None
+        The whole test.
+    shuffles : int
+    tokens, across_tasks : int
+        Tokens of the analysis, and those that a shuffle can give to a prompt of another task.
+    left_out : list of LeftOut
+    absent : dict
+        Field -> why it is None.
+    """
+
+    difference: float | None
+    p_value: PValue | None
+    test: PermutationTest | None
+    shuffles: int
+    tokens: int
+    across_tasks: int
+    left_out: list[LeftOut]
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        if self.difference is None:
+            return f"ContextTest(absent: {self.absent['difference']})"
+        return f"ContextTest(difference={self.difference:.4f}, p_value={self.p_value!r}, shuffles={self.shuffles})"
+
+
+def context_test(
+    traces: _core.TraceSet,
+    *,
+    shuffles: int = 200,
+    permutations: int = 10_000,
+    seed: int = 0,
+    tokens: str = "all",
+    drop_invalid: bool = False,
+    groups: bool = True,
+    sources: Sources = None,
+    progress: bool = False,
+) -> ContextTest:
+    """Whether equal words are routed more alike in prompts of one task than in prompts of two.
+
+    The similarity of two prompts, less its mean under the same-token shuffle, is what their words do not account for.
+    Task labels are permuted on that residual similarity, those of whole groups where prompts have groups. The p-value
+    of `token_shuffle` is no substitute: it rejects where each prompt, or each template, routes in ways of its own.
+
+    Parameters
+    ----------
+    traces : TraceSet
+        With token ids. Unlabelled prompts are left out.
+    shuffles : int
+        Shuffles to average over, those of `token_shuffle`.
+    permutations : int
+        As in `permutation_test`.
+    seed, tokens, drop_invalid, groups, progress
+        As for `token_shuffle`.
+    sources : sequence of str, False, or None
+        One per trace; labels are permuted within each source, as in `permutation_test`. Default: the field "source" of
+        the prompts where any source has prompts of two tasks.
+
+    Returns
+    -------
+    ContextTest
+
+    Raises
+    ------
+    ValueError
+        As `token_shuffle`.
+
+    Examples
+    --------
+    One word, routed by its task alone.
+
+    >>> import routesig as rs
+    >>> def prompt(task, expert, i):
+    ...     return rs.RoutingTrace.from_arrays([[[expert]]], num_experts=2, token_ids=[7], task=task, id=f"{task}{i}")
+    >>> traces = rs.TraceSet([prompt("a", 0, i) for i in range(4)] + [prompt("b", 1, i) for i in range(4)])
+    >>> rs.controls.context_test(traces).p_value
+    PValue(0.02857, floor=0.02857)
+    """
+    shuffles, seed = checked_draws("context_test", shuffles, seed)
+    permutations = whole_number("context_test", "permutations", permutations)
+    traces = as_traces(traces)
+    table = token_table("context_test", traces, tokens, drop_invalid, groups)
+    source = table_sources("context_test", traces, table, sources)
+    fields = ("difference", "p_value", "test")
+    absent: dict[str, str] = {}
+    test = None
+    if table.across_tasks == 0:
+        absent = dict.fromkeys(fields, "no token can cross tasks: no word occurs in two of them")
+    else:
+        with progress_bar("context test", progress) as told:
+            residual = _core.residual_similarity(table, shuffles, seed, told)
+        test = permutation_test(
+            np.ma.masked_invalid(residual, copy=False),
+            [str(code) for code in table.task],
+            permutations=permutations,
+            seed=seed,
+            groups=[None if code < 0 else str(code) for code in table.group],
+            sources=[None if code < 0 else str(code) for code in source] if source else False,
+            layers=False,
+            pairs=False,
+        )
+        if test.difference is None:
+            absent, test = dict.fromkeys(fields, no_difference(traces, table)), None
+        elif test.p_value is None:
+            absent["p_value"] = test.absent["p_value"]
+    return ContextTest(
+        difference=None if test is None else test.difference,
+        p_value=None if test is None else test.p_value,
+        test=test,
+        shuffles=shuffles,
+        tokens=len(table),
+        across_tasks=table.across_tasks,
+        left_out=left_out(traces, table),
+        absent=absent,
+    )

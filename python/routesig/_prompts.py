@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 
+from routesig._text import json_text, needed_text, text_or_none, whole_text
+
+
 @dataclass(frozen=True, init=False)
 class Prompt:
     """One prompt.
@@ -19,7 +22,7 @@ class Prompt:
     id : str
         Unique in a set of prompts.
     task : str or None
-        What it asks for; None where unlabelled.
+        What it asks for; None where unlabelled. NaN and pandas' NA are None, here and below.
     text : str
         The prompt itself.
     template : str, optional
@@ -28,6 +31,11 @@ class Prompt:
         Prompts that are not independent of each other share a group; default: the template.
     **fields
         Anything else worth keeping; must be JSON.
+
+    Raises
+    ------
+    ValueError
+        Where a value is not text, is no JSON, or holds a lone surrogate (half of a character).
 
     Examples
     --------
@@ -51,25 +59,18 @@ class Prompt:
         group: str | None = None,
         **fields: Any,
     ) -> None:
-        for name, value, optional in (
-            ("id", id, False),
-            ("task", task, True),
-            ("text", text, False),
-            ("template", template, True),
-            ("group", group, True),
-        ):
-            if not (isinstance(value, str) or (optional and value is None)):
-                raise ValueError(f"prompt {id!r}: expected {name} to be text, got {value!r}")
+        who = f"prompt {str(id)!r}" if isinstance(id, str) else f"prompt {id!r}"
+        values: dict[str, Any] = {
+            "id": needed_text(id, who, "id"),
+            "task": text_or_none(task, who, "task"),
+            "text": needed_text(text, who, "text"),
+            "template": text_or_none(template, who, "template"),
+        }
         if not id:
             raise ValueError("prompt: expected an id, got an empty one")
-        values: dict[str, Any] = {
-            "id": id,
-            "task": task or None,
-            "text": text,
-            "template": template or None,
-            "group": group or template or None,
-            "fields": fields,
-        }
+        values |= {"group": text_or_none(group, who, "group") or values["template"], "fields": fields}
+        for name, value in fields.items():
+            json_text(value, who, f"field {whole_text(name, who, 'names of fields')!r}")
         for name in values:
             object.__setattr__(self, name, values[name])
 

@@ -1,5 +1,6 @@
 """The command line (`routesig --help`): results on stdout, progress on stderr, exit code 2 on bad input."""
 
+import io
 import json
 import sys
 import time
@@ -28,6 +29,8 @@ def main() -> None:
     """Run the command line. Bad input is one line on stderr and exit code 2; `--debug` shows where it came from."""
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     debug = len(arguments) != len(sys.argv) - 1
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name may hold what the terminal cannot say
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(args=arguments, prog_name="routesig")
     except (ValueError, TypeError, OSError, ImportError, IndexError, RuntimeError) as error:

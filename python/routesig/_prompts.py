@@ -3,12 +3,12 @@
 import csv
 import json
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
 
 from routesig._text import json_text, needed_text, text_or_none, whole_text
 
@@ -105,10 +105,10 @@ def load_prompts(path: str | os.PathLike[str] | None = None) -> list[Prompt]:
     if reader is None:
         raise ValueError(f"load_prompts: expected a .jsonl, .csv or .txt file, got {name!r}")
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = Path(path).read_bytes().decode()  # line ends as they are: a CSV cell may hold any of them
     except UnicodeDecodeError as error:
         raise _format_error(f"{name}: expected UTF-8 text, found a broken character at byte {error.start}") from None
-    prompts = _unique(reader(text, name), name)
+    prompts = _unique(reader(text.removeprefix("\ufeff"), name), name)
     if not prompts:
         raise _format_error(f"{name}: expected at least one prompt, found none")
     return prompts
@@ -120,9 +120,14 @@ def _format_error(message: str) -> Exception:
     return FormatError(message)
 
 
+def _lines(text: str) -> list[str]:
+    """Lines with their ends. Only LF, CR LF and CR end one: `str.splitlines` also cuts at U+2028 and the like."""
+    return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
+
+
 def _from_jsonl(text: str, name: str) -> Iterable[Prompt]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
+    for number, line in enumerate(_lines(text), 1):
+        if not line.strip(" \t\r\n"):
             continue
         try:
             fields = json.loads(line, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
@@ -145,20 +150,33 @@ def _no_constant(text: str) -> float:
 
 
 def _from_csv(text: str, name: str) -> Iterable[Prompt]:
-    rows = csv.DictReader(text.splitlines(keepends=True), strict=True)
+    rows = _csv_rows(text, name)
+    first, columns = next(rows, (1, []))
+    for column in columns:
+        if columns.count(column) > 1:
+            raise _format_error(f"{name}, line {first}: expected columns of different names, found {column!r} twice")
+    for number, cells in rows:
+        if len(cells) != len(columns):
+            raise _format_error(f"{name}, line {number}: expected {len(columns)} columns, found {len(cells)}")
+        yield _prompt(dict(zip(columns, cells, strict=True)), f"{name}, line {number}")
+
+
+def _csv_rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, and the line that each begins on: a quoted cell may hold line ends."""
+    reader, number = csv.reader(_lines(text), strict=True), 1
     try:
-        for row in rows:
-            if None in row or None in row.values():
-                raise _format_error(f"{name}, line {rows.line_num}: expected {len(rows.fieldnames or [])} columns")
-            yield _prompt(dict(row), f"{name}, line {rows.line_num}")
+        for cells in reader:
+            if cells:
+                yield number, cells
+            number = reader.line_num + 1
     except csv.Error as error:
-        raise _format_error(f"{name}, line {rows.line_num}: expected CSV, found a broken row ({error})") from None
+        raise _format_error(f"{name}, line {number}: expected CSV, found a broken row ({error})") from None
 
 
 def _from_txt(text: str, name: str) -> Iterable[Prompt]:
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(_lines(text), 1):
         if line.strip():
-            yield Prompt(f"line-{number}", None, line.strip("\r"))
+            yield Prompt(f"line-{number}", None, line.rstrip("\r\n"))
 
 
 def _prompt(fields: dict[str, Any], where: str) -> Prompt:

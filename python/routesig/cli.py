@@ -139,6 +139,9 @@ def record(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     batch_size: Annotated[int | None, typer.Option(help="Prompts that run together.", min=1)] = None,
+    chat_template: Annotated[
+        str | None, typer.Option(help="model: every prompt as a message in the model's own chat template.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted recording.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -153,6 +156,7 @@ def record(
             temperature=temperature,
             seed=seed,
             batch_size=batch_size or "auto",
+            chat_template=chat_template,
             out=out,
             resume=resume,
         )

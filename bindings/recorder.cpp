@@ -4,6 +4,19 @@
 
 #include "bindings.hpp"
 #include "routesig/trace.hpp"
+#include "text.hpp"
+
+namespace {
+
+std::vector<std::string> texts_of(const std::vector<py::str>& vocabulary) {
+  std::vector<std::string> texts;
+  texts.reserve(vocabulary.size());
+  for (const py::str& text : vocabulary)
+    texts.push_back(text_of(text, "recorder", "vocabulary[" + std::to_string(texts.size()) + "]"));
+  return texts;
+}
+
+}  // namespace
 
 void bind_recorder(py::module_& m) {
   using routesig::RoutingRecorder;
@@ -34,9 +47,9 @@ Examples
 >>> len(recorder.traces)
 0
 )")
-      .def(py::init([](bool weights, bool router_logits, std::optional<std::vector<std::string>> vocabulary) {
+      .def(py::init([](bool weights, bool router_logits, const std::optional<std::vector<py::str>>& vocabulary) {
              auto texts =
-                 vocabulary ? std::make_shared<const std::vector<std::string>>(*std::move(vocabulary)) : nullptr;
+                 vocabulary ? std::make_shared<const std::vector<std::string>>(texts_of(*vocabulary)) : nullptr;
              return std::make_shared<TraceRecorder>(routesig::RoutingNeeds{weights, router_logits}, std::move(texts));
            }),
            py::kw_only(), py::arg("weights") = true, py::arg("router_logits") = false,

@@ -6,6 +6,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "routesig/io/jsonl.hpp"
+#include "text.hpp"
 #include "trace_arrays.hpp"
 
 namespace {
@@ -37,17 +38,17 @@ void bind_info(py::module_& m) {
                                                         "The routing shape of a model and where it comes from.")
       .def(
           py::init([](int layers, int experts, int top_k, std::vector<int> model_layers, bool ranked, bool renormalized,
-                      std::string name, std::string sha256, std::string dtype, std::string tokenizer) {
+                      const py::str& name, const py::str& sha256, const py::str& dtype, const py::str& tokenizer) {
             RoutingInfo info{layers,
                              experts,
                              top_k,
                              std::move(model_layers),
                              ranked,
                              renormalized,
-                             std::move(name),
-                             std::move(sha256),
-                             std::move(dtype),
-                             std::move(tokenizer)};
+                             text_of(name, "routing", "model_name"),
+                             text_of(sha256, "routing", "model_sha256"),
+                             text_of(dtype, "routing", "model_dtype"),
+                             text_of(tokenizer, "routing", "tokenizer_sha256")};
             info.check();
             return info;
           }),
@@ -119,6 +120,8 @@ token_ids, positions : array of integers [tokens], optional
     Token ids; positions (default 0, 1, 2, ...).
 prompt_tokens : int, optional
     How many of the tokens are the prompt's (default all); the others count as generated.
+id, task, text, group : str, optional
+    Of the prompt, as far as known. None, NaN and pandas' NA are unknown.
 axes : str
     The order of the axes of `experts` and `weights`: a permutation of "l" (layers), "t" (tokens), "k" (top_k).
 ranked : bool
@@ -127,7 +130,7 @@ ranked : bool
 Raises
 ------
 ValueError
-    Where shapes, ids or types do not fit.
+    Where shapes, ids or types do not fit, or a text holds a lone surrogate (half of a character).
 
 Examples
 --------

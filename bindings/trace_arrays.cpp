@@ -138,14 +138,19 @@ py::array_t<bool> valid_rows(const RoutingTrace& t) {
 
 RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const py::object& weights,
                                const py::object& token_ids, const py::object& positions,
-                               std::optional<int> prompt_tokens, std::string id, const std::optional<std::string>& task,
-                               std::string text, const std::optional<std::string>& group, const std::string& axes,
+                               std::optional<int> prompt_tokens, const OptionalText& id, const OptionalText& task,
+                               const OptionalText& text, const OptionalText& group, const std::string& axes,
                                bool ranked) {
   std::string sorted = axes;
   std::ranges::sort(sorted);
   if (sorted != "klt")
     throw routesig::invalid_argument("trace: expected axes to name l, t and k once each, as in \"ltk\", got ",
                                      routesig::shown(axes));
+  routesig::SequenceInfo sequence{.id = text_of(id, "trace", "id")};
+  const std::string who = "trace " + routesig::shown(sequence.id);
+  sequence.task = text_of(task, who, "task");
+  sequence.text = text_of(text, who, "text");
+  sequence.group = text_of(group, who, "group");
   const py::array ids = token_major(as_array(experts), axes, "experts");
   const routesig::RoutingInfo info{.layers = static_cast<int>(ids.shape(1)),
                                    .experts = num_experts,
@@ -153,7 +158,7 @@ RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const
                                    .ranked = ranked};
   info.check();
   const auto tokens = static_cast<std::size_t>(ids.shape(0));
-  TraceColumns columns{.experts = ids_of(ids, info, id)};
+  TraceColumns columns{.experts = ids_of(ids, info, sequence.id)};
   if (!weights.is_none()) {
     const py::array given = token_major(as_array(weights), axes, "weights");
     if (!std::equal(given.shape(), given.shape() + 3, ids.shape()))
@@ -172,13 +177,8 @@ RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const
     if (positions.is_none()) columns.positions.push_back(static_cast<std::int32_t>(i));
     columns.types.push_back(std::cmp_less(i, prompt) ? TokenType::prompt : TokenType::generation);
   }
-  return {std::make_shared<const routesig::RoutingInfo>(info),
-          {.id = std::move(id),
-           .task = task.value_or(""),
-           .text = std::move(text),
-           .group = group.value_or(""),
-           .prompt_tokens = prompt},
-          std::move(columns)};
+  sequence.prompt_tokens = prompt;
+  return {std::make_shared<const routesig::RoutingInfo>(info), std::move(sequence), std::move(columns)};
 }
 
 py::tuple trace_state(const RoutingTrace& t) {

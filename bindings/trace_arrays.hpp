@@ -10,6 +10,7 @@
 #include <string>
 
 #include "routesig/trace.hpp"
+#include "text.hpp"
 
 namespace py = pybind11;
 
@@ -26,9 +27,9 @@ py::array_t<bool> valid_rows(const routesig::RoutingTrace& trace);
 
 routesig::RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const py::object& weights,
                                          const py::object& token_ids, const py::object& positions,
-                                         std::optional<int> prompt_tokens, std::string id,
-                                         const std::optional<std::string>& task, std::string text,
-                                         const std::optional<std::string>& group, const std::string& axes, bool ranked);
+                                         std::optional<int> prompt_tokens, const OptionalText& id,
+                                         const OptionalText& task, const OptionalText& text, const OptionalText& group,
+                                         const std::string& axes, bool ranked);
 
 py::tuple trace_state(const routesig::RoutingTrace& trace);
 routesig::RoutingTrace trace_from_state(std::shared_ptr<const routesig::RoutingInfo> info, const py::tuple& state);

@@ -13,6 +13,7 @@ from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet
 from routesig._tasks import Sources, numbered_sources
+from routesig._text import as_labels
 
 Folds = int | Sequence[int] | Sequence[Sequence[int]] | NDArray[Any]
 
@@ -116,7 +117,7 @@ def classify(
         Inverse strength of the L2 penalty; the intercept is free.
     groups : "auto", sequence or None
         Prompts of one group stay in one fold and are permuted together. "auto": the set's groups, where it has any (a
-        prompt without one stands for itself); None: prompts are independent.
+        prompt without one, None or NaN, stands for itself); None: prompts are independent.
     sources : sequence of str, False, or None
         Tasks are permuted within each source for `p_value`, as in `permutation_test`; accuracy is not touched.
     repeats : int
@@ -350,9 +351,9 @@ def _group_codes(sigs: SignatureSet, groups: str | Sequence[Any] | None) -> list
     if isinstance(groups, str):
         if groups != "auto":
             raise ValueError(f"classify: expected groups to be 'auto', a sequence or None, got {groups!r}")
-        column: list[Any] = list(sigs.groups)
+        column = sigs.groups
     else:
-        column = list(groups)
+        column = as_labels(groups, "classify", "groups")
         if len(column) != len(sigs):
             raise ValueError(f"classify: expected a group for each of {len(sigs)} prompts, got {len(column)}")
     if all(name is None for name in column):

@@ -74,7 +74,7 @@ class RoutingTrace:
     """
     __hash__: typing.ClassVar[None] = None
     @staticmethod
-    def from_arrays(experts: typing.Any, *, num_experts: typing.SupportsInt | typing.SupportsIndex, weights: typing.Any = None, token_ids: typing.Any = None, positions: typing.Any = None, prompt_tokens: typing.SupportsInt | typing.SupportsIndex | None = None, id: str = '', task: str | None = None, text: str = '', group: str | None = None, axes: str = 'ltk', ranked: bool = True) -> RoutingTrace:
+    def from_arrays(experts: typing.Any, *, num_experts: typing.SupportsInt | typing.SupportsIndex, weights: typing.Any = None, token_ids: typing.Any = None, positions: typing.Any = None, prompt_tokens: typing.SupportsInt | typing.SupportsIndex | None = None, id: str | None = '', task: str | None = None, text: str | None = '', group: str | None = None, axes: str = 'ltk', ranked: bool = True) -> RoutingTrace:
         """
         A trace from expert ids of any engine.
         
@@ -90,6 +90,8 @@ class RoutingTrace:
             Token ids; positions (default 0, 1, 2, ...).
         prompt_tokens : int, optional
             How many of the tokens are the prompt's (default all); the others count as generated.
+        id, task, text, group : str, optional
+            Of the prompt, as far as known. None, NaN and pandas' NA are unknown.
         axes : str
             The order of the axes of `experts` and `weights`: a permutation of "l" (layers), "t" (tokens), "k" (top_k).
         ranked : bool
@@ -98,7 +100,7 @@ class RoutingTrace:
         Raises
         ------
         ValueError
-            Where shapes, ids or types do not fit.
+            Where shapes, ids or types do not fit, or a text holds a lone surrogate (half of a character).
         
         Examples
         --------

@@ -1,7 +1,6 @@
 """Models to record: a Hugging Face folder on disk, or the small trained OLMoE that ships with the package."""
 
 import functools
-import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from routesig import _core
+from routesig._identity import model_name, sha256, weight_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,8 +48,9 @@ class Model:
             tokenizers = importlib.import_module("tokenizers")
         except ImportError:
             raise ImportError("model.tokenizer needs the package tokenizers: pip install tokenizers") from None
+        content = file.read_bytes()  # by content: the package takes no path that is not UTF-8
         try:
-            return tokenizers.Tokenizer.from_file(str(file))
+            return tokenizers.Tokenizer.from_buffer(content)
         except Exception as error:  # the package raises bare Exception
             raise _core.FormatError(f"{file}: expected a tokenizer, found something else ({error})") from None
 
@@ -161,7 +162,9 @@ def load_model(
     Parameters
     ----------
     path : path, optional
-        A folder with `config.json`, `*.safetensors` and `tokenizer.json`. Default: the shipped model (no network).
+        A folder with `config.json`, `model.safetensors` (or the shards that `model.safetensors.index.json` names) and
+        `tokenizer.json`. Default: the shipped model (no network). Traces call the model what its folder is called, and
+        a snapshot in a Hugging Face cache what its repository is called: "allenai/OLMoE-1B-7B-0924".
     device : str
         "auto", "cpu", "cuda" or "cuda:N".
     dtype : {"auto", "float32", "bfloat16"}
@@ -194,7 +197,7 @@ def load_model(
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing there"
         raise _core.FormatError(f"{folder}: expected a model folder with config.json and *.safetensors, found {found}")
-    name = folder.resolve().name
+    name = model_name(folder)
     return Model(
         native.OlmoeModel.load(
             folder,
@@ -202,8 +205,8 @@ def load_model(
             dtype="float32" if shipped and dtype == "auto" else dtype,
             random_weights=random_weights,
             name=name if random_weights is None else f"{name}, random weights {random_weights}",
-            sha256=_sha256(sorted(folder.glob("*.safetensors"))) if random_weights is None else "",
-            tokenizer_sha256=_sha256([folder / "tokenizer.json"]),
+            sha256=sha256(weight_files(folder)) if random_weights is None else "",
+            tokenizer_sha256=sha256([folder / "tokenizer.json"]),
         ),
         folder,
     )
@@ -239,15 +242,3 @@ def _as_batch(token_ids: Any) -> tuple[list[list[int]], bool]:
             if not isinstance(token, int) or isinstance(token, bool):
                 raise ValueError(f"model: expected token ids as integers, got {token!r}")
     return batch, single
-
-
-def _sha256(paths: list[Path]) -> str:
-    """Of the files' bytes one behind the other; "" where there are none."""
-    digest = hashlib.sha256()
-    for path in paths:
-        if not path.is_file():
-            return ""
-        with open(path, "rb") as file:
-            while piece := file.read(1 << 22):
-                digest.update(piece)
-    return digest.hexdigest() if paths else ""

@@ -1,6 +1,5 @@
 """Parquet files of ours: written whole or not at all, and read so that every fault is a FormatError with the name."""
 
-import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from routesig import _core
 from routesig._files import atomic_write
 from routesig._optional import need
+from routesig._text import json_value
 
 TRACES = "routesig.header"  # the key of the schema's metadata that tells what a file holds
 SIGNATURES = "routesig.signatures"
@@ -128,8 +128,8 @@ class ParquetReader:
     def json(self, key: str) -> Any:
         """One value of the schema's metadata, which is JSON."""
         try:
-            return json.loads(self.value(key))
-        except (ValueError, RecursionError) as error:
+            return json_value(self.value(key))
+        except ValueError as error:
             self.fail(f"expected JSON under {key!r} in the schema's metadata, found something else ({error})")
 
     def codes(self, column: Any) -> tuple[NDArray[np.int32], list[str | None]]:

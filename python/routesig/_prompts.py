@@ -3,11 +3,14 @@
 import csv
 import json
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+from routesig._text import json_text, needed_text, text_or_none, whole_text
 
 
 @dataclass(frozen=True, init=False)
@@ -19,7 +22,7 @@ class Prompt:
     id : str
         Unique in a set of prompts.
     task : str or None
-        What it asks for; None where unlabelled.
+        What it asks for; None where unlabelled. NaN and pandas' NA are None, here and below.
     text : str
         The prompt itself.
     template : str, optional
@@ -28,6 +31,11 @@ class Prompt:
         Prompts that are not independent of each other share a group; default: the template.
     **fields
         Anything else worth keeping; must be JSON.
+
+    Raises
+    ------
+    ValueError
+        Where a value is not text, is no JSON, or holds a lone surrogate (half of a character).
 
     Examples
     --------
@@ -51,25 +59,18 @@ class Prompt:
         group: str | None = None,
         **fields: Any,
     ) -> None:
-        for name, value, optional in (
-            ("id", id, False),
-            ("task", task, True),
-            ("text", text, False),
-            ("template", template, True),
-            ("group", group, True),
-        ):
-            if not (isinstance(value, str) or (optional and value is None)):
-                raise ValueError(f"prompt {id!r}: expected {name} to be text, got {value!r}")
+        who = f"prompt {str(id)!r}" if isinstance(id, str) else f"prompt {id!r}"
+        values: dict[str, Any] = {
+            "id": needed_text(id, who, "id"),
+            "task": text_or_none(task, who, "task"),
+            "text": needed_text(text, who, "text"),
+            "template": text_or_none(template, who, "template"),
+        }
         if not id:
             raise ValueError("prompt: expected an id, got an empty one")
-        values: dict[str, Any] = {
-            "id": id,
-            "task": task or None,
-            "text": text,
-            "template": template or None,
-            "group": group or template or None,
-            "fields": fields,
-        }
+        values |= {"group": text_or_none(group, who, "group") or values["template"], "fields": fields}
+        for name, value in fields.items():
+            json_text(value, who, f"field {whole_text(name, who, 'names of fields')!r}")
         for name in values:
             object.__setattr__(self, name, values[name])
 
@@ -104,10 +105,10 @@ def load_prompts(path: str | os.PathLike[str] | None = None) -> list[Prompt]:
     if reader is None:
         raise ValueError(f"load_prompts: expected a .jsonl, .csv or .txt file, got {name!r}")
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = Path(path).read_bytes().decode()  # line ends as they are: a CSV cell may hold any of them
     except UnicodeDecodeError as error:
         raise _format_error(f"{name}: expected UTF-8 text, found a broken character at byte {error.start}") from None
-    prompts = _unique(reader(text, name), name)
+    prompts = _unique(reader(text.removeprefix("\ufeff"), name), name)
     if not prompts:
         raise _format_error(f"{name}: expected at least one prompt, found none")
     return prompts
@@ -119,9 +120,14 @@ def _format_error(message: str) -> Exception:
     return FormatError(message)
 
 
+def _lines(text: str) -> list[str]:
+    """Lines with their ends. Only LF, CR LF and CR end one: `str.splitlines` also cuts at U+2028 and the like."""
+    return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
+
+
 def _from_jsonl(text: str, name: str) -> Iterable[Prompt]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
+    for number, line in enumerate(_lines(text), 1):
+        if not line.strip(" \t\r\n"):
             continue
         try:
             fields = json.loads(line, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
@@ -144,20 +150,33 @@ def _no_constant(text: str) -> float:
 
 
 def _from_csv(text: str, name: str) -> Iterable[Prompt]:
-    rows = csv.DictReader(text.splitlines(keepends=True), strict=True)
+    rows = _csv_rows(text, name)
+    first, columns = next(rows, (1, []))
+    for column in columns:
+        if columns.count(column) > 1:
+            raise _format_error(f"{name}, line {first}: expected columns of different names, found {column!r} twice")
+    for number, cells in rows:
+        if len(cells) != len(columns):
+            raise _format_error(f"{name}, line {number}: expected {len(columns)} columns, found {len(cells)}")
+        yield _prompt(dict(zip(columns, cells, strict=True)), f"{name}, line {number}")
+
+
+def _csv_rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, and the line that each begins on: a quoted cell may hold line ends."""
+    reader, number = csv.reader(_lines(text), strict=True), 1
     try:
-        for row in rows:
-            if None in row or None in row.values():
-                raise _format_error(f"{name}, line {rows.line_num}: expected {len(rows.fieldnames or [])} columns")
-            yield _prompt(dict(row), f"{name}, line {rows.line_num}")
+        for cells in reader:
+            if cells:
+                yield number, cells
+            number = reader.line_num + 1
     except csv.Error as error:
-        raise _format_error(f"{name}, line {rows.line_num}: expected CSV, found a broken row ({error})") from None
+        raise _format_error(f"{name}, line {number}: expected CSV, found a broken row ({error})") from None
 
 
 def _from_txt(text: str, name: str) -> Iterable[Prompt]:
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(_lines(text), 1):
         if line.strip():
-            yield Prompt(f"line-{number}", None, line.strip("\r"))
+            yield Prompt(f"line-{number}", None, line.rstrip("\r\n"))
 
 
 def _prompt(fields: dict[str, Any], where: str) -> Prompt:

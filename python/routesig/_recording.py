@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from routesig import _core
-from routesig._chat import render_chat
+from routesig._chat import chat_ids
 from routesig._model import Model
 from routesig._prompts import Prompt, load_prompts
+from routesig._text import json_text
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,11 @@ def record(
     ignore_eos, temperature, seed
         As `Model.generate`.
     chat_template : {None, "model"}
-        "model": wrap every prompt in the model's own chat template.
+        "model": every prompt as the user's message in the model's own chat template, the ids exactly those of
+        transformers' `apply_chat_template` with `add_generation_prompt` (needs `pip install 'routesig[hf]'`).
     add_special_tokens : bool
-        Let the tokenizer add its special tokens.
+        Let the tokenizer add its special tokens. With a chat template it adds none, whatever this says: the template
+        writes those that belong there, and a second BOS would be another prompt.
     out : path, optional
         Stream to this `.jsonl` file while the model runs (`.partial` until it is whole).
     resume : bool
@@ -82,7 +85,12 @@ def record(
     Raises
     ------
     ValueError
-        On an empty prompt or one that does not fit the context, before anything is written.
+        On an empty prompt, one that does not fit the context or one that the chat template refuses, before anything
+        is written.
+    FormatError
+        On a chat template or a tokenizer that is missing or broken.
+    ImportError
+        Where `chat_template="model"` does not find transformers.
 
     References
     ----------
@@ -111,7 +119,9 @@ def record(
         jobs = _forced(prompts)
     else:
         jobs = _encoded(model, _as_prompts(prompts), max_new_tokens, chat_template, add_special_tokens)
-        settings = {**generation, "chat_template": chat_template, "add_special_tokens": add_special_tokens}
+        # What was done, not what was asked for: a template's text is tokenized without special tokens.
+        added = add_special_tokens and chat_template is None
+        settings = {**generation, "chat_template": chat_template, "add_special_tokens": added}
     forced = isinstance(prompts, _core.TraceSet)
     batches = _batches(jobs, batch_size, 0 if forced else max_new_tokens)
 
@@ -192,14 +202,22 @@ def _encoded(
         raise ValueError(f"record: expected chat_template to be None or 'model', got {chat_template!r}")
     if max_new_tokens < 0:
         raise ValueError(f"record: expected max_new_tokens of 0 or more, got {max_new_tokens}")
-    texts = [p.text if chat_template is None else render_chat(model.path, p.text) for p in prompts]
-    encodings = model.tokenizer.encode_batch(texts, add_special_tokens=add_special_tokens)
-    context = model.config["max_position_embeddings"]
+    if chat_template is None:
+        texts = [prompt.text for prompt in prompts]
+        encoded = [e.ids for e in model.tokenizer.encode_batch(texts, add_special_tokens=add_special_tokens)]
+    else:
+        encoded = chat_ids(model.path, prompts)
+    context, vocabulary = model.config["max_position_embeddings"], model.config["vocab_size"]
     jobs = []
-    for index, (prompt, encoding) in enumerate(zip(prompts, encodings, strict=True)):
-        length = len(encoding.ids)
+    for index, (prompt, token_ids) in enumerate(zip(prompts, encoded, strict=True)):
+        length = len(token_ids)
         if length == 0:
             raise ValueError(f"record: prompt {prompt.id!r} is empty: it has no tokens")
+        if max(token_ids) >= vocabulary:
+            raise ValueError(
+                f"record: prompt {prompt.id!r} has token id {max(token_ids)}, and the model's vocabulary has "
+                f"{vocabulary}: tokenizer and model do not belong together"
+            )
         if length + max_new_tokens > context:
             raise ValueError(
                 f"record: prompt {prompt.id!r} has {length} tokens, and with {max_new_tokens} new ones exceeds "
@@ -214,9 +232,12 @@ def _encoded(
             "text": prompt.text,
             "group": prompt.group or "",
             "prompt_tokens": length,
-            "fields": [(key, json.dumps(value, ensure_ascii=False)) for key, value in fields.items()],
+            "fields": [
+                (key, json_text(value, f"record: prompt {prompt.id!r}", f"field {key!r}"))
+                for key, value in fields.items()
+            ],
         }
-        jobs.append(_Job(index, encoding.ids, sequence))
+        jobs.append(_Job(index, token_ids, sequence))
     return jobs
 
 

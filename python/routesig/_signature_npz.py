@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from routesig import _core
 from routesig._files import atomic_write
 from routesig._signatures import SignatureSet
+from routesig._text import json_value
 
 # What zipfile and NumPy raise on files that are no archives of arrays, or damaged ones (OSError: a place before 0).
 _DAMAGE = (
@@ -50,7 +51,7 @@ def read_npz(path: str | os.PathLike[str]) -> SignatureSet:
         try:
             with np.load(file, allow_pickle=False) as archive:
                 arrays = {key: archive[key] for key in archive.files}
-            info = json.loads(str(arrays.get("info", "{}")))
+            info = json_value(str(arrays.get("info", "{}")))
         except _DAMAGE as error:
             raise _core.FormatError(
                 f"{name}: expected a .npz file of signatures, found something else ({error})"
@@ -75,13 +76,16 @@ def read_npz(path: str | os.PathLike[str]) -> SignatureSet:
     for key in ("counts", "num_tokens"):
         if key in arrays and arrays[key].dtype != np.uint64:
             raise _core.FormatError(f"{name}: expected {key} as uint64, found {arrays[key].dtype}")
-    return SignatureSet(
-        values=np.ascontiguousarray(values),
-        counts=arrays.get("counts"),
-        ids=[str(entry) for entry in arrays["ids"]],
-        tasks=[str(entry) or None for entry in arrays["tasks"]],
-        groups=[str(entry) or None for entry in arrays["groups"]],
-        num_tokens=arrays.get("num_tokens"),
-        info=info,
-        sources=[str(entry) or None for entry in arrays.get("sources", ())],
-    )
+    try:
+        return SignatureSet(
+            values=np.ascontiguousarray(values),
+            counts=arrays.get("counts"),
+            ids=arrays["ids"].tolist(),
+            tasks=arrays["tasks"].tolist(),
+            groups=arrays["groups"].tolist(),
+            num_tokens=arrays.get("num_tokens"),
+            info=info,
+            sources=arrays["sources"].tolist() if "sources" in arrays else [],
+        )
+    except ValueError as error:  # half a character
+        raise _core.FormatError(f"{name}: {error}") from None

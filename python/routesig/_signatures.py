@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from routesig import _core
 from routesig._files import is_parquet
+from routesig._text import as_labels, is_missing, whole_text
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.uint64]
@@ -39,7 +40,8 @@ class SignatureSet:
     counts : uint64 [prompts, layers, experts] or None
         Tokens that chose the expert; None for gate weighting.
     ids, tasks, groups : list
-        One entry a prompt; None where unknown.
+        One entry per prompt, text. Tasks and groups are None where unknown, which is what NaN, pandas' NA and empty
+        text become; an id that is missing is "prompt-" and the prompt's place.
     num_tokens : uint64 [prompts] or None
         Tokens that were counted.
     info : dict
@@ -58,8 +60,17 @@ class SignatureSet:
     sources: list[str | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if not self.sources:
-            object.__setattr__(self, "sources", [None] * len(self.ids))
+        ids = [f"prompt-{i}" if is_missing(name) else str(name) for i, name in enumerate(self.ids)]
+        columns: dict[str, Any] = {
+            "ids": [whole_text(name, "signatures", f"ids[{i}]") for i, name in enumerate(ids)],
+            "tasks": as_labels(self.tasks, "signatures", "tasks"),
+            "groups": as_labels(self.groups, "signatures", "groups"),
+            "sources": as_labels(self.sources, "signatures", "sources") or [None] * len(ids),
+        }
+        for name, column in columns.items():
+            if len(column) != len(self.values):
+                raise ValueError(f"signatures: expected {name} for {len(self.values)} prompts, got {len(column)}")
+            object.__setattr__(self, name, column)
 
     @classmethod
     def from_counts(
@@ -80,8 +91,8 @@ class SignatureSet:
         counts : array of integers [prompts, layers, experts]
             How many tokens chose each expert.
         tasks, ids, groups, sources : sequences of str, optional
-            One entry per prompt. A group (template, near-duplicates) lies within a task; a source (data set, language,
-            author) may cross tasks.
+            One entry per prompt, by position: a column of a data frame will do. NaN and the like are None, no task. A
+            group (template, near-duplicates) lies within a task; a source (data set, language, author) may cross tasks.
         num_tokens : array of integers [prompts], optional
             Tokens of each prompt; default: the largest layer total over `top_k`, where that is given.
         top_k : int, optional
@@ -119,16 +130,16 @@ class SignatureSet:
                 )
         elif top_k is not None:
             tokens = (totals + np.uint64(top_k - 1)) // np.uint64(top_k)
-        names = [f"prompt-{i}" for i in range(prompts)] if ids is None else _column(ids, "ids", prompts)
+        unknown: list[Any] = [None] * prompts
         return cls(
             values=_core.normalized_counts(whole),
             counts=whole,
-            ids=[str(name) for name in names],
-            tasks=_column(tasks, "tasks", prompts),
-            groups=_column(groups, "groups", prompts),
+            ids=unknown if ids is None else list(ids),
+            tasks=unknown if tasks is None else list(tasks),
+            groups=unknown if groups is None else list(groups),
             num_tokens=tokens,
             info={"top_k": top_k, "tokens": "all", "weighting": "count"},
-            sources=_column(sources, "sources", prompts),
+            sources=[] if sources is None else list(sources),
         )
 
     @property
@@ -181,7 +192,8 @@ class SignatureSet:
         for what, wanted, present in (("task", tasks, self.tasks), ("id", ids, self.ids)):
             if wanted is None:
                 continue
-            names = {wanted} if isinstance(wanted, str) else set(wanted)
+            given = [wanted] if isinstance(wanted, str) else wanted
+            names = {None if is_missing(name) else name for name in given}
             for name in names - set(present):
                 raise ValueError(f"signatures: expected {what}s that occur, got {name!r}")
             keep &= np.array([entry in names for entry in present], dtype=bool)
@@ -387,11 +399,3 @@ def _whole_numbers(values: ArrayLike, what: str, axes: int) -> Counts:
     if array.size and array.max() >= 2**53:
         raise ValueError(f"signatures: expected {what} below 2^53, got {array.max()}")
     return np.ascontiguousarray(array, dtype=np.uint64)
-
-
-def _column(values: Sequence[str | None] | None, what: str, prompts: int) -> list[str | None]:
-    if values is None:
-        return [None] * prompts
-    if len(values) != prompts:
-        raise ValueError(f"signatures: expected {what} for {prompts} prompts, got {len(values)}")
-    return [None if value is None else str(value) for value in values]

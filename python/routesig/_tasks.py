@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from routesig._text import as_labels
+
 Tasks = Sequence[str | None] | None
 Groups = Sequence[str | None] | Literal[False] | None
 Sources = Groups
@@ -10,9 +12,10 @@ Sources = Groups
 
 def numbered_tasks(tasks: Sequence[str | None]) -> tuple[list[str], list[int]]:
     """The tasks in alphabetical order, and the number of each prompt's; -1 where it has none."""
-    names = sorted({str(task) for task in tasks if task is not None})
+    given = as_labels(tasks, "statistics", "tasks")
+    names = sorted({task for task in given if task is not None})
     number = {name: i for i, name in enumerate(names)}
-    return names, [-1 if task is None else number[str(task)] for task in tasks]
+    return names, [-1 if task is None else number[task] for task in given]
 
 
 def numbered_groups(
@@ -25,7 +28,7 @@ def numbered_groups(
     """
     if given is False:
         return []
-    groups = own if given is None else given
+    groups = as_labels(own if given is None else given, who, "groups")
     if given is not None and len(groups) != len(codes):
         raise ValueError(f"{who}: expected groups for {len(codes)} prompts, got {len(groups)}")
     home: dict[str, int] = {}
@@ -35,13 +38,12 @@ def numbered_groups(
         if group is None or task < 0:
             found.append(-1)
             continue
-        name = str(group)
-        if home.setdefault(name, task) != task:
+        if home.setdefault(group, task) != task:
             raise ValueError(
-                f"{who}: expected every group within one task, got group {name!r} in {names[home[name]]!r} "
+                f"{who}: expected every group within one task, got group {group!r} in {names[home[group]]!r} "
                 f"and {names[task]!r}; groups=False treats prompts as independent"
             )
-        found.append(number.setdefault(name, len(number)))
+        found.append(number.setdefault(group, len(number)))
     members = sum(code >= 0 for code in found)
     return found if given is not None or members > len(number) else []
 
@@ -54,11 +56,11 @@ def numbered_sources(given: Sources, own: Sequence[str | None], codes: Sequence[
     """
     if given is False:
         return []
-    sources = own if given is None else given
+    sources = as_labels(own if given is None else given, who, "sources")
     if given is not None and len(sources) != len(codes):
         raise ValueError(f"{who}: expected sources for {len(codes)} prompts, got {len(sources)}")
     number: dict[str, int] = {}
-    found = [-1 if source is None else number.setdefault(str(source), len(number)) for source in sources]
+    found = [-1 if source is None else number.setdefault(source, len(number)) for source in sources]
     if not number:
         return []
     tasks_of = {(source, task) for source, task in zip(found, codes, strict=True) if source >= 0 and task >= 0}

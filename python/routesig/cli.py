@@ -1,5 +1,6 @@
 """The command line (`routesig --help`): results on stdout, progress on stderr, exit code 2 on bad input."""
 
+import io
 import json
 import sys
 import time
@@ -28,6 +29,8 @@ def main() -> None:
     """Run the command line. Bad input is one line on stderr and exit code 2; `--debug` shows where it came from."""
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     debug = len(arguments) != len(sys.argv) - 1
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name may hold what the terminal cannot say
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(args=arguments, prog_name="routesig")
     except (ValueError, TypeError, OSError, ImportError, IndexError, RuntimeError) as error:
@@ -136,6 +139,9 @@ def record(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     batch_size: Annotated[int | None, typer.Option(help="Prompts that run together.", min=1)] = None,
+    chat_template: Annotated[
+        str | None, typer.Option(help="model: every prompt as a message in the model's own chat template.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted recording.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -150,6 +156,7 @@ def record(
             temperature=temperature,
             seed=seed,
             batch_size=batch_size or "auto",
+            chat_template=chat_template,
             out=out,
             resume=resume,
         )

@@ -177,6 +177,32 @@ def say_recordings(said, tmp, model):
         rs.record(model, PROMPTS, max_new_tokens=1, router_logits=True, progress=False).save(tmp / "logits.jsonl")
 
 
+def say_prompts(said, tmp, model):
+    def chat(template=None, config="{}"):
+        folder = tmp / f"chat-{len(said.messages)}"
+        folder.mkdir()
+        for file in model.path.iterdir():
+            (folder / file.name).symlink_to(file)
+        (folder / "tokenizer_config.json").unlink()
+        (folder / "tokenizer_config.json").write_text(config)
+        if template is not None:
+            (folder / "chat_template.jinja").write_text(template)
+        with said.caught():
+            rs.record(rs.load_model(folder), PROMPTS, max_new_tokens=0, chat_template="model", progress=False)
+
+    for name, content in (("half.jsonl", r'{"id": "a", "text": "\ud83d"}'), ("twice.csv", "id,text,text\na,b,c\n")):
+        (tmp / name).write_text(content)
+        with said.caught():
+            rs.load_prompts(tmp / name)
+    chat()
+    chat(config="{")
+    chat("one\n{% for %}")
+    chat("{{ raise_exception('expected a system message') }}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "transformers", None)
+        chat("one")
+
+
 def say_studies(said):
     def study(**options):
         with said.caught():
@@ -217,10 +243,12 @@ def say_comparisons(said):
 def messages(model, tmp_path_factory):
     if shutil.which("cmake") is None or not Path("/dev/full").exists():
         pytest.skip("provoking every error takes CMake and /dev/full")
+    pytest.importorskip("transformers", reason="provoking every error takes transformers")
     said, monkeypatch = Said(), pytest.MonkeyPatch()
     say_set_up(said, tmp_path_factory.mktemp("set-up"), monkeypatch)
     say_models(said, tmp_path_factory.mktemp("models"), model)
     say_recordings(said, tmp_path_factory.mktemp("recordings"), model)
+    say_prompts(said, tmp_path_factory.mktemp("prompts"), model)
     say_studies(said)
     say_reports(said, tmp_path_factory.mktemp("reports"))
     say_comparisons(said)

@@ -51,9 +51,21 @@ def test_csv_and_txt(tmp_path):
         ("p.jsonl", b'{"id":"a","text":"t","x":NaN}', "NaN is not JSON"),
         ("p.jsonl", b'{"id":"a","text":"t"}\n{"id":"a","text":"u"}', "expected ids that come once, found 'a' twice"),
         ("p.jsonl", b'{"id":"a","text":"\xff"}', "expected UTF-8 text, found a broken character at byte 18"),
-        ("p.csv", b"id,text\na,b,c\n", "line 2: expected 2 columns"),
-        ("p.csv", b"id,text\na\n", "line 2: expected 2 columns"),
-        ("p.csv", b'id,text\na,"b\n', "expected CSV, found a broken row"),
+        ("p.jsonl", b'\xef\xbb\xbf{"id":"a","text":"\xff"}', "found a broken character at byte 21"),
+        ("p.jsonl", b'{"id":"a","text":"t"}\r\r{', "line 3: expected a JSON object, found broken JSON"),
+        ("p.jsonl", b'{"id":"a","text":"t"}\n\xe2\x80\xa8\n', "line 2: expected a JSON object, found broken JSON"),
+        ("p.csv", b"id,text\na,b,c\n", "line 2: expected 2 columns, found 3"),
+        ("p.csv", b"id,text\na\n", "line 2: expected 2 columns, found 1"),
+        ("p.csv", b'id,text\na,"b\n', "line 2: expected CSV, found a broken row"),
+        ("p.csv", b'id,text\na,"b\nc"\n\nd\n', "line 5: expected 2 columns, found 1"),
+        ("p.csv", b'id,text\r\na,"b\r\nc"\r\nd\r\n', "line 4: expected 2 columns, found 1"),
+        ("p.csv", b'id,text\ra,"b\rc"\rd\r', "line 4: expected 2 columns, found 1"),
+        ("p.csv", b'id,text\na,"b\nc",d\n', "line 2: expected 2 columns, found 3"),
+        ("p.csv", "id,text\na,b\u2028c\nd\n".encode(), "line 3: expected 2 columns, found 1"),
+        ("p.csv", b'id,text\na,b\n"x"y,z\n', "line 3: expected CSV, found a broken row"),
+        ("p.csv", b"id,text,task,text\na,b,c,d\n", "line 1: expected columns of different names, found 'text' twice"),
+        ("p.csv", b"id,id,text\n", "line 1: expected columns of different names, found 'id' twice"),
+        ("p.csv", b"id,text,,\na,b,c,d\n", "line 1: expected columns of different names, found '' twice"),
         ("p.csv", b"name,text\na,b\n", "expected a field 'id'"),
     ],
 )
@@ -62,6 +74,50 @@ def test_broken_files_are_one_sentence(tmp_path, name, content, message):
     path.write_bytes(content)
     with pytest.raises(rs.FormatError, match=message):
         rs.load_prompts(path)
+
+
+# What str.splitlines takes for the end of a line, and no format of ours does.
+INSIDE = ["\u2028", "\u2029", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85"]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("inside", INSIDE, ids=ascii)
+def test_a_line_ends_at_lf_and_cr_alone(tmp_path, inside, ending):
+    text = f"one{inside}two"
+    for name, lines in {
+        "p.csv": ["id,text,note", f"a,{text},{text}", f'b,"{text}",', "c,,"],
+        "p.jsonl": [json.dumps({"id": key, "text": text, "note": text}, ensure_ascii=False) for key in "abc"]
+        if inside > "\x7f"  # JSON takes no control characters
+        else [json.dumps({"id": key, "text": text, "note": text}) for key in "abc"],
+        "p.txt": [text, text, "three"],
+    }.items():
+        (tmp_path / name).write_bytes((ending.join(lines) + ending).encode())
+        prompts = rs.load_prompts(tmp_path / name)
+        assert len(prompts) == 3, name
+        assert [prompt.text for prompt in prompts[:2]] == [text, text], name
+        if name != "p.txt":
+            assert [prompt.id for prompt in prompts] == ["a", "b", "c"], name
+            assert prompts[0].fields["note"] == text, name
+
+
+@pytest.mark.parametrize("within", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_a_quoted_cell_keeps_its_line_ends(tmp_path, within, ending):
+    path = tmp_path / "p.csv"
+    path.write_bytes(f'id,text{ending}a,"one{within}two"{ending}b,three{ending}'.encode())
+    assert [prompt.text for prompt in rs.load_prompts(path)] == [f"one{within}two", "three"]
+
+
+def test_a_csv_file_is_read_as_pandas_reads_it(tmp_path):
+    """An independent reader, which takes an empty cell for a missing task."""
+    pd = pytest.importorskip("pandas", reason="the comparison needs pandas")
+    path = tmp_path / "p.csv"
+    content = '\ufeffid,task,text\r\na,x,"say ""hi""\n,twice"\r\n\r\nb,,one\u2028two\x0cthree\r\n" c ","y\r",\u00e9\r\n'
+    path.write_bytes(content.encode())
+    table = pd.read_csv(path, keep_default_na=False, na_values={"task": [""]}, encoding="utf-8")
+    found = [(prompt.id, prompt.task, prompt.text) for prompt in rs.load_prompts(path)]
+    assert found == [(row.id, None if pd.isna(row.task) else row.task, row.text) for row in table.itertuples()]
+    assert [rs.Prompt(row.id, row.task, row.text) for row in table.itertuples()] == rs.load_prompts(path)
 
 
 def test_other_kinds_of_file_are_refused(tmp_path):

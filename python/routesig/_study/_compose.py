@@ -38,6 +38,7 @@ from routesig._study._parts import Control, Debiased, Information, StudyOptions
 from routesig._study._provenance import provenance
 from routesig._study._result import Study
 from routesig._tasks import numbered_sources, numbered_tasks
+from routesig._text import whole_text
 
 T = TypeVar("T")
 
@@ -125,6 +126,8 @@ def study(
     >>> found.p_value, found.absent["decomposition"]
     (PValue(0.1, floor=0.1), 'it needs traces; signatures were given')
     """
+    for name in controls or ():
+        whole_text(str(name), "study", "the name of a control")
     options = StudyOptions(
         tokens,
         weighting,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from routesig._expectations import load_balance_similarity
 from routesig._labelled import LabelledSimilarities
 from routesig._reliability import Reliability
+from routesig._text import as_labels
 from routesig.plot import _source, _style
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def length(given: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes |
     """
     found = _source.part(given, "debiased.reliability", "length", Reliability)
     study = given if _source.is_study(given) else None
-    labels = list(tasks) if tasks is not None else study.signatures.tasks if study is not None else None
+    own = None if study is None else study.signatures.tasks
+    labels = own if tasks is None else as_labels(tasks, "plot.length", "tasks")
     if labels is None or len(labels) != len(found.ids):
         number = "none" if labels is None else len(labels)
         raise ValueError(f"plot.length: expected tasks for {len(found.ids)} prompts, got {number}")

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig._projection import Pca, Tsne
+from routesig._text import as_labels
 from routesig.plot import _source, _style
 
 if TYPE_CHECKING:
@@ -87,12 +88,12 @@ def _tasks(found: Any, tasks: Sequence[str | None] | None) -> Sequence[str | Non
 
 
 def _scatter(ax: "Axes | None", points: NDArray[Any], tasks: Sequence[str | None] | None, who: str) -> "Axes":
-    labels = [None] * len(points) if tasks is None else [None if t is None else str(t) for t in tasks]
-    if len(labels) != len(points):
-        raise ValueError(f"plot.{who}: expected tasks for {len(points)} prompts, got {len(labels)}")
+    names = [None] * len(points) if tasks is None else as_labels(tasks, f"plot.{who}", "tasks")
+    if len(names) != len(points):
+        raise ValueError(f"plot.{who}: expected tasks for {len(points)} prompts, got {len(names)}")
     ax = _style.axes(ax, (6.4, 4.4))
-    for task, style in _style.task_styles(labels).items():
-        chosen = np.array([label == task for label in labels])
+    for task, style in _style.task_styles(names).items():
+        chosen = np.array([name == task for name in names])
         ax.plot(*points[chosen].T, linestyle="", markersize=_style.marker_size(ax) + 1, mec="white", mew=0.3, **style)
     if tasks is not None:
         _style.legend_beside(ax)

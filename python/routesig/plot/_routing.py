@@ -8,6 +8,7 @@ import numpy as np
 from routesig import _core
 from routesig._coactivation import Coactivation
 from routesig._signatures import Signature
+from routesig._text import as_labels
 from routesig._uncertainty import Uncertainty
 from routesig.plot import _source, _style
 
@@ -128,7 +129,7 @@ def uncertainty(found: Uncertainty, tasks: Sequence[str | None] | None = None, *
     """
     _source.expect(isinstance(found, Uncertainty), "uncertainty", "an Uncertainty", found)
     entropy = np.ma.asarray(found.entropy)
-    labels = ["all prompts"] * len(entropy) if tasks is None else list(tasks)
+    labels = ["all prompts"] * len(entropy) if tasks is None else as_labels(tasks, "plot.uncertainty", "tasks")
     if len(labels) != len(entropy):
         raise ValueError(f"plot.uncertainty: expected tasks for {len(entropy)} prompts, got {len(labels)}")
     ax = _style.axes(ax)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from routesig import _similarity
 from routesig._signatures import SignatureSet
+from routesig._text import as_labels
 from routesig.plot import _source, _style
 from routesig.statistics import CategoryMatrix
 
@@ -66,11 +67,11 @@ def _matrix(sigs: Any, tasks: Sequence[str | None] | None) -> tuple[NDArray[np.f
         matrix, own = np.asarray(sigs, dtype=np.float64), None
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise ValueError(f"plot.similarity: expected a matrix [prompts, prompts], got shape {list(matrix.shape)}")
-    given = own if tasks is None else tasks
-    labels = ["" if task is None else str(task) for task in given or [None] * len(matrix)]
-    if len(labels) != len(matrix):
-        raise ValueError(f"plot.similarity: expected tasks for {len(matrix)} prompts, got {len(labels)}")
-    return matrix, labels
+    given = own if tasks is None else as_labels(tasks, "plot.similarity", "tasks")
+    names = [task or "" for task in ([None] * len(matrix) if given is None else given)]
+    if len(names) != len(matrix):
+        raise ValueError(f"plot.similarity: expected tasks for {len(matrix)} prompts, got {len(names)}")
+    return matrix, names
 
 
 def category_matrix(matrix: Any, *, ax: "Axes | None" = None) -> "Axes":

@@ -1,0 +1,77 @@
+"""Text that a UTF-8 file, a terminal and a tokenizer can take, and what stands for no text at all."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+
+def whole_text(text: str, who: str, what: str) -> str:
+    """`text`; ValueError where it holds half of a pair of UTF-16 surrogates, which is no character.
+
+    JSON can write one as an escape, and Python keeps one for each byte of a file name that is not UTF-8.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{who}: expected {what} of whole characters, found the lone surrogate U+{ord(text[error.start]):04X} "
+            f"at character {error.start}"
+        ) from None
+    return text
+
+
+def needed_text(value: Any, who: str, what: str) -> str:
+    """`value`, which has to be text."""
+    if not isinstance(value, str):
+        raise ValueError(f"{who}: expected {what} to be text, got {value!r}")
+    return whole_text(str(value), who, what)  # NumPy's text is text
+
+
+def text_or_none(value: Any, who: str, what: str) -> str | None:
+    """`value`, which has to be text; None where it is missing or empty."""
+    return None if is_missing(value) else needed_text(value, who, what) or None
+
+
+def json_text(value: Any, who: str, what: str) -> str:
+    """`value` as JSON; ValueError where it has none, or holds a lone surrogate."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{who}: expected {what} that JSON can write, got another ({error})") from None
+    whole_text(value if isinstance(value, str) else text, who, what)
+    return text
+
+
+def json_value(text: str | bytes) -> Any:
+    """What a JSON text says; ValueError where it is none, is not UTF-8 or holds a lone surrogate."""
+    try:
+        value = json.loads(text if isinstance(text, str) else text.decode())
+        whole_text(json.dumps(value, ensure_ascii=False), "JSON", "text")
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+def as_labels(values: Iterable[Any], who: str, what: str) -> list[str | None]:
+    """Tasks, groups or ids as text, by position whatever holds them; None where one is missing or empty."""
+    return [
+        None if is_missing(value) else whole_text(str(value), who, f"{what}[{i}]") or None
+        for i, value in enumerate(values)
+    ]
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for none: None, NaN of any kind, pandas' NA and NaT, a masked entry, Arrow's null."""
+    if isinstance(value, str):
+        return False
+    if hasattr(value, "as_py"):
+        value = value.as_py()
+    if value is None:
+        return True
+    unequal = value != value
+    if unequal is (value == value):  # NA and masked entries: comparing one gives one
+        return True
+    try:
+        return bool(unequal)
+    except (TypeError, ValueError):  # an array of several
+        return False

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from report_studies import HOSTILE, QUICK, hostile_study, with_token_texts, worded_traces
+from report_studies import HOSTILE, QUICK, hostile_study, large_study, with_token_texts, worded_traces
 
 import routesig as rs
 
@@ -40,7 +40,7 @@ class Page(HTMLParser):
         self.feed(text)
         self.close()
         self.text = re.sub(r"\s+", " ", " ".join(self.words))
-        self.data = json.loads(next(content for kind, content in self.scripts if kind == "application/json"))
+        self.data, self.tokens = (json.loads(text) for kind, text in self.scripts if kind == "application/json")
 
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
@@ -63,6 +63,8 @@ class Page(HTMLParser):
 
 def unpacked(entry):
     content = zlib.decompress(base64.b64decode(entry["data"]))
+    if entry["type"] == "json":
+        return json.loads(content)
     return np.frombuffer(content, ARRAYS[entry["type"]]).reshape(entry["shape"])
 
 
@@ -191,35 +193,38 @@ def test_agreement_is_the_share_of_experts_chosen_for_the_same_word_in_other_pro
 
 
 def test_tokens_carry_their_experts_and_texts(study, page):
-    tokens = page.data["tokens"]
+    tokens = page.tokens
     assert len(tokens["prompts"]) == tokens["of"] == 12
     one = tokens["prompts"][0]
     trace = next(t for t in study.traces if t.id == page.data["prompts"]["ids"][one["prompt"]])
     np.testing.assert_array_equal(unpacked(one["experts"]) - 1, trace.experts)
     np.testing.assert_allclose(unpacked(one["weights"]) * one["weight_step"], trace.weights, atol=0.001)
-    assert one["texts"] == trace.token_texts
+    assert unpacked(one["texts"]) == trace.token_texts
 
 
 def test_text_of_the_data_is_never_html(tmp_path):
     text = _report.render(hostile_study(tmp_path))
     found = Page(text)
-    assert len(found.scripts) == 4
+    assert len(found.scripts) == 5
     assert "<script>alert" not in text
     assert not found.tags("b") or all(attributes == {} for attributes in found.tags("b"))
     assert "alert(1)" not in "".join(content for kind, content in found.scripts if kind is None)
     assert found.data["prompts"]["ids"][0].endswith(HOSTILE)
-    assert HOSTILE in found.data["tokens"]["prompts"][0]["texts"]
+    assert HOSTILE in unpacked(found.tokens["prompts"][0]["texts"])
+    assert unpacked(found.data["prompts"]["texts"])[0].startswith(HOSTILE)
     assert HOSTILE in found.text
 
 
 def test_directions_of_the_data_turn_nothing_else(tmp_path):
     turned = "\u202ecba\u2067"
-    traces = worded_traces(tasks=(f"code {turned}", "story"))
+    worded = worded_traces(tasks=(f"code {turned}", "story"))
+    traces = with_token_texts(worded, lambda word: f"{turned} {word}", tmp_path)
     text = _report.render(rs.study(traces, controls={turned: rs.signatures(traces)}, **QUICK))
     assert not re.search("[\u202a-\u202e\u2066-\u2069]", text)
     found = Page(text)
     assert found.data["prompts"]["tasks"] == ["code ⟨U+202E⟩cba⟨U+2067⟩", "story"]
     assert "⟨U+202E⟩cba⟨U+2067⟩" in found.text
+    assert unpacked(found.tokens["prompts"][0]["texts"])[0].startswith("⟨U+202E⟩cba⟨U+2067⟩ ")
 
 
 def test_scripts_cannot_end_early():
@@ -240,56 +245,22 @@ def test_packed_integers_come_back(values):
     assert unpacked(entry).tolist() == values
 
 
-def large_study(study, n):
-    """The study with n random prompts in place of its own: as hard to compress as can be."""
-    random = np.random.default_rng(0)
-    ids = random.random((60, 16, 40, 64)).argsort(axis=-1)[..., :8].astype(np.uint16)
-    traces = rs.TraceSet(
-        [
-            rs.RoutingTrace.from_arrays(
-                ids[i % 60],
-                num_experts=64,
-                weights=random.random((16, 40, 8), dtype=np.float32),
-                token_ids=random.integers(0, 50_000, 40),
-                prompt_tokens=15,
-                id=f"p{i}",
-                task="abcd"[i % 4],
-                text="".join(map(chr, random.integers(97, 123, 900))),
-            )
-            for i in range(n)
-        ]
-    )
-    sigs = rs.signatures(traces)
-    counts = random.multinomial(320, np.full(64, 1 / 64), size=(n, 16)).astype(np.uint64)
-    sigs = replace(sigs, counts=counts, values=counts / 320)
-    points = random.random((n, 2))
-    return replace(
-        study,
-        traces=traces,
-        signatures=sigs,
-        similarity=rs.similarity(sigs),
-        load=rs.metrics.load(sigs),
-        load_by_task=rs.metrics.load(sigs, by="task"),
-        pca=replace(study.pca, points=points),
-        tsne=replace(study.tsne, points=points),
-    )
-
-
-def test_a_thousand_prompts_fit_into_twelve_megabytes(study):
+def test_a_thousand_prompts_fit_into_six_megabytes(study):
     text = _report.render(large_study(study, 1_000))
-    assert len(text.encode()) <= 12 * MEGABYTES
+    assert len(text.encode()) <= 6 * MEGABYTES
     found = Page(text)
     assert set(found.data["similarity"]["sets"]) == {"prompt", "generation"}
-    assert found.data["similarity"]["image"] is None
-    assert 4 <= len(found.data["tokens"]["prompts"]) < 1_000
-    assert f"tokens of {len(found.data['tokens']['prompts'])} of 1000 prompts" in found.text
+    assert found.data["similarity"]["computed"]
+    assert 4 <= len(found.tokens["prompts"]) < 1_000
+    assert f"tokens of {len(found.tokens['prompts'])} of 1000 prompts" in found.text
 
 
 def test_above_fifteen_hundred_prompts_the_matrix_is_a_picture(study):
     text = _report.render(large_study(study, 1_600))
-    assert len(text.encode()) <= 12 * MEGABYTES
+    assert len(text.encode()) <= 8 * MEGABYTES
     found = Page(text)
-    assert found.data["similarity"]["image"]["source"].startswith("data:image/png;base64,")
+    assert not found.data["similarity"]["computed"]
+    assert found.data["similarity"]["picture"]["source"].startswith("data:image/png;base64,")
     assert list(found.data["similarity"]["sets"]) == ["all"]  # pairs are still compared
     assert "with more than 1,500 prompts the page shows the study's own choice alone" in found.text
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routesig._report._comparison import agreement_data
+from routesig._report._confusion import confusion_data
 from routesig._report._numbers import plain
 from routesig._report._packing import packed, size
 from routesig._report._prompts import Prompts
@@ -31,6 +32,7 @@ def figure_data(study: Any, prompts: Prompts) -> dict[str, Any]:
         "null": null(study),
         "decomposition": decomposition(study),
         "ladder": ladder(study),
+        "confusion": confusion_data(study),
         "evidence": evidence(study),
         "load": load(study),
         "agreement": agreement_data(study.comparison),
@@ -193,7 +195,7 @@ def load(study: Any) -> dict[str, Any] | None:
     for name, found, i in groups:
         entry = {
             "name": name,
-            "shares": packed(found.shares[i].astype(np.float32)),
+            **_shares(found.shares[i]),
             "entropy": plain(found.entropy[i]),
             "unused": plain(found.unused[i]),
             "chance_unused": None if found.chance is None else plain(found.chance.unused[i]),
@@ -204,3 +206,11 @@ def load(study: Any) -> dict[str, Any] | None:
             break
         entries.append(entry)
     return {"groups": entries, "left_out": len(groups) - len(entries)}
+
+
+def _shares(shares: Any) -> dict[str, Any]:
+    """Shares in steps of a 65,535th of the largest; no step is 0 where an expert was picked."""
+    values = np.ma.filled(shares, 0.0)
+    step = float(values.max(initial=0.0)) / 65_535 or 1.0
+    steps = np.maximum(np.rint(values / step), values > 0)
+    return {"shares": packed(steps.astype(np.uint16)), "step": step}

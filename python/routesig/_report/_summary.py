@@ -23,6 +23,16 @@ def summary(study: Any) -> dict[str, Any]:
     }
 
 
+def readout(study: Any) -> list[tuple[str, str]]:
+    """What stands beside the similarity matrix before anything else is chosen."""
+    return [
+        ("within", decimal(study.within.mean)),
+        ("across", decimal(study.across.mean)),
+        ("difference", decimal(study.difference.value)),
+        ("d", decimal(study.cohens_d.value, 2)),
+    ]
+
+
 def _facts(study: Any) -> list[str]:
     sigs = study.signatures
     labelled = Counter(task for task in sigs.tasks if task is not None)

@@ -55,6 +55,6 @@ function startLayers() {
   if (!figures.layers) return;
   chart("layers", layerFigure);
   for (const radio of document.querySelectorAll("input[name=layer-view]")) {
-    radio.addEventListener("change", () => { layerView = radio.value; drawChart("layers"); });
+    radio.addEventListener("change", () => { layerView = radio.value; redraw("layers"); });
   }
 }

@@ -20,6 +20,7 @@ pytest.importorskip("plotly", reason="reports need Plotly")
 
 from routesig import _report
 from routesig._p_value import PValue
+from routesig._report._confusion import confusion_rows
 from routesig._report._image import block_means, png
 from routesig._report._numbers import floor, p_value, significant, true_minus
 from routesig._report._packing import packed
@@ -29,6 +30,7 @@ from routesig._study._parts import StudyOptions
 
 ARRAYS = {"u8": np.uint8, "u16": "<u2", "u32": "<u4", "f32": "<f4"}
 MEGABYTES = 1_000_000
+CAPTIONS = ("h2", "h3", "figcaption")
 
 
 class Page(HTMLParser):
@@ -37,6 +39,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.elements, self.words, self.scripts, self._inside = [], [], [], None
+        self.captions, self._caption = "", False
         self.feed(text)
         self.close()
         self.text = re.sub(r"\s+", " ", " ".join(self.words))
@@ -45,17 +48,20 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
         self._inside = tag if tag in ("script", "style") else self._inside
+        self._caption = self._caption or tag in CAPTIONS or dict(attributes).get("class") in ("lead", "note")
         if tag == "script":
             self.scripts.append([dict(attributes).get("type"), ""])
 
     def handle_endtag(self, tag):
         self._inside = None if tag == self._inside else self._inside
+        self._caption = self._caption and tag not in (*CAPTIONS, "p")
 
     def handle_data(self, text):
         if self._inside == "script":
             self.scripts[-1][1] += text
         elif self._inside is None:
             self.words.append(text)
+            self.captions += text if self._caption else ""
 
     def tags(self, name):
         return [attributes for tag, attributes in self.elements if tag == name]
@@ -362,3 +368,87 @@ def test_the_command_computes_the_same_study_again(monkeypatch):
     without = command(replace(study, options=StudyOptions()))
     assert "drop_invalid" not in without
     assert "controls" not in without
+
+
+def labelled(tasks=2, layers=3, prompts=6):
+    """From counts alone: no tokens, no texts, no groups."""
+    counts = np.random.default_rng(0).poisson(9.0, (prompts * tasks, layers, 8)) + 1
+    names = [f"t{i % tasks:02d}" for i in range(len(counts))] if tasks > 1 else None
+    return rs.study(rs.SignatureSet.from_counts(counts, tasks=names, top_k=2), **QUICK)
+
+
+TOKENS = "every word|same token|tokens pooled|Small figures|beside the controls|dot: the 95|standard error|crosses"
+LACKING = {
+    "counts alone": (labelled, TOKENS),
+    "one layer": (lambda: labelled(layers=1), f"{TOKENS}|Layer by layer|layers chosen|all layers|whatever is chosen"),
+    "no tasks": (lambda: labelled(tasks=1), f"{TOKENS}|one task stand|diagonal|Bands|Circles|dealt anew"),
+    "no control models": (lambda: rs.study(worded_traces(), **QUICK), "Untrained"),
+    "no interval": (lambda: labelled(prompts=3), "Bands"),
+}
+
+
+@pytest.mark.parametrize("case", LACKING)
+def test_captions_speak_of_what_is_there(case):
+    make, words = LACKING[case]
+    found = Page(_report.render(make()))
+    assert not re.search(words, found.captions), found.captions
+    assert "Where the numbers come from" in found.captions  # they were read
+
+
+def test_captions_of_a_whole_study_speak_of_all_of_it(study):
+    with_models = rs.study(study.traces, controls={"random weights": study.traces}, **QUICK)
+    captions = Page(_report.render(with_models)).captions
+    for words in ("every word", "tokens pooled", "Untrained", "Small figures", "standard error", "diagonal"):
+        assert words in captions
+
+
+def test_the_glossary_lists_the_words_that_occur(page):
+    alone = Page(_report.render(labelled()))
+    names = {dict(attributes).get("id") for tag, attributes in alone.elements if tag == "dt"}
+    assert {"term-within", "term-permuted"} <= names
+    assert not {"term-agreement", "term-pool", "term-context"} & names
+    assert "Agreement elsewhere" in page.text
+    for one in (alone, page):
+        places = {attributes.get("id") for _, attributes in one.elements}
+        links = [a["href"] for a in one.tags("a") if a.get("class") == "term"]
+        assert [link for link in links if link[1:] not in places] == []
+
+
+@pytest.mark.parametrize("tasks", [4, 5])
+def test_the_papers_numbers_stand_beside_comparable_studies_alone(tasks):
+    counts = np.random.default_rng(0).poisson(9.0, (3 * tasks, 16, 64))
+    names = [f"t{i % tasks}" for i in range(len(counts))]
+    sigs = rs.SignatureSet.from_counts(counts, tasks=names, top_k=8)
+    text = Page(_report.render(rs.study(sigs, **QUICK))).text
+    for part in ("paper 0.8435", "arXiv 2603.11114", "The paper's numbers"):
+        assert (part in text) == (tasks == 4)
+
+
+def test_an_alignment_stands_in_the_section_of_the_comparison(study):
+    moved = rs.TraceSet(
+        [
+            rs.RoutingTrace.from_arrays(
+                np.roll(trace.experts, 1, axis=0),
+                num_experts=16,
+                token_ids=trace.token_ids,
+                prompt_tokens=trace.prompt_tokens,
+                id=trace.id,
+                task=trace.task,
+                text=trace.text,
+            )
+            for trace in study.traces
+        ]
+    )
+    compared = rs.compare(study.traces, moved, bootstrap=20, permutations=19)
+    assert "layer l of A agrees with layer l + 1 of B" in Page(_report.render(study.with_comparison(compared))).text
+
+
+def test_mistakes_of_many_tasks_are_listed_by_task():
+    counts = np.full((9, 9), 0)
+    counts[0, :6], counts[1, 1] = (3, 1, 2, 1, 1, 1), 4
+    read = SimpleNamespace(confusion=counts, classes=[f"t{i}" for i in range(9)])
+    rows = confusion_rows(SimpleNamespace(classification=read))
+    assert rows[0] == {"task": "t0", "prompts": 9, "right": 3, "wrong": ["t2 (2)", "t1 (1)", "t3 (1)", "2 more"]}
+    assert rows[1] == {"task": "t1", "prompts": 4, "right": 4, "wrong": []}
+    read.classes, read.confusion = read.classes[:8], counts[:8, :8]
+    assert confusion_rows(SimpleNamespace(classification=read)) == []  # a table shows every cell

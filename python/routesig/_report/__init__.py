@@ -90,6 +90,7 @@ def render(study: Any) -> str:
             confusions=confusion_rows(study),
             readout=readout(study),
             terms=TERMS,
+            used=set(),
             compared=COMPARED,
             why=lambda field: why(study, field),
             style=markup((_PAGE / "report.css").read_text(encoding="utf-8")),

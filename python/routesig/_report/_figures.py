@@ -20,6 +20,8 @@ BASELINES = {
     "token_pool": "tokens pooled",
 }
 
+_TERMS = {"permutation": "permuted", "load_balance": "load_balance", "marginal": "marginal", "token_pool": "pool"}
+
 
 def figure_data(study: Any, prompts: Prompts) -> dict[str, Any]:
     """One entry a figure; None where there is nothing to draw."""
@@ -58,7 +60,10 @@ def baselines(study: Any) -> dict[str, Any] | None:
         for tokens, found in (by_tokens or {study.options.tokens: one}).items():
             rows.append(_baseline(f"load balance, {_SETS[tokens]}", found))
     rows = [row for row in rows if row["within"] or row["across"]]
-    return {"rows": rows, "within": study.within.mean, "across": study.across.mean} if rows else None
+    if not rows:
+        return None
+    terms = [_TERMS[name] for name in study.baselines if name in _TERMS]
+    return {"rows": rows, "within": study.within.mean, "across": study.across.mean, "terms": terms}
 
 
 _SETS = {"all": "all tokens", "prompt": "prompt tokens", "generation": "generated tokens"}
@@ -82,7 +87,9 @@ def layers(study: Any) -> dict[str, Any] | None:
     rows = study.layers
     if all(row.difference is None and row.information is None for row in rows):
         return None
+    views = {"d": "cohens_d", "difference": "difference", "information": "information"}
     return {
+        "known": [view for view, name in views.items() if any(getattr(row, name) is not None for row in rows)],
         "d": plain([row.cohens_d for row in rows]),
         "low": plain([row.ci[0] if row.ci else None for row in rows]),
         "high": plain([row.ci[1] if row.ci else None for row in rows]),
@@ -116,14 +123,14 @@ def null(study: Any) -> dict[str, Any] | None:
     test, shuffled = study.permutation_test, study.token_shuffle
     series = []
     if test is not None and test.difference is not None and len(test.null):
-        series.append(("labels permuted", test.null))
+        series.append(("labels", "labels permuted", test.null))
     if shuffled is not None and shuffled.difference is not None:
-        series.append(("same words, routing shuffled", shuffled.draws))
+        series.append(("words", "same words, routing shuffled", shuffled.draws))
     if not series or study.difference.value is None:
         return None
     return {
         "observed": plain(study.difference.value),
-        "series": [{"name": name, **_histogram(values)} for name, values in series],
+        "series": [{"key": key, "name": name, **_histogram(values)} for key, name, values in series],
     }
 
 
@@ -205,7 +212,8 @@ def load(study: Any) -> dict[str, Any] | None:
         if entries and room < 0:
             break
         entries.append(entry)
-    return {"groups": entries, "left_out": len(groups) - len(entries)}
+    unused = any(int(np.ma.sum(found.unused[i])) > 0 for _, found, i in groups[: len(entries)])
+    return {"groups": entries, "left_out": len(groups) - len(entries), "any_unused": unused}
 
 
 def _shares(shares: Any) -> dict[str, Any]:

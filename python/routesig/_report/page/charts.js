@@ -87,9 +87,9 @@ function band(low, high, shade) {
     if (value === null || high[i] === null) { runs.push(run); run = []; } else run.push(i);
   });
   runs.push(run);
-  return runs.filter((one) => one.length > 1).map((one) => ({
-    type: "scatter", mode: "lines", x: [...one, ...[...one].reverse()],
-    y: [...one.map((i) => low[i]), ...one.map((i) => high[i]).reverse()],
+  return runs.filter((one) => one.length).map((one) => ({ // a layer alone: a bar
+    type: "scatter", mode: "lines", x: one.length > 1 ? [...one, ...[...one].reverse()] : [-0.06, 0.06, 0.06, -0.06].map((x) => one[0] + x),
+    y: one.length > 1 ? [...one.map((i) => low[i]), ...one.map((i) => high[i]).reverse()] : [low, low, high, high].map((of) => of[one[0]]),
     fill: "toself", fillcolor: faded(shade, 0.18), line: { width: 0 }, hoverinfo: "skip", showlegend: false,
   }));
 }

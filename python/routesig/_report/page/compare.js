@@ -38,7 +38,7 @@ async function recompute() {
 
 function showReadout(found) {
   const where = compare.layer < 0 ? "all layers" : `layer ${compare.layer}`;
-  byId("layer-name").textContent = where;
+  if (byId("layer-name")) byId("layer-name").textContent = where;
   for (const [name, places] of [["within", 3], ["across", 3], ["difference", 3], ["d", 2]]) {
     byId(`readout-${name}`).textContent = number(found[name], places);
   }
@@ -58,7 +58,7 @@ function startCompare() {
   for (const radio of document.querySelectorAll("input[name=token-set]")) {
     radio.addEventListener("change", () => { compare.set = radio.value; recompute(); });
   }
-  byId("layer").addEventListener("input", (event) => { compare.layer = Number(event.target.value); recompute(); });
+  byId("layer")?.addEventListener("input", (event) => { compare.layer = Number(event.target.value); recompute(); });
   needed.push(() => countsOf(compare.set));
   whenSeen(byId("figure-similarity"), recompute);
 }

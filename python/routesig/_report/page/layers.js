@@ -5,7 +5,7 @@ const LAYER_VIEWS = {
   difference: { title: "D: within minus across", unit: "D" },
   information: { title: "bits about the task", unit: "bits" },
 };
-let layerView = "d";
+let layerView = figures.layers?.known[0];
 
 function layerFigure() {
   const found = figures.layers;

@@ -9,7 +9,6 @@ function choosePair(a, b) {
 
 function startPair() {
   for (const button of document.querySelectorAll("[data-find]")) {
-    button.hidden = !page.similarity.computed;
     button.addEventListener("click", () => {
       const found = extremePair(button.dataset.find);
       if (found) choosePair(...found);

@@ -88,7 +88,7 @@ function band(low, high, shade) {
   });
   runs.push(run);
   return runs.filter((one) => one.length).map((one) => ({ // a layer alone: a bar
-    type: "scatter", mode: "lines", x: one.length > 1 ? [...one, ...[...one].reverse()] : [-0.06, 0.06, 0.06, -0.06].map((x) => one[0] + x),
+    type: "scatter", mode: "lines", x: one.length > 1 ? [...one, ...[...one].reverse()] : [-1, 1, 1, -1].map((x) => one[0] + 0.012 * low.length * x),
     y: one.length > 1 ? [...one.map((i) => low[i]), ...one.map((i) => high[i]).reverse()] : [low, low, high, high].map((of) => of[one[0]]),
     fill: "toself", fillcolor: faded(shade, 0.18), line: { width: 0 }, hoverinfo: "skip", showlegend: false,
   }));

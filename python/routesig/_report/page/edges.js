@@ -11,6 +11,7 @@ function startEdges() {
   const names = element("div", { class: "names" });
   byId("edge-left").append(names);
   new ResizeObserver(() => labelEdges(frame, names)).observe(frame);
+  addEventListener("beforeprint", () => labelEdges(frame, names));
   themeListeners.push(() => {
     for (const one of document.querySelectorAll("[data-task]")) one.style.borderColor = taskColour(Number(one.dataset.task));
   });

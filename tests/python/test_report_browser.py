@@ -485,6 +485,22 @@ def test_names_of_sixty_tasks_do_not_meet(driver, sixty, width):
     assert complaints(driver) == []
 
 
+@pytest.mark.parametrize("tasks", [6, 12, 24])
+def test_numbers_in_cells_do_not_meet(driver, tmp_path, tasks):
+    page = many_tasks(tasks, layers=2).report(tmp_path / "report.html")
+    drawn = []
+    for width in (420, 1300):
+        opened(driver, page.as_uri(), width=width)
+        compared(driver)
+        show(driver, "categories")
+        row = f"#categories .textpoint:nth-child(-n + {tasks}) text"
+        column = f"#categories .textpoint:nth-child({tasks}n + 1) text"
+        meeting = f"return [clash('{row}', 'left', 'right'), clash('{column}', 'top', 'bottom')]"
+        assert driver.execute_script(OVERLAPS.partition("return {")[0] + meeting) == [0, 0]
+        drawn.append(len(driver.find_elements(By.CSS_SELECTOR, "#categories .textpoint")))
+    assert drawn == [tasks**2 * (tasks == 6), tasks**2]
+
+
 def test_names_of_sixty_tasks_do_not_meet_on_paper(driver, sixty):
     opened(driver, sixty)
     compared(driver)

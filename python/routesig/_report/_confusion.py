@@ -6,7 +6,7 @@ import numpy as np
 
 from routesig._report._numbers import plain
 
-TABLE = 8  # tasks of a table whose every cell is a number
+TABLE = 4  # tasks of a table whose every cell is a number
 
 
 def confusion_data(study: Any) -> dict[str, Any] | None:

@@ -41,8 +41,8 @@ def photographed(page, folder):
         metrics = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         driver.get(page.as_uri())
-        computed = "return document.getElementById('readout').dataset.choice"
-        WebDriverWait(driver, 60).until(lambda _: driver.execute_script(computed))
+        ready = "return document.documentElement.dataset.ready"
+        WebDriverWait(driver, 60).until(lambda _: driver.execute_script(ready))
         time.sleep(0.5)  # for the small picture to be drawn
         end = driver.execute_script("return document.getElementById('top').getBoundingClientRect().bottom")
         whole = Image.open(io.BytesIO(driver.get_screenshot_as_png()))

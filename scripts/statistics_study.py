@@ -16,14 +16,11 @@ import json
 import sys
 from pathlib import Path
 
+import routesig as rs
+from calibration.page import page
+from calibration.studies import KINDS
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from calibration.page import page  # noqa: E402
-from calibration.studies import KINDS  # noqa: E402
-
-import routesig as rs  # noqa: E402
-
 FIRST = 8  # studies of each kind that a test runs again
 COUNTS, PAGE = ROOT / "docs" / "statistics.json", ROOT / "docs" / "statistics.md"
 

@@ -24,9 +24,7 @@ def side_by_side(kinds: dict[str, dict[str, Any]]) -> str:
     """A table with a column for each kind and a row for each test that any of them has."""
     names = list(dict.fromkeys(name for kind in kinds.values() for name in kind["sums"]))
     head = f"| test | {' | '.join(kinds)} |\n|---|{'---|' * len(kinds)}\n"
-    cells = (
-        " | ".join(rate(kind, name) if name in kind["sums"] else "" for kind in kinds.values()) for name in names
-    )
+    cells = (" | ".join(rate(kind, name) if name in kind["sums"] else "" for kind in kinds.values()) for name in names)
     return head + "\n".join(f"| {name} | {row} |" for name, row in zip(names, cells, strict=True))
 
 

@@ -34,7 +34,7 @@ def t_test_rejects(sigs: rs.SignatureSet) -> bool:
     return bool(found.difference > 1.6449 * error)
 
 
-def tests(sigs: rs.SignatureSet, seed: int, permutations: int = PERMUTATIONS) -> Outcomes:
+def rejections(sigs: rs.SignatureSet, seed: int, permutations: int = PERMUTATIONS) -> Outcomes:
     """Rejections at 5 % of what a study tests on signatures."""
     test = rs.statistics.permutation_test(sigs, permutations=permutations, seed=seed)
     spread = rs.statistics.dispersion_test(sigs, permutations=permutations, seed=seed)
@@ -63,7 +63,7 @@ def equal_tasks(seed: int) -> Outcomes:
     random = np.random.default_rng([1, seed])
     tasks = labels(UNBALANCED)
     sigs = signatures(task_shares(0.0, 1, random).repeat(len(tasks), axis=0), tasks, random)
-    return tests(sigs, seed) | {"t-test over pairs": t_test_rejects(sigs)}
+    return rejections(sigs, seed) | {"t-test over pairs": t_test_rejects(sigs)}
 
 
 def unequal_lengths(seed: int, times: float) -> Outcomes:
@@ -73,7 +73,7 @@ def unequal_lengths(seed: int, times: float) -> Outcomes:
     usual = SELECTIONS if times > 1 else int(SELECTIONS / times)
     selections = np.array([usual] * 70 + [int(usual * times)] * 10)
     sigs = signatures(task_shares(0.0, 1, random).repeat(len(tasks), axis=0), tasks, random, selections=selections)
-    found = tests(sigs, seed)
+    found = rejections(sigs, seed)
     return {name: found[name] for name in ("label permutation, D", "debiased D", "any layer's information, Bonferroni")}
 
 
@@ -87,7 +87,7 @@ def templates(seed: int, sizes: tuple[int, ...]) -> Outcomes:
     sigs = signatures(means, tasks, random, groups)
     options = {"permutations": PERMUTATIONS, "layers": False, "pairs": False, "seed": seed}
     apart = rs.statistics.permutation_test(sigs, groups=False, **options).p_value
-    found = tests(sigs, seed)
+    found = rejections(sigs, seed)
     return found | {"prompts permuted instead of groups": apart <= ALPHA}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
@@ -75,3 +76,50 @@ def hostile_study(folder) -> rs.Study:
     )
     worded = with_token_texts(renamed, lambda word: HOSTILE if word % 3 == 0 else f" word{word}\n", folder)
     return rs.study(worded, controls={f"control {HOSTILE}": rs.signatures(renamed)}, **QUICK)
+
+
+def large_study(study, n, tasks=4) -> rs.Study:
+    """The study with n random prompts in place of its own: as hard to compress as can be."""
+    random = np.random.default_rng(0)
+    ids = random.random((60, 16, 40, 64)).argsort(axis=-1)[..., :8].astype(np.uint16)
+    traces = rs.TraceSet(
+        [
+            rs.RoutingTrace.from_arrays(
+                ids[i % 60],
+                num_experts=64,
+                weights=random.random((16, 40, 8), dtype=np.float32),
+                token_ids=random.integers(0, 50_000, 40),
+                prompt_tokens=15,
+                id=f"p{i}",
+                task=f"task {i % tasks:02d}",
+                text="".join(map(chr, random.integers(97, 123, 900))),
+            )
+            for i in range(n)
+        ]
+    )
+    sigs = rs.signatures(traces)
+    counts = random.multinomial(320, np.full(64, 1 / 64), size=(n, 16)).astype(np.uint64)
+    sigs = replace(sigs, counts=counts, values=counts / 320)
+    points = random.random((n, 2))
+    return replace(
+        study,
+        traces=traces,
+        signatures=sigs,
+        similarity=rs.similarity(sigs),
+        category_matrix=rs.statistics.category_matrix(sigs),
+        load=rs.metrics.load(sigs),
+        load_by_task=rs.metrics.load(sigs, by="task"),
+        pca=replace(study.pca, points=points),
+        tsne=replace(study.tsne, points=points),
+    )
+
+
+def many_tasks(tasks=60, prompts=2, layers=4, experts=8) -> rs.Study:
+    """Prompts of many tasks with long names, from counts alone."""
+    random = np.random.default_rng(0)
+    names = [f"topic-{i:02d} among many" for i in range(tasks) for _ in range(prompts)]
+    own = random.dirichlet(np.ones(experts), size=(tasks, layers))
+    counts = np.array(
+        [[random.multinomial(200, own[i // prompts, layer]) for layer in range(layers)] for i in range(tasks * prompts)]
+    )
+    return rs.study(rs.SignatureSet.from_counts(counts, tasks=names, top_k=2), **QUICK | {"folds": 2, "refits": 1})

@@ -1,5 +1,6 @@
 """The figures of a study: drawn from its parts, and written as files that depend on nothing else."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +65,17 @@ def test_every_figure_is_written(saved):
     starts = {".png": b"\x89PNG", ".svg": b"<?xml"}
     assert all(path.read_bytes().startswith(starts[path.suffix]) for path in paths)
     assert sorted(path.name for path in paths[0].parent.iterdir()) == sorted(path.name for path in paths)
+
+
+def test_figures_with_a_name_a_task_grow_with_the_tasks(study, tmp_path):
+    def width(folder, name):
+        return float(re.search(r'<svg[^>]* width="([\d.]+)pt"', (folder / f"{name}.svg").read_text()).group(1))
+
+    many = replace(study, category_matrix=replace(study.category_matrix, tasks=[f"t{i}" for i in range(60)]))
+    for folder, one in (("few", study), ("many", many)):
+        rs.plot.save_figures(one, tmp_path / folder, ["svg"])
+    for name, factor in (("pca", 1.6), ("confusion", 1.6), ("layers", 1.0)):
+        assert width(tmp_path / "many", name) == pytest.approx(factor * width(tmp_path / "few", name), rel=0.01)
 
 
 def test_a_comparison_is_drawn_too(study, tmp_path):

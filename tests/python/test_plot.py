@@ -1,5 +1,6 @@
 """Pictures: Axes in, Axes out; never shown."""
 
+import itertools
 import sys
 from dataclasses import replace
 
@@ -166,17 +167,45 @@ def test_decomposition_stacks_its_parts_and_hangs_negative_ones_below_zero(ax):
         rs.plot.decomposition(absent, ax=ax)
 
 
-def test_projections_tell_tasks_apart_by_colour_and_marker(ax):
-    tasks = [f"t{i:02}" for i in range(20)] + [None, None]
-    found = rs.Pca(np.arange(44.0).reshape(22, 2), None, None, np.array([0.5, 0.25]), np.zeros((1, 1)))
+@pytest.mark.parametrize("count", [20, 144])
+def test_projections_tell_tasks_apart_by_colour_and_marker(ax, count):
+    tasks = [f"t{i:03}" for i in range(count)] + [None, None]
+    points = np.arange(2.0 * len(tasks)).reshape(-1, 2)
+    found = rs.Pca(points, None, None, np.array([0.5, 0.25]), np.zeros((1, 1)))
     rs.plot.pca(found, tasks, ax=ax)
-    looks = {line.get_label(): (line.get_color(), line.get_marker()) for line in ax.lines}
-    assert len(looks) == len(set(looks.values())) == 21
-    assert looks["no task"] == ("#888888", ".")
+    looks = {
+        line.get_label(): (line.get_color(), line.get_marker(), line.get_markerfacecolor() == "none")
+        for line in ax.lines
+    }
+    assert len(looks) == len(set(looks.values())) == count + 1
+    assert looks["no task"] == ("#888888", ".", False)
     assert labels(ax) == set(looks)
     drawn = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
-    assert drawn["no task"] == [[40, 41], [42, 43]]
+    assert drawn["no task"] == points[-2:].tolist()
     assert ax.get_xlabel().replace("\n", " ") == "component 1 (50.0% of variance)"
+
+
+@pytest.mark.parametrize("width", [3.3, 6.4, 10.0])
+def test_names_of_sixty_tasks_do_not_meet(width):
+    tasks = [f"task number {i:02}" for i in range(60)]
+    counts = np.diag(np.full(60, 3))
+    confusion = replace(rs.classify(tasks_apart((5, 5))), confusion=counts, classes=tasks)
+    matrix = np.eye(120)
+    drawings = (
+        lambda ax: rs.plot.similarity(matrix, tasks * 2, ax=ax),
+        lambda ax: rs.plot.category_matrix(rs.statistics.category_matrix(matrix, tasks * 2), ax=ax),
+        lambda ax: rs.plot.confusion(confusion, ax=ax),
+    )
+    for draw in drawings:
+        figure = Figure(figsize=(width, 0.85 * width), layout="constrained")
+        drawn = draw(figure.subplots())
+        figure.canvas.draw()
+        for names, low, high in ((drawn.get_xticklabels(), "x0", "x1"), (drawn.get_yticklabels(), "y0", "y1")):
+            assert 15 <= len(names) <= 60
+            assert min(name.get_fontsize() for name in names) >= 4
+            boxes = sorted((getattr(b, low), getattr(b, high)) for b in (n.get_window_extent() for n in names))
+            assert all(before[1] <= after[0] + 0.5 for before, after in itertools.pairwise(boxes))
+        assert not drawn.texts or drawn.texts[0].get_fontsize() > 4
 
 
 def test_projection_on_one_direction_lies_on_a_line(ax):

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from report_studies import HOSTILE, QUICK, hostile_study, with_token_texts, worded_traces
+from report_studies import HOSTILE, QUICK, hostile_study, large_study, with_token_texts, worded_traces
 
 import routesig as rs
 
@@ -20,6 +20,7 @@ pytest.importorskip("plotly", reason="reports need Plotly")
 
 from routesig import _report
 from routesig._p_value import PValue
+from routesig._report._confusion import confusion_rows
 from routesig._report._image import block_means, png
 from routesig._report._numbers import floor, p_value, significant, true_minus
 from routesig._report._packing import packed
@@ -29,6 +30,7 @@ from routesig._study._parts import StudyOptions
 
 ARRAYS = {"u8": np.uint8, "u16": "<u2", "u32": "<u4", "f32": "<f4"}
 MEGABYTES = 1_000_000
+CAPTIONS = ("h2", "h3", "figcaption")
 
 
 class Page(HTMLParser):
@@ -37,25 +39,29 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.elements, self.words, self.scripts, self._inside = [], [], [], None
+        self.captions, self._caption = "", False
         self.feed(text)
         self.close()
         self.text = re.sub(r"\s+", " ", " ".join(self.words))
-        self.data = json.loads(next(content for kind, content in self.scripts if kind == "application/json"))
+        self.data, self.tokens = (json.loads(text) for kind, text in self.scripts if kind == "application/json")
 
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
         self._inside = tag if tag in ("script", "style") else self._inside
+        self._caption = self._caption or tag in CAPTIONS or dict(attributes).get("class") in ("lead", "note")
         if tag == "script":
             self.scripts.append([dict(attributes).get("type"), ""])
 
     def handle_endtag(self, tag):
         self._inside = None if tag == self._inside else self._inside
+        self._caption = self._caption and tag not in (*CAPTIONS, "p")
 
     def handle_data(self, text):
         if self._inside == "script":
             self.scripts[-1][1] += text
         elif self._inside is None:
             self.words.append(text)
+            self.captions += text if self._caption else ""
 
     def tags(self, name):
         return [attributes for tag, attributes in self.elements if tag == name]
@@ -63,6 +69,8 @@ class Page(HTMLParser):
 
 def unpacked(entry):
     content = zlib.decompress(base64.b64decode(entry["data"]))
+    if entry["type"] == "json":
+        return json.loads(content)
     return np.frombuffer(content, ARRAYS[entry["type"]]).reshape(entry["shape"])
 
 
@@ -191,35 +199,38 @@ def test_agreement_is_the_share_of_experts_chosen_for_the_same_word_in_other_pro
 
 
 def test_tokens_carry_their_experts_and_texts(study, page):
-    tokens = page.data["tokens"]
+    tokens = page.tokens
     assert len(tokens["prompts"]) == tokens["of"] == 12
     one = tokens["prompts"][0]
     trace = next(t for t in study.traces if t.id == page.data["prompts"]["ids"][one["prompt"]])
     np.testing.assert_array_equal(unpacked(one["experts"]) - 1, trace.experts)
     np.testing.assert_allclose(unpacked(one["weights"]) * one["weight_step"], trace.weights, atol=0.001)
-    assert one["texts"] == trace.token_texts
+    assert unpacked(one["texts"]) == trace.token_texts
 
 
 def test_text_of_the_data_is_never_html(tmp_path):
     text = _report.render(hostile_study(tmp_path))
     found = Page(text)
-    assert len(found.scripts) == 4
+    assert len(found.scripts) == 5
     assert "<script>alert" not in text
     assert not found.tags("b") or all(attributes == {} for attributes in found.tags("b"))
     assert "alert(1)" not in "".join(content for kind, content in found.scripts if kind is None)
     assert found.data["prompts"]["ids"][0].endswith(HOSTILE)
-    assert HOSTILE in found.data["tokens"]["prompts"][0]["texts"]
+    assert HOSTILE in unpacked(found.tokens["prompts"][0]["texts"])
+    assert unpacked(found.data["prompts"]["texts"])[0].startswith(HOSTILE)
     assert HOSTILE in found.text
 
 
 def test_directions_of_the_data_turn_nothing_else(tmp_path):
     turned = "\u202ecba\u2067"
-    traces = worded_traces(tasks=(f"code {turned}", "story"))
+    worded = worded_traces(tasks=(f"code {turned}", "story"))
+    traces = with_token_texts(worded, lambda word: f"{turned} {word}", tmp_path)
     text = _report.render(rs.study(traces, controls={turned: rs.signatures(traces)}, **QUICK))
     assert not re.search("[\u202a-\u202e\u2066-\u2069]", text)
     found = Page(text)
     assert found.data["prompts"]["tasks"] == ["code ⟨U+202E⟩cba⟨U+2067⟩", "story"]
     assert "⟨U+202E⟩cba⟨U+2067⟩" in found.text
+    assert unpacked(found.tokens["prompts"][0]["texts"])[0].startswith("⟨U+202E⟩cba⟨U+2067⟩ ")
 
 
 def test_scripts_cannot_end_early():
@@ -240,56 +251,22 @@ def test_packed_integers_come_back(values):
     assert unpacked(entry).tolist() == values
 
 
-def large_study(study, n):
-    """The study with n random prompts in place of its own: as hard to compress as can be."""
-    random = np.random.default_rng(0)
-    ids = random.random((60, 16, 40, 64)).argsort(axis=-1)[..., :8].astype(np.uint16)
-    traces = rs.TraceSet(
-        [
-            rs.RoutingTrace.from_arrays(
-                ids[i % 60],
-                num_experts=64,
-                weights=random.random((16, 40, 8), dtype=np.float32),
-                token_ids=random.integers(0, 50_000, 40),
-                prompt_tokens=15,
-                id=f"p{i}",
-                task="abcd"[i % 4],
-                text="".join(map(chr, random.integers(97, 123, 900))),
-            )
-            for i in range(n)
-        ]
-    )
-    sigs = rs.signatures(traces)
-    counts = random.multinomial(320, np.full(64, 1 / 64), size=(n, 16)).astype(np.uint64)
-    sigs = replace(sigs, counts=counts, values=counts / 320)
-    points = random.random((n, 2))
-    return replace(
-        study,
-        traces=traces,
-        signatures=sigs,
-        similarity=rs.similarity(sigs),
-        load=rs.metrics.load(sigs),
-        load_by_task=rs.metrics.load(sigs, by="task"),
-        pca=replace(study.pca, points=points),
-        tsne=replace(study.tsne, points=points),
-    )
-
-
-def test_a_thousand_prompts_fit_into_twelve_megabytes(study):
+def test_a_thousand_prompts_fit_into_six_megabytes(study):
     text = _report.render(large_study(study, 1_000))
-    assert len(text.encode()) <= 12 * MEGABYTES
+    assert len(text.encode()) <= 6 * MEGABYTES
     found = Page(text)
     assert set(found.data["similarity"]["sets"]) == {"prompt", "generation"}
-    assert found.data["similarity"]["image"] is None
-    assert 4 <= len(found.data["tokens"]["prompts"]) < 1_000
-    assert f"tokens of {len(found.data['tokens']['prompts'])} of 1000 prompts" in found.text
+    assert found.data["similarity"]["computed"]
+    assert 4 <= len(found.tokens["prompts"]) < 1_000
+    assert f"tokens of {len(found.tokens['prompts'])} of 1000 prompts" in found.text
 
 
 def test_above_fifteen_hundred_prompts_the_matrix_is_a_picture(study):
     text = _report.render(large_study(study, 1_600))
-    assert len(text.encode()) <= 12 * MEGABYTES
+    assert len(text.encode()) <= 8 * MEGABYTES
     found = Page(text)
-    assert found.data["similarity"]["image"]["source"].startswith("data:image/png;base64,")
+    assert not found.data["similarity"]["computed"]
+    assert found.data["similarity"]["picture"]["source"].startswith("data:image/png;base64,")
     assert list(found.data["similarity"]["sets"]) == ["all"]  # pairs are still compared
     assert "with more than 1,500 prompts the page shows the study's own choice alone" in found.text
 
@@ -391,3 +368,87 @@ def test_the_command_computes_the_same_study_again(monkeypatch):
     without = command(replace(study, options=StudyOptions()))
     assert "drop_invalid" not in without
     assert "controls" not in without
+
+
+def labelled(tasks=2, layers=3, prompts=6):
+    """From counts alone: no tokens, no texts, no groups."""
+    counts = np.random.default_rng(0).poisson(9.0, (prompts * tasks, layers, 8)) + 1
+    names = [f"t{i % tasks:02d}" for i in range(len(counts))] if tasks > 1 else None
+    return rs.study(rs.SignatureSet.from_counts(counts, tasks=names, top_k=2), **QUICK)
+
+
+TOKENS = "every word|same token|tokens pooled|Small figures|beside the controls|dot: the 95|standard error|crosses"
+LACKING = {
+    "counts alone": (labelled, TOKENS),
+    "one layer": (lambda: labelled(layers=1), f"{TOKENS}|Layer by layer|layers chosen|all layers|whatever is chosen"),
+    "no tasks": (lambda: labelled(tasks=1), f"{TOKENS}|one task stand|diagonal|Bands|Circles|dealt anew"),
+    "no control models": (lambda: rs.study(worded_traces(), **QUICK), "Untrained"),
+    "no interval": (lambda: labelled(prompts=3), "Bands"),
+}
+
+
+@pytest.mark.parametrize("case", LACKING)
+def test_captions_speak_of_what_is_there(case):
+    make, words = LACKING[case]
+    found = Page(_report.render(make()))
+    assert not re.search(words, found.captions), found.captions
+    assert "Where the numbers come from" in found.captions  # they were read
+
+
+def test_captions_of_a_whole_study_speak_of_all_of_it(study):
+    with_models = rs.study(study.traces, controls={"random weights": study.traces}, **QUICK)
+    captions = Page(_report.render(with_models)).captions
+    for words in ("every word", "tokens pooled", "Untrained", "Small figures", "standard error", "diagonal"):
+        assert words in captions
+
+
+def test_the_glossary_lists_the_words_that_occur(page):
+    alone = Page(_report.render(labelled()))
+    names = {dict(attributes).get("id") for tag, attributes in alone.elements if tag == "dt"}
+    assert {"term-within", "term-permuted"} <= names
+    assert not {"term-agreement", "term-pool", "term-context"} & names
+    assert "Agreement elsewhere" in page.text
+    for one in (alone, page):
+        places = {attributes.get("id") for _, attributes in one.elements}
+        links = [a["href"] for a in one.tags("a") if a.get("class") == "term"]
+        assert [link for link in links if link[1:] not in places] == []
+
+
+@pytest.mark.parametrize("tasks", [4, 5])
+def test_the_papers_numbers_stand_beside_comparable_studies_alone(tasks):
+    counts = np.random.default_rng(0).poisson(9.0, (3 * tasks, 16, 64))
+    names = [f"t{i % tasks}" for i in range(len(counts))]
+    sigs = rs.SignatureSet.from_counts(counts, tasks=names, top_k=8)
+    text = Page(_report.render(rs.study(sigs, **QUICK))).text
+    for part in ("paper 0.8435", "arXiv 2603.11114", "The paper's numbers"):
+        assert (part in text) == (tasks == 4)
+
+
+def test_an_alignment_stands_in_the_section_of_the_comparison(study):
+    moved = rs.TraceSet(
+        [
+            rs.RoutingTrace.from_arrays(
+                np.roll(trace.experts, 1, axis=0),
+                num_experts=16,
+                token_ids=trace.token_ids,
+                prompt_tokens=trace.prompt_tokens,
+                id=trace.id,
+                task=trace.task,
+                text=trace.text,
+            )
+            for trace in study.traces
+        ]
+    )
+    compared = rs.compare(study.traces, moved, bootstrap=20, permutations=19)
+    assert "layer l of A agrees with layer l + 1 of B" in Page(_report.render(study.with_comparison(compared))).text
+
+
+def test_mistakes_of_many_tasks_are_listed_by_task():
+    counts = np.full((9, 9), 0)
+    counts[0, :6], counts[1, 1] = (3, 1, 2, 1, 1, 1), 4
+    read = SimpleNamespace(confusion=counts, classes=[f"t{i}" for i in range(9)])
+    rows = confusion_rows(SimpleNamespace(classification=read))
+    assert rows[0] == {"task": "t0", "prompts": 9, "right": 3, "wrong": ["t2 (2)", "t1 (1)", "t3 (1)", "2 more"]}
+    assert rows[1] == {"task": "t1", "prompts": 4, "right": 4, "wrong": []}
+    read.classes, read.confusion = read.classes[:4], counts[:4, :4]
+    assert confusion_rows(SimpleNamespace(classification=read)) == []  # a table shows every cell

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from report_studies import HOSTILE, QUICK, hostile_study, with_token_texts, worded_traces
+from report_studies import HOSTILE, QUICK, hostile_study, large_study, many_tasks, with_token_texts, worded_traces
 
 import routesig as rs
 
@@ -67,7 +67,7 @@ def opened(driver, address, width=1280, height=900, scheme="light"):
     driver.get_log("browser")
     driver.get_log("performance")
     driver.get(address)
-    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#readout[data-choice]"))
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "html[data-ready]"))
     return driver
 
 
@@ -82,6 +82,14 @@ def show(driver, name):
     settle(driver)
     if "plot" in (found.get_attribute("class") or ""):
         until(driver, lambda: found.get_attribute("data-drawn"))
+    return found
+
+
+def compared(driver):
+    """Scroll to the similarity matrix, and wait until the page has computed it."""
+    found = show(driver, "similarity")
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#readout[data-choice]"))
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#pair-panel[data-pair]"))
     return found
 
 
@@ -143,6 +151,8 @@ def test_figures_wait_until_they_come_into_view(browser):
 
 
 def test_numbers_computed_in_the_page_are_those_of_the_study(browser, study):
+    assert text(browser, "readout-d") == f"{study.cohens_d.value:.2f}"  # before the page has computed anything
+    compared(browser)
     assert text(browser, "readout-within") == f"{study.within.mean:.3f}"
     assert text(browser, "readout-across") == f"{study.across.mean:.3f}"
     assert text(browser, "readout-d") == f"{study.cohens_d.value:.2f}"
@@ -171,7 +181,7 @@ def test_a_layer_and_a_token_set_can_be_chosen(browser, study):
 
 
 def test_pointing_at_a_pair_tells_its_prompts_and_similarity(browser, study):
-    canvas = show(browser, "similarity")
+    canvas = compared(browser)
     side = canvas.size["width"]
     lines = hover(browser, canvas, round(side * (10.5 / 12 - 0.5)), round(side * (0.5 / 12 - 0.5)))  # row 0, column 10
     a, b = (study.signatures.ids.index(name) for name in ("code-00", "story-09"))
@@ -181,7 +191,7 @@ def test_pointing_at_a_pair_tells_its_prompts_and_similarity(browser, study):
 
 
 def test_a_click_opens_the_pair(browser, study):
-    canvas = show(browser, "similarity")
+    canvas = compared(browser)
     side = canvas.size["width"]
     move = ActionChains(browser, duration=0)
     move.move_to_element_with_offset(
@@ -197,7 +207,7 @@ def test_a_click_opens_the_pair(browser, study):
 
 
 def test_pairs_can_be_chosen_without_a_pointer(browser, study):
-    canvas = show(browser, "similarity")
+    canvas = compared(browser)
     browser.execute_script("arguments[0].focus()", canvas)
     canvas.send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
     until(browser, lambda: browser.find_element(By.ID, "pair-panel").get_attribute("data-pair") == "2 1")
@@ -289,13 +299,13 @@ def test_texts_of_the_data_stay_texts(driver, tmp_path):
         show(driver, name)
     show(driver, "token-text")
     until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#token-text .token"))
-    assert driver.execute_script("return document.querySelectorAll('script').length") == 4
+    assert driver.execute_script("return document.querySelectorAll('script').length") == 6
     assert driver.execute_script("return document.querySelectorAll('svg b, #tip b, #pair-panel b').length") == 0
     assert HOSTILE in driver.find_element(By.ID, "pair-a-text").text
     ticks = driver.execute_script(
         "return [...document.querySelectorAll('#categories .ytick text')].map((t) => t.textContent)"
     )
-    assert f"code {HOSTILE}"[:15] + "…" in ticks
+    assert any(tick.startswith("code <script>") and tick.endswith("…") for tick in ticks)
     show(driver, "pca")
     assert HOSTILE in hover(driver, driver.find_element(By.CSS_SELECTOR, "#pca .scatterlayer .point"))
     assert complaints(driver) == []
@@ -352,7 +362,7 @@ const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (walker.nextNode()) {
   const place = walker.currentNode.parentElement;
   if (!walker.currentNode.textContent.trim()) continue;
-  if (place.closest('script, noscript, .legend, .annotation, [hidden]')) continue;
+  if (place.closest('script, noscript, .legend, .annotation, .textpoint, [hidden]')) continue;
   const drawn = place.closest('svg');  // figures stand on the ground of their card
   const ink = rgba(drawn ? getComputedStyle(place).fill : getComputedStyle(place).color);
   const under = ground(drawn ? place.closest('.plot') : place);
@@ -386,6 +396,12 @@ def test_any_colour_of_a_map_can_be_written_on(browser):
     show(browser, "token-text")
     until(browser, lambda: browser.execute_script(cells))
     assert set(browser.execute_script(cells)) <= {"rgb(0, 0, 0)", "rgb(255, 255, 255)"}
+    show(browser, "categories")
+    numbers = (
+        "return [...document.querySelectorAll('#categories .textpoint text')].map((t) => getComputedStyle(t).fill)"
+    )
+    assert set(browser.execute_script(numbers)) <= {"rgb(0, 0, 0)", "rgb(255, 255, 255)"}
+    assert len(browser.execute_script(numbers)) == 4
 
 
 def test_figures_are_drawn_for_the_width_of_paper(browser):
@@ -429,4 +445,155 @@ def test_a_study_with_little_in_it_opens_without_an_error(driver, tmp_path, n):
     driver.get_log("browser")
     driver.get(rs.study(sigs, **QUICK).report(tmp_path / "little.html").as_uri())
     show(driver, "load")
+    assert complaints(driver) == []
+
+
+@pytest.fixture(scope="module")
+def sixty(tmp_path_factory):
+    return many_tasks().report(tmp_path_factory.mktemp("sixty") / "report.html").as_uri()
+
+
+OVERLAPS = """
+const clash = (selector, side, end) => {
+  const boxes = [...document.querySelectorAll(selector)]
+    .map((one) => one.getBoundingClientRect()).filter((box) => box.width);
+  boxes.sort((one, other) => one[side] - other[side]);
+  return boxes.slice(1).filter((box, i) => box[side] < boxes[i][end] - 0.1).length;
+};
+return {
+  'rows of the map': clash('#categories .ytick text', 'top', 'bottom'),
+  'columns of the map': clash('#categories .xtick text', 'left', 'right'),
+  'rows of the confusion': clash('#confusion .ytick text', 'top', 'bottom'),
+  'columns of the confusion': clash('#confusion .xtick text', 'left', 'right'),
+  'prompts': clash('#edge-left .names span', 'top', 'bottom'),
+};
+"""
+
+
+@pytest.mark.parametrize("width", [420, 1300])
+def test_names_of_sixty_tasks_do_not_meet(driver, sixty, width):
+    opened(driver, sixty, width=width)
+    compared(driver)
+    for name in ("categories", "confusion"):
+        show(driver, name)
+    found = driver.execute_script(OVERLAPS)
+    assert set(found.values()) == {0}, found
+    for names in ("#categories .ytick", "#confusion .xtick", "#edge-left .names span"):
+        assert 10 <= len(driver.find_elements(By.CSS_SELECTOR, names)) <= 60
+    assert driver.execute_script("return document.querySelectorAll('#categories .textpoint').length") == 0  # no room
+    assert driver.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0
+    assert complaints(driver) == []
+
+
+@pytest.mark.parametrize("tasks", [6, 12, 24])
+def test_numbers_in_cells_do_not_meet(driver, tmp_path, tasks):
+    page = many_tasks(tasks, layers=2).report(tmp_path / "report.html")
+    drawn = []
+    for width in (420, 1300):
+        opened(driver, page.as_uri(), width=width)
+        compared(driver)
+        show(driver, "categories")
+        row = f"#categories .textpoint:nth-child(-n + {tasks}) text"
+        column = f"#categories .textpoint:nth-child({tasks}n + 1) text"
+        meeting = f"return [clash('{row}', 'left', 'right'), clash('{column}', 'top', 'bottom')]"
+        assert driver.execute_script(OVERLAPS.partition("return {")[0] + meeting) == [0, 0]
+        drawn.append(len(driver.find_elements(By.CSS_SELECTOR, "#categories .textpoint")))
+    assert drawn == [tasks**2 * (tasks == 6), tasks**2]
+
+
+def test_names_of_sixty_tasks_do_not_meet_on_paper(driver, sixty):
+    opened(driver, sixty)
+    compared(driver)
+    try:
+        found = driver.execute_script(f"dispatchEvent(new Event('beforeprint')); {OVERLAPS}")  # paper waits for nothing
+        assert set(found.values()) == {0}, found
+        hidden = (
+            "const legend = document.getElementById('task-legend'); return legend.scrollHeight - legend.clientHeight"
+        )
+        assert driver.execute_script(hidden) <= 1
+    finally:
+        driver.execute_script("dispatchEvent(new Event('afterprint'))")
+
+
+def test_a_task_whose_name_has_no_room_is_told_on_hover(driver, sixty):
+    opened(driver, sixty)
+    compared(driver)
+    band = driver.find_elements(By.CSS_SELECTOR, "#edge-left .band")[31]
+    assert "topic-31 among many" in hover(driver, band)
+    cell = show(driver, "categories")
+    assert "mean similarity" in hover(driver, cell, 40, 40)
+
+
+def test_numbers_stand_in_the_cells_of_a_map_where_they_fit(browser):
+    compared(browser)
+    show(browser, "categories")
+    drawn = "return [...document.querySelectorAll('#categories .textpoint')].map((cell) => cell.textContent)"
+    mean = browser.execute_script("return document.getElementById('categories').data[0].z")
+    assert browser.execute_script(drawn) == [f"{value:.2f}" for row in mean for value in row]
+
+
+def test_tasks_and_prompts_of_long_lists_can_be_searched(driver, sixty):
+    opened(driver, sixty)
+    compared(driver)
+    box = driver.find_element(By.ID, "pair-a-find")
+    box.send_keys("topic-41")
+    until(driver, lambda: "41 among many" in text(driver, "pair-a-task"))
+    shown = driver.find_elements(By.CSS_SELECTOR, "#pair-a option")
+    assert len(shown) == 2  # of this task
+    box.send_keys(" nowhere")
+    assert box.get_attribute("aria-invalid") == "true"
+    assert "41 among many" in text(driver, "pair-a-task")  # what was chosen stays
+    driver.find_element(By.CSS_SELECTOR, "[data-find=odd]").click()  # a pair of another task: the list is whole again
+    until(driver, lambda: len(driver.find_elements(By.CSS_SELECTOR, "#pair-a option")) == 120)
+    show(driver, "task-find").send_keys("topic-07")
+    legend = [one.text for one in driver.find_elements(By.CSS_SELECTOR, "#task-legend li") if one.is_displayed()]
+    assert [name[1:].strip() for name in legend] == ["topic-07 among many"]  # behind its shape
+    show(driver, "load")
+    driver.find_element(By.ID, "load-group-find").send_keys("topic-59")
+    options = driver.find_elements(By.CSS_SELECTOR, "#load-group option")
+    assert [option.text for option in options] == ["task topic-59 among many"]
+
+
+def test_a_marked_task_stands_out_in_the_maps(browser):
+    show(browser, "pca")
+    opacity = "return document.getElementById('pca').data.map((trace) => trace.marker.opacity)"
+    assert browser.execute_script(opacity) == [0.85, 0.85]
+    button = browser.find_elements(By.CSS_SELECTOR, "#task-legend button")[1]
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
+    assert browser.execute_script(opacity) == [0.2, 0.85]
+    button.click()
+    assert browser.execute_script(opacity) == [0.85, 0.85]
+
+
+def test_tasks_can_be_ordered_by_similarity(driver, sixty):
+    opened(driver, sixty)
+    show(driver, "categories")
+    ordered = "return document.getElementById('categories').data[0].z"
+    before = driver.execute_script(ordered)
+    choose(driver, "task-order", "similarity")
+    after = driver.execute_script(ordered)
+    assert sorted(map(sum, before)) == pytest.approx(sorted(map(sum, after)))
+    beside = [sum(table[i][i + 1] for i in range(59)) for table in (before, after)]
+    assert beside[1] > beside[0]
+
+
+def test_a_thousand_prompts_are_drawn_whole_section_by_section(driver, study, tmp_path):
+    page = large_study(study, 1_000, tasks=20).report(tmp_path / "thousand.html")
+    assert page.stat().st_size < 6_000_000
+    opened(driver, page.as_uri())
+    assert driver.find_elements(By.CSS_SELECTOR, "#token-prompt option") == []  # lists wait, too
+    compared(driver)
+    for name in FIGURES:
+        show(driver, name)
+        assert driver.find_elements(By.CSS_SELECTOR, f"#{name} .main-svg"), name
+    show(driver, "token-text")
+    until(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#token-text .token"))
+    assert len(driver.find_elements(By.CSS_SELECTOR, "#pair-a option")) == 1_000
+    painted = """
+    const canvas = document.getElementById('similarity');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return new Set(data.filter((_, i) => i % 4 === 0)).size;
+    """
+    assert driver.execute_script(painted) > 50  # colours
     assert complaints(driver) == []

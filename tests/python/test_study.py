@@ -152,6 +152,19 @@ def test_text_fits_a_screen_and_names_what_is_not_claimed(study):
         assert part in text
 
 
+def like_the_papers(layers=16, experts=64, top_k=8, tasks=4):
+    counts = np.random.default_rng(0).poisson(8.0, (3 * tasks, layers, experts))
+    sigs = rs.SignatureSet.from_counts(counts, tasks=[f"t{i % tasks}" for i in range(len(counts))], top_k=top_k)
+    return rs.study(sigs, **ALONE)
+
+
+@pytest.mark.parametrize("other", [{}, {"layers": 12}, {"experts": 60}, {"top_k": 6}, {"top_k": None}, {"tasks": 5}])
+def test_the_papers_numbers_stand_beside_studies_of_its_routing_and_number_of_tasks_alone(other):
+    text = str(like_the_papers(**other))
+    assert [part in text for part in ("the paper", "0.8435", "(*)")] == [not other] * 3
+    assert "this study" in text
+
+
 def test_headline_says_what_length_words_and_other_routers_account_for(study):
     for part in (
         "on 80 prompts of",

@@ -10,6 +10,7 @@ import numpy as np
 
 from routesig import _core
 from routesig._comparison._agreement import ExpertAgreement, expert_agreement
+from routesig._comparison._alignment import Alignment, find_alignment
 from routesig._comparison._given import Given, Side, match
 from routesig._comparison._matrix_correlation import MatrixCorrelation, matrix_correlation
 from routesig._comparison._paired_bootstrap import PairedEstimate, paired_bootstrap
@@ -40,6 +41,9 @@ class Comparison:
         The others: `.id`, `.reason`.
     agreement : ExpertAgreement or None
         Of expert sets, token by token.
+    alignment : Alignment or None
+        Where expert sets agree about as chance would, and far more once layers are shifted by one or the experts of
+        every layer numbered otherwise: which shift, which numbers. None where they agree as they are, or never.
     prompt_similarity : masked float64 [prompts, layers], or None
         Cosine of a prompt's signature in A with that in B; masked where either has no token in the layer.
     similarity_chance : masked float64 [layers], or None
@@ -70,6 +74,7 @@ class Comparison:
     tasks: list[str | None]
     left_out: list[LeftOut]
     agreement: ExpertAgreement | None
+    alignment: Alignment | None
     prompt_similarity: Masked
     similarity_chance: Masked
     mean_similarity: float | None
@@ -211,6 +216,7 @@ def compare(
         tasks=tasks,
         left_out=left_out,
         agreement=agreement,
+        alignment=_alignment(left, right, agreement, absent),
         **_prompt_by_prompt(left.signatures, right.signatures, absent),
         **_as_matrices(left, right, tasks, groups, (bootstrap, permutations, seed, progress), absent),
         tokens=left.tokens,
@@ -238,6 +244,17 @@ def _agreement(left: Given, right: Given, progress: bool, absent: dict[str, str]
         return found
     absent["agreement"] = found
     return None
+
+
+def _alignment(
+    left: Given, right: Given, agreement: ExpertAgreement | None, absent: dict[str, str]
+) -> Alignment | None:
+    if agreement is None:
+        absent["alignment"] = absent["agreement"]
+        return None
+    assert left.traces is not None
+    assert right.traces is not None
+    return find_alignment(left.traces, right.traces, left.tokens, agreement, absent)
 
 
 def _other_shape(a: SignatureSet, b: SignatureSet) -> str:

@@ -12,6 +12,7 @@ from routesig._html import page, tasks_text
 from routesig._p_value import PValue
 
 if TYPE_CHECKING:
+    from routesig._comparison._alignment import Alignment
     from routesig._comparison._matrix_correlation import MantelTest
     from routesig._comparison._paired_bootstrap import PairedEstimate
     from routesig._comparison._result import Comparison
@@ -26,6 +27,7 @@ def comparison_text(found: "Comparison") -> str:
     if found.agreement is not None or found.prompt_similarity is not None:
         lines += [_row("", "observed", "chance")]
         lines += [_row(*row) for row in observed_rows(found)] + [""]
+    lines += [*wrap(alignment_text(found.alignment), 110), ""] if found.alignment else []
     lines += [_row("", "A", "B", "B - A") + "  95 % interval of B - A"]
     lines += [_row(name, *estimate_texts(one)) + f"  {interval_text(one)}" for name, one in separations(found)]
     lines += ["", *(f"{name:<{_WIDTH}}{value}" for name, value in _arrangement(found))]
@@ -44,6 +46,7 @@ def comparison_html(found: "Comparison") -> str:
     """See Comparison._repr_html_."""
     facts = [("A", side_text(found.a)), ("B", side_text(found.b)), ("prompts", tasks_text(found.tasks))]
     facts += [(name, f"{value}, chance {chance}") for name, value, chance in observed_rows(found)]
+    facts += [("alignment", alignment_text(found.alignment))] if found.alignment else []
     facts += [
         (name, "A {}, B {}, B - A {} ".format(*estimate_texts(one)) + interval_text(one))
         for name, one in separations(found)
@@ -86,6 +89,20 @@ def observed_rows(found: "Comparison") -> list[tuple[str, str, str]]:
         rows.append(("cosine of a prompt's signatures", _number(found.mean_similarity), chance))
         rows.append(("divergence of loads, bits", _number(_mean(found.load_divergence)), "-"))
     return rows
+
+
+def alignment_text(of: "Alignment") -> str:
+    """Under which numbers the two agree, and how far."""
+    ways, where = [], f"{of.scored} prompts"
+    if of.shift:
+        ways.append(f"layer l of A agrees with layer l {'+' if of.shift > 0 else '-'} 1 of B")
+    if of.permutations is not None:
+        ways.append(f"the experts of each layer were matched one to one on {of.fitted} prompts")
+        where = f"{of.scored} others"
+    return (
+        f"The two agree under other numbers: {', and '.join(ways)}. Experts in common on {where}: "
+        f"{_number(of.after)} (as numbered {_number(of.before)}, by chance {_number(of.chance)})."
+    )
 
 
 def separations(found: "Comparison") -> "list[tuple[str, PairedEstimate]]":

@@ -1,6 +1,7 @@
 """One self-contained page of a study: text and tables from a template, figures drawn by the page itself.
 
 Nothing is fetched: Plotly, styles, scripts and data stand in the file, and its content security policy forbids more.
+What is large, and Plotly itself, is deflated and unpacked when it is needed.
 """
 
 import base64
@@ -13,22 +14,22 @@ from typing import Any
 
 from routesig._files import atomic_write
 from routesig._report._comparison import comparison_tables
+from routesig._report._confusion import confusion_rows
 from routesig._report._figures import figure_data
 from routesig._report._image import CIVIDIS
+from routesig._report._packing import packed_script, straight
 from routesig._report._prompts import COMPARED, Prompts, prompt_data, similarity_data
 from routesig._report._sections import sections
-from routesig._report._summary import summary, why
+from routesig._report._summary import readout, summary, why
 from routesig._report._terms import TERMS
 from routesig._report._tokens import token_data
 
 __all__ = ["render", "write"]
 
-# Embeddings, overrides and isolates of the bidirectional algorithm (Unicode Standard Annex 9).
-_TURNING = {code: f"\u27e8U+{code:04X}\u27e9" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 _PAGE = Path(__file__).resolve().parent / "page"
 _SCRIPTS = (
-    *("data", "theme", "tips", "cosines", "charts", "matrix", "compare", "pair", "maps", "baselines", "layers"),
-    *("sources", "reading", "load", "tokens", "agreement", "start"),
+    *("data", "later", "theme", "tips", "labels", "charts", "cosines", "matrix", "edges", "compare", "finder", "pair"),
+    *("grid", "maps", "baselines", "layers", "sources", "reading", "load", "tokens", "agreement", "start"),
 )
 
 
@@ -70,14 +71,11 @@ def render(study: Any) -> str:
         "prompts": prompt_data(study, prompts),
         "similarity": similarity_data(study, prompts),
         "figures": figure_data(study, prompts),
-        "tokens": token_data(study, prompts),
         "cividis": CIVIDIS,
     }
-    scripts = {
-        "head": (_PAGE / "head.js").read_text(encoding="utf-8"),
-        "plotly": inline_script(plotly.get_plotlyjs()),
-        "page": _page_script(),
-    }
+    tokens = token_data(study, prompts)
+    drawing = plotly.get_plotlyjs()
+    scripts = {"head": (_PAGE / "head.js").read_text(encoding="utf-8"), "page": _page_script()}
     markup = jinja2.utils.markupsafe.Markup
     return str(
         environment.get_template("report.html.j2").render(
@@ -88,14 +86,20 @@ def render(study: Any) -> str:
             prompts=data["prompts"],
             similarity=data["similarity"],
             figures=data["figures"],
-            tokens=data["tokens"],
+            tokens=tokens,
+            confusions=confusion_rows(study),
+            readout=readout(study),
             terms=TERMS,
+            used=set(),
             compared=COMPARED,
             why=lambda field: why(study, field),
             style=markup((_PAGE / "report.css").read_text(encoding="utf-8")),
             scripts={name: markup(text) for name, text in scripts.items()},
-            hashes=" ".join(_hash(text) for text in scripts.values()),
+            hashes=" ".join(map(_hash, (*scripts.values(), drawing))),
             data=markup(inline_json(data)),
+            token_data=markup(inline_json(tokens)),
+            plotly=packed_script(drawing),
+            licence=_licence(drawing),
         )
     )
 
@@ -110,17 +114,23 @@ def inline_json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return str(_straight(text))
+    return straight(text)
 
 
 def _straight(value: Any) -> Any:
-    """A text whose characters that turn the direction of what follows them are written out: they turn nothing."""
-    return value.translate(_TURNING) if type(value) is str else value  # the page's own markup has none
+    """Every text that the template writes turns nothing; the page's own markup has no such characters."""
+    return straight(value) if type(value) is str else value
 
 
 def _page_script() -> str:
     parts = [(_PAGE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS]
     return inline_script('(() => {\n"use strict";\n\n' + "\n".join(parts) + "})();\n")
+
+
+def _licence(script: str) -> str:
+    """The comment that a script begins with: it stays readable where the script is deflated."""
+    found = re.match(r"\s*/\*+(.*?)\*/", script, re.DOTALL)
+    return "" if found is None else " ".join(found[1].replace("*", " ").replace("--", "- ").split())
 
 
 def _hash(script: str) -> str:

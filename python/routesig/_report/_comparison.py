@@ -4,6 +4,7 @@ from typing import Any
 
 from routesig._comparison._text import (
     absent_fields,
+    alignment_text,
     estimate_texts,
     interval_text,
     mantel_tests,
@@ -26,6 +27,7 @@ def comparison_tables(found: Any) -> dict[str, Any] | None:
         "tokens": found.agreement is not None,
         "reason": found.absent.get("prompt_similarity"),
         "sides": [("A", side_text(found.a)), ("B", side_text(found.b))],
+        "alignment": true_minus(alignment_text(found.alignment)) if found.alignment else None,
         "rows": [tuple(map(true_minus, row)) for row in observed_rows(found)],
         "separations": [
             tuple(map(true_minus, (name, *estimate_texts(one), interval_text(one)))) for name, one in separations(found)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routesig._report._comparison import agreement_data
+from routesig._report._confusion import confusion_data
 from routesig._report._numbers import plain
 from routesig._report._packing import packed, size
 from routesig._report._prompts import Prompts
@@ -19,6 +20,8 @@ BASELINES = {
     "token_pool": "tokens pooled",
 }
 
+_TERMS = {"permutation": "permuted", "load_balance": "load_balance", "marginal": "marginal", "token_pool": "pool"}
+
 
 def figure_data(study: Any, prompts: Prompts) -> dict[str, Any]:
     """One entry a figure; None where there is nothing to draw."""
@@ -31,6 +34,7 @@ def figure_data(study: Any, prompts: Prompts) -> dict[str, Any]:
         "null": null(study),
         "decomposition": decomposition(study),
         "ladder": ladder(study),
+        "confusion": confusion_data(study),
         "evidence": evidence(study),
         "load": load(study),
         "agreement": agreement_data(study.comparison),
@@ -56,7 +60,10 @@ def baselines(study: Any) -> dict[str, Any] | None:
         for tokens, found in (by_tokens or {study.options.tokens: one}).items():
             rows.append(_baseline(f"load balance, {_SETS[tokens]}", found))
     rows = [row for row in rows if row["within"] or row["across"]]
-    return {"rows": rows, "within": study.within.mean, "across": study.across.mean} if rows else None
+    if not rows:
+        return None
+    terms = [_TERMS[name] for name in study.baselines if name in _TERMS]
+    return {"rows": rows, "within": study.within.mean, "across": study.across.mean, "terms": terms}
 
 
 _SETS = {"all": "all tokens", "prompt": "prompt tokens", "generation": "generated tokens"}
@@ -80,7 +87,9 @@ def layers(study: Any) -> dict[str, Any] | None:
     rows = study.layers
     if all(row.difference is None and row.information is None for row in rows):
         return None
+    views = {"d": "cohens_d", "difference": "difference", "information": "information"}
     return {
+        "known": [view for view, name in views.items() if any(getattr(row, name) is not None for row in rows)],
         "d": plain([row.cohens_d for row in rows]),
         "low": plain([row.ci[0] if row.ci else None for row in rows]),
         "high": plain([row.ci[1] if row.ci else None for row in rows]),
@@ -114,14 +123,14 @@ def null(study: Any) -> dict[str, Any] | None:
     test, shuffled = study.permutation_test, study.token_shuffle
     series = []
     if test is not None and test.difference is not None and len(test.null):
-        series.append(("labels permuted", test.null))
+        series.append(("labels", "labels permuted", test.null))
     if shuffled is not None and shuffled.difference is not None:
-        series.append(("same words, routing shuffled", shuffled.draws))
+        series.append(("words", "same words, routing shuffled", shuffled.draws))
     if not series or study.difference.value is None:
         return None
     return {
         "observed": plain(study.difference.value),
-        "series": [{"name": name, **_histogram(values)} for name, values in series],
+        "series": [{"key": key, "name": name, **_histogram(values)} for key, name, values in series],
     }
 
 
@@ -193,7 +202,7 @@ def load(study: Any) -> dict[str, Any] | None:
     for name, found, i in groups:
         entry = {
             "name": name,
-            "shares": packed(found.shares[i].astype(np.float32)),
+            **_shares(found.shares[i]),
             "entropy": plain(found.entropy[i]),
             "unused": plain(found.unused[i]),
             "chance_unused": None if found.chance is None else plain(found.chance.unused[i]),
@@ -203,4 +212,13 @@ def load(study: Any) -> dict[str, Any] | None:
         if entries and room < 0:
             break
         entries.append(entry)
-    return {"groups": entries, "left_out": len(groups) - len(entries)}
+    unused = any(int(np.ma.sum(found.unused[i])) > 0 for _, found, i in groups[: len(entries)])
+    return {"groups": entries, "left_out": len(groups) - len(entries), "any_unused": unused}
+
+
+def _shares(shares: Any) -> dict[str, Any]:
+    """Shares in steps of a 65,535th of the largest; no step is 0 where an expert was picked."""
+    values = np.ma.filled(shares, 0.0)
+    step = float(values.max(initial=0.0)) / 65_535 or 1.0
+    steps = np.maximum(np.rint(values / step), values > 0)
+    return {"shares": packed(steps.astype(np.uint16)), "step": step}

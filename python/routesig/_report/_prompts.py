@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig._report._image import block_means, png
-from routesig._report._packing import packed, size
+from routesig._report._packing import packed, packed_json, size
 from routesig._signatures import signatures
 
 COMPARED = 1_500  # prompts that the page compares pair by pair
 _COUNT_BYTES = 3_200_000  # of the page that counts may take
 _TEXT_CHARACTERS = 1_000_000  # of all prompts' texts together
-_IMAGE_SIDE = 1_000
+_IMAGE_SIDE = 1_000  # of the matrix where the page does not compute it
+_SKETCH_SIDE = 320  # of its picture until it is computed
 
 
 @dataclass(frozen=True)
@@ -50,22 +51,37 @@ def prompt_data(study: Any, prompts: Prompts) -> dict[str, Any]:
 
 
 def similarity_data(study: Any, prompts: Prompts) -> dict[str, Any]:
-    """Counts from which the page computes cosines, or a picture of them where they are too many.
+    """A picture of the similarities, and counts from which the page computes them where they are not too many.
 
-    `sets` are the token sets to choose from; `chosen` is that of the study. `reason` says why one cannot choose.
+    `sets` are the token sets to choose from; `chosen` is that of the study. `computed` says whether the page compares
+    every pair itself, `reason` why one cannot choose.
     """
-    sigs = study.signatures
-    found: dict[str, Any] = {"chosen": study.options.tokens, "sets": {}, "image": None, "reason": None}
-    counts, reason = _counts(study, prompts)
-    found["sets"] = counts
-    found["reason"] = reason
-    if len(sigs) > COMPARED or not counts:
-        matrix = study.similarity[np.ix_(prompts.order, prompts.order)]
-        means = block_means(matrix, _IMAGE_SIDE)
-        low, high = float(means.min(initial=1.0)), float(means.max(initial=0.0))
-        found["image"] = {"source": png(means, low, high), "low": low, "high": high, "side": _IMAGE_SIDE}
-        found["reason"] = reason if len(sigs) <= COMPARED else _too_many()
-    return found
+    sets, reason = _counts(study, prompts)
+    few = len(study.signatures) <= COMPARED
+    computed = few and bool(sets)
+    matrix = study.similarity[np.ix_(prompts.order, prompts.order)]
+    return {
+        "chosen": study.options.tokens,
+        "sets": sets,
+        "computed": computed,
+        "picture": _sketch(matrix) if computed else _picture(block_means(matrix, _IMAGE_SIDE), _IMAGE_SIDE),
+        "reason": reason if few else _too_many(),
+    }
+
+
+def _sketch(matrix: NDArray[np.float64]) -> dict[str, Any]:
+    """What the page shows until it has computed the matrix, in the same colours: from the least alike pair to 1."""
+    apart = ~np.eye(len(matrix), dtype=bool)
+    low = min(1.0, float(matrix[apart].min(initial=1.0)))
+    return _picture(block_means(matrix, _SKETCH_SIDE), _SKETCH_SIDE, low, 1.0)
+
+
+def _picture(
+    means: NDArray[np.float64], side: int, low: float | None = None, high: float | None = None
+) -> dict[str, Any]:
+    low = float(means.min(initial=1.0)) if low is None else low
+    high = float(means.max(initial=0.0)) if high is None else high
+    return {"source": png(means, low, high), "low": low, "high": high, "side": side}
 
 
 def _counts(study: Any, prompts: Prompts) -> tuple[dict[str, Any], str | None]:
@@ -110,8 +126,8 @@ def _counted(study: Any, tokens: str) -> NDArray[np.uint64]:
     return counts
 
 
-def _texts(study: Any, prompts: Prompts) -> list[str] | None:
-    """Every prompt's text, cut so that all fit."""
+def _texts(study: Any, prompts: Prompts) -> dict[str, Any] | None:
+    """Every prompt's text, cut so that all fit; packed."""
     if study.traces is None:
         return None
     room = max(120, _TEXT_CHARACTERS // max(1, len(prompts.order)))
@@ -119,4 +135,4 @@ def _texts(study: Any, prompts: Prompts) -> list[str] | None:
     texts = [study.traces[int(i)].text or "" for i in prompts.order]
     if not any(texts):
         return None
-    return [text if len(text) <= limit else text[: limit - 1] + "\u2026" for text in texts]
+    return packed_json([text if len(text) <= limit else text[: limit - 1] + "\u2026" for text in texts])

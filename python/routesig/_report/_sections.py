@@ -181,13 +181,14 @@ def _percent_range(found: Any) -> str | None:
     return None if found.high <= found.low else f"{decimal(100 * found.low, 0)} to {percent(found.high, 0)}"
 
 
-def controls_absent(study: Any) -> list[tuple[str, str]]:
-    """Controls that could not be made, and why."""
-    return [
-        (key.partition("[")[2].rstrip("]") or "controls", reason)
+def controls_absent(study: Any) -> list[tuple[str, list[str]]]:
+    """Why controls could not be made, and which."""
+    absent = {
+        key.partition("[")[2].rstrip("]") or "controls": reason
         for key, reason in study.absent.items()
         if key.partition("[")[0] == "controls"
-    ]
+    }
+    return list(by_reason(absent).items())
 
 
 def reading(study: Any) -> dict[str, Any] | None:
@@ -275,6 +276,8 @@ def provenance(study: Any) -> list[tuple[str, str]]:
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from routesig._report._numbers import ABSENT, decimal, floor, interval, percent, significant, true_minus
 from routesig._study._headline import headline
-from routesig._study._text import PAPER
+from routesig._study._paper import PAPER, comparable
 
 TOKEN_SETS = {"all": "prompt and generated tokens", "prompt": "prompt tokens", "generation": "generated tokens"}
 
@@ -18,9 +18,19 @@ def summary(study: Any) -> dict[str, Any]:
         "headline": [true_minus(sentence.replace(" %", "\u00a0%")) for sentence in headline(study)],
         "numbers": _numbers(study),
         "origin": origin(study),
-        "paper": study.paper(),
+        "paper": study.paper() if comparable(study) else None,
         "left_out": list(study.left_out),
     }
+
+
+def readout(study: Any) -> list[tuple[str, str]]:
+    """What stands beside the similarity matrix before anything else is chosen."""
+    return [
+        ("within", decimal(study.within.mean)),
+        ("across", decimal(study.across.mean)),
+        ("difference", decimal(study.difference.value)),
+        ("d", decimal(study.cohens_d.value, 2)),
+    ]
 
 
 def _facts(study: Any) -> list[str]:
@@ -59,7 +69,7 @@ def _numbers(study: Any) -> list[dict[str, Any]]:
     ]
     keys = {"difference": "difference", "d": "cohens_d", "p": "p_value", "accuracy": "classification"}
     for tile in tiles:
-        reported = PAPER.get(tile["term"])
+        reported = PAPER.get(tile["term"]) if comparable(study) else None
         tile["paper"] = reported and reported.replace(" ", "\u00a0")
         if tile["value"] == ABSENT:
             field = keys.get(tile["term"], "token_shuffle" if tile["term"] == "lexical" else tile["term"])

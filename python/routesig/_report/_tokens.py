@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routesig._report._packing import packed, size
+from routesig._report._packing import packed, packed_json, size
 from routesig._report._prompts import Prompts
 
 _BYTES = 1_900_000  # of the page that tokens may take
@@ -24,7 +24,7 @@ def token_data(study: Any, prompts: Prompts) -> dict[str, Any] | None:
     room = _BYTES
     for place in _in_turn(prompts):
         entry = _entry(traces[int(prompts.order[place])], int(prompts.order[place]), agreement)
-        room -= sum(size(part) for part in entry.values() if isinstance(part, dict)) + 8 * len(entry["texts"] or ())
+        room -= sum(size(part) for part in entry.values() if isinstance(part, dict))
         if room < 0 and entries:
             break
         entries[place] = entry
@@ -50,7 +50,7 @@ def _entry(trace: Any, index: int, agreement: "_Agreement") -> dict[str, Any]:
     experts = np.asarray(trace.experts)
     known = np.asarray(trace.valid)
     entry: dict[str, Any] = {
-        "texts": trace.token_texts,
+        "texts": None if trace.token_texts is None else packed_json(list(trace.token_texts)),
         "ids": None if trace.token_ids is None else packed(np.asarray(trace.token_ids).clip(0).astype(np.uint32)),
         "generated": packed(np.asarray(trace.token_types).astype(np.uint8)),
         # Ids are shifted by one: 0 stands for unknown routing.

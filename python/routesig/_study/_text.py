@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from routesig._absent import by_reason
 from routesig._p_value import PValue
 from routesig._study._headline import NOT_CLAIMED, headline, labelled, percent
+from routesig._study._paper import PAPER, comparable
 from routesig._study._parts import Control, ControlSummary, Group
 
 if TYPE_CHECKING:
@@ -15,16 +16,15 @@ if TYPE_CHECKING:
 _WIDTH = 100
 _DASH = "-"
 
-# What arXiv 2603.11114 reports (abstract and section 5).
-PAPER = {"within": "0.8435 ± 0.0879", "across": "0.6225 ± 0.1687", "d": "1.44", "accuracy": "92.5 % ± 6.1 %"}
-
 
 def study_text(study: "Study") -> str:
     """What `print(study)` shows."""
     lines = [*_wrapped(" ".join(headline(study))), ""]
-    lines += _table(("", "this study", "the paper (*)"), study.paper())
+    beside = comparable(study)
+    lines += _table(("", "this study", "the paper (*)")[: 2 + beside], [row[: 2 + beside] for row in study.paper()])
     lines += ["", *_controls(study), "", *_findings(study), *_absent(study)]
-    lines += _wrapped("(*) OLMoE-1B-7B-0125-Instruct on 80 prompts of its own: another model, other prompts.")
+    if beside:
+        lines += _wrapped("(*) OLMoE-1B-7B-0125-Instruct on 80 prompts of its own: another model, other prompts.")
     lines += _wrapped(
         "p tests the routing against chance or against that control; the floor is the smallest p this many draws allow."
     )

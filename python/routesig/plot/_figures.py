@@ -46,6 +46,9 @@ FIGURES: dict[str, tuple[_Draw, tuple[float, float]]] = {
     "load": (load, WIDE),
 }
 
+# A name a task: these grow with their number.
+_BY_TASK = {"similarity", "category_matrix", "confusion", "pca", "tsne"}
+
 # Dates and versions change from run to run; without them the same study gives the same bytes.
 _METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
@@ -102,7 +105,8 @@ def save_figures(
         with matplotlib.style.context(["default", {"svg.hashsalt": "routesig"}]):
             compared = {} if study.comparison is None else {"comparison": (comparison, WIDE)}
             for name, (draw, size) in (FIGURES | compared).items():
-                figure = Figure(figsize=size, layout="constrained")
+                scale = _growth(len(study.category_matrix.tasks)) if name in _BY_TASK else 1.0
+                figure = Figure(figsize=(scale * size[0], scale * size[1]), layout="constrained")
                 try:
                     draw(study, ax=figure.subplots())
                 except ValueError as error:
@@ -115,6 +119,11 @@ def save_figures(
         reason = error.strerror or str(error)
         raise type(error)(error.errno, f"save_figures: cannot write to the folder: {reason}", str(folder)) from None
     return paths, absent
+
+
+def _growth(tasks: int) -> float:
+    """1 up to 20 tasks, 1.6 from 60 on."""
+    return 1 + 0.6 * min(1.0, max(0, tasks - 20) / 40)
 
 
 def _save(figure: Any, path: Path, suffix: str) -> Path:

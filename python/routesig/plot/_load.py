@@ -56,8 +56,8 @@ def load(found: Any, group: str | None = None, *, ax: "Axes | None" = None) -> "
     _style.whole_numbers(ax.yaxis)
     ax.set_xlim(-0.5, experts - 0.5)
     ax.set_ylim(layers - 0.5, -0.5)
-    title = f"Load of the experts{which}\n{len(idle)} of {layers * experts} unused"
+    title = f"Load of the experts{which}\n{len(idle)} of {layers * experts} unused{' (crosses)' * bool(len(idle))}"
     if result.chance is not None:
         expected = float(result.chance.unused[row].sum())
-        title += f" (crosses); even routing would leave {f'{expected:.1f}' if expected >= 0.05 else 'none'}"
+        title += f"; even routing would leave {f'{expected:.1f}' if expected >= 0.05 else 'none'}"
     return _style.dress(ax, title, "expert", "layer")

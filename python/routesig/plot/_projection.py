@@ -94,7 +94,8 @@ def _scatter(ax: "Axes | None", points: NDArray[Any], tasks: Sequence[str | None
     ax = _style.axes(ax, (6.4, 4.4))
     for task, style in _style.task_styles(names).items():
         chosen = np.array([name == task for name in names])
-        ax.plot(*points[chosen].T, linestyle="", markersize=_style.marker_size(ax) + 1, mec="white", mew=0.3, **style)
+        look: dict[str, Any] = {"linestyle": "", "markersize": _style.marker_size(ax) + 1, "mec": "white", "mew": 0.3}
+        ax.plot(*points[chosen].T, **(look | style))
     if tasks is not None:
         _style.legend_beside(ax)
     return ax

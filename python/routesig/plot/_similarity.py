@@ -49,9 +49,10 @@ def similarity(sigs: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axe
     _style.colorbar(ax, image, "mean layer-wise cosine")
     sizes = np.array([labels.count(name) for name in names])
     ends = np.cumsum(sizes)
+    thin = min(1.0, block_size(ax, names, sizes) / 15)  # between small blocks
     for end in ends[:-1]:
-        ax.axhline(end - 0.5, color="white", linewidth=1 if len(names) < 20 else 0.5)
-        ax.axvline(end - 0.5, color="white", linewidth=1 if len(names) < 20 else 0.5)
+        ax.axhline(end - 0.5, color="white", linewidth=thin)
+        ax.axvline(end - 0.5, color="white", linewidth=thin)
     _style.dress(ax, f"Similarity of routing signatures, {len(matrix)} prompts")
     name_blocks(ax, ends - 0.5 - sizes / 2, [name or ("no task" if len(names) > 1 else "") for name in names], sizes)
     return ax
@@ -125,11 +126,14 @@ def category_matrix(matrix: Any, *, ax: "Axes | None" = None) -> "Axes":
 
 
 def name_blocks(ax: "Axes", middles: NDArray[Any], names: Sequence[str], sizes: NDArray[Any]) -> None:
-    """Name the rows and columns: upright where the widest name does not fit its block, smaller where many are."""
+    """Name rows and columns: upright where a name does not fit its block, small where many are, as many as fit."""
     names = [_style.plain(name) for name in names]
     block = block_size(ax, names, sizes)
     size = min(_style.text_size(ax) - 0.5, max(4.0, 0.9 * block))
+    points = np.asarray(middles) * block / np.min(sizes)
+    shown = _style.spaced(points, 1.05 * size)
     fits = max(len(name) for name in names) * 0.6 * size < block
+    middles, names = np.asarray(middles)[shown], [names[i] for i in shown]
     ax.set_xticks(middles, names, rotation=0 if fits else 90, fontsize=size)
     ax.set_yticks(middles, names, rotation=90 if fits else 0, va="center", fontsize=size)
     ax.tick_params(length=0)

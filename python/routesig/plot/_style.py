@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 # Okabe and Ito, which colour-blind readers tell apart; markers differ too, so that colour is never the only sign.
 BLUE, ORANGE, GREEN, PINK, SKY, AMBER = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
-GREY, LIGHT, BLACK = "#888888", "#D9D9D9", "#000000"
-TASK_COLOURS = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK)  # 7 colours and 8 markers: 56 tasks that differ
-TASK_MARKERS = "os^DvPX*"
+GREY, LIGHT, BLACK, OLIVE = "#888888", "#D9D9D9", "#000000", "#8F8500"
+TASK_COLOURS = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK, OLIVE)
+TASK_MARKERS = "os^DvPX*p"  # 8 colours and 9 markers: 72 tasks that differ; those after them are hollow
 MAP = "cividis"
 WIDE = (6.4, 3.8)  # inches
 SQUARE = (6.4, 5.4)
@@ -77,8 +77,8 @@ def legend(ax: "Axes", **options: Any) -> None:
 def legend_beside(ax: "Axes") -> None:
     """A legend right of the Axes, in as many columns and as small as its entries need."""
     entries, height = len(ax.get_legend_handles_labels()[1]), slot(ax)[1]
-    columns = 1 + int(1.65 * 4.5 * (entries - 1) / height)  # no smaller than 4.5 points
-    size = min(text_size(ax) - 0.5, max(4.5, height * columns / (1.65 * max(entries, 1))))
+    columns = 1 + int(1.65 * 5.0 * (entries - 1) / height)  # no smaller than 5 points
+    size = min(text_size(ax) - 0.5, max(5.0, height * columns / (1.65 * max(entries, 1))))
     place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2, "frameon": False}
     legend(ax, fontsize=size, ncols=columns, handletextpad=0.1, columnspacing=0.5, handlelength=1.5, **place)
 
@@ -139,7 +139,7 @@ def whole_numbers(axis: Any) -> None:
 
 
 def task_styles(tasks: Iterable[str | None]) -> "dict[str | None, dict[str, Any]]":
-    """Colour, marker and label of every task, by name; unlabelled prompts come first, small and grey."""
+    """What `plot` draws every task with, by name: no two alike up to 144; unlabelled prompts first, small and grey."""
     present = set(tasks)
     styles: dict[str | None, dict[str, Any]] = {}
     if None in present:
@@ -147,7 +147,20 @@ def task_styles(tasks: Iterable[str | None]) -> "dict[str | None, dict[str, Any]
     for i, task in enumerate(sorted(str(task) for task in present if task is not None)):
         colour, marker = TASK_COLOURS[i % len(TASK_COLOURS)], TASK_MARKERS[i % len(TASK_MARKERS)]
         styles[task] = {"color": colour, "marker": marker, "label": plain(task)}
+        if i >= len(TASK_COLOURS) * len(TASK_MARKERS):
+            styles[task] |= {"mfc": "none", "mec": colour, "mew": 0.8}
     return styles
+
+
+def spaced(places: Iterable[float], room: float) -> list[int]:
+    """Which of ascending places stand at least `room` apart, from the first on."""
+    shown: list[int] = []
+    last = -math.inf
+    for i, place in enumerate(places):
+        if place - last >= room:
+            shown.append(i)
+            last = place
+    return shown
 
 
 def plain(name: str, longest: int = 32) -> str:

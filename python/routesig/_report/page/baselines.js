@@ -47,11 +47,11 @@ function baselineFigure() {
 /** Histograms of D under two nulls, and D as observed. */
 function nullFigure() {
   const { observed, series } = figures.null;
-  const shades = [colour("null"), colour("vocabulary")];
+  const shades = { labels: colour("null"), words: colour("vocabulary") };
   return {
-    traces: series.map((one, i) => ({
+    traces: series.map((one) => ({
       type: "bar", name: one.name, x: one.middle, y: one.share.map((share) => share / Math.max(...one.share)), width: one.width,
-      marker: { color: faded(shades[i % 2], 0.9) }, hoverinfo: "none", customdata: one.share,
+      marker: { color: faded(shades[one.key], 0.9) }, hoverinfo: "none", customdata: one.share,
     })),
     layout: {
       barmode: "overlay", bargap: 0, showlegend: true, margin: { l: 24, r: 16, t: 8, b: 44 },

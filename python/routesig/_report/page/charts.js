@@ -1,38 +1,51 @@
 // Plotly figures: drawn when they come into view, redrawn when the theme changes, all drawn before printing.
 
-const charts = new Map(); // id -> { draw, drawn }
+const charts = new Map(); // id -> { place, make, drawn }
 const narrow = matchMedia("(max-width: 640px)");
 const small = () => narrow.matches || Boolean(document.documentElement.dataset.paper);
 
 /** Plotly reads some HTML in texts; prompts and tasks are only text. */
 const asText = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
-/** Register a figure: `make()` gives { traces, layout, hover, click }; nothing happens where the page has no such place. */
-function chart(id, make) {
+/** Register a figure: `make(place)` gives { traces, layout, hover }; `need` unpacks what it is drawn from, if anything.
+    Nothing happens where the page has no such place. */
+function chart(id, make, need = null) {
   const place = byId(id);
-  if (place) charts.set(id, { place, make, drawn: false });
+  if (!place) return;
+  charts.set(id, { place, make, drawn: false });
+  if (need) needed.push(need);
+  whenSeen(place, async () => {
+    if (need) await need();
+    if (!runPlotly()) await fetchPlotly();
+    drawChart(id);
+  });
 }
 
 function drawChart(id) {
   const entry = charts.get(id);
-  if (!entry) return;
-  const { traces, layout = {}, hover } = entry.make();
+  if (!entry || !runPlotly()) return;
+  const { place } = entry;
+  const { traces, layout = {}, hover } = entry.make(place);
   const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: "reset" };
-  const size = document.documentElement.dataset.paper ? { width: entry.place.clientWidth, height: entry.place.clientHeight } : {};
-  Plotly.react(entry.place, traces, { ...mergedLayout(layout), ...size }, config);
+  const size = document.documentElement.dataset.paper ? { width: place.clientWidth, height: place.clientHeight } : {};
+  Plotly.react(place, traces, { ...mergedLayout(layout), ...size }, config);
   entry.hover = hover;
   if (!entry.drawn && hover) {
-    entry.place.on("plotly_hover", ({ points, event }) => {
+    place.on("plotly_hover", ({ points, event }) => {
       const lines = entry.hover(points[0], points);
       if (lines && event) showTip(lines, event.clientX, event.clientY);
     });
-    entry.place.on("plotly_unhover", hideTip);
+    place.on("plotly_unhover", hideTip);
   }
   entry.drawn = true;
-  entry.place.dataset.drawn = "yes";
+  place.dataset.drawn = "yes";
 }
 
 const redraw = (id) => { if (charts.get(id)?.drawn) drawChart(id); };
+
+function redrawAll() {
+  for (const id of charts.keys()) redraw(id);
+}
 
 function axis(extra = {}) {
   return {
@@ -74,22 +87,14 @@ function band(low, high, shade) {
     if (value === null || high[i] === null) { runs.push(run); run = []; } else run.push(i);
   });
   runs.push(run);
-  return runs.filter((one) => one.length > 1).map((one) => ({
-    type: "scatter", mode: "lines", x: [...one, ...[...one].reverse()],
-    y: [...one.map((i) => low[i]), ...one.map((i) => high[i]).reverse()],
+  return runs.filter((one) => one.length).map((one) => ({ // a layer alone: a bar
+    type: "scatter", mode: "lines", x: one.length > 1 ? [...one, ...[...one].reverse()] : [-1, 1, 1, -1].map((x) => one[0] + 0.012 * low.length * x),
+    y: one.length > 1 ? [...one.map((i) => low[i]), ...one.map((i) => high[i]).reverse()] : [low, low, high, high].map((of) => of[one[0]]),
     fill: "toself", fillcolor: faded(shade, 0.18), line: { width: 0 }, hoverinfo: "skip", showlegend: false,
   }));
 }
 
 function startCharts() {
-  const seen = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (!entry.isIntersecting) continue;
-      seen.unobserve(entry.target);
-      drawChart(entry.target.id);
-    }
-  }, { rootMargin: "300px" });
-  for (const { place } of charts.values()) seen.observe(place);
-  themeListeners.push(() => { for (const id of charts.keys()) redraw(id); });
-  narrow.addEventListener("change", () => { for (const id of charts.keys()) redraw(id); });
+  themeListeners.push(redrawAll);
+  narrow.addEventListener("change", redrawAll);
 }

@@ -1,20 +1,18 @@
 // Which tokens and which layer: the similarity matrix, the category matrix and the numbers beside them.
 
-const compare = { rows: new Map(), set: page.similarity.chosen, layer: -1, run: 0, matrix: null, empty: null };
-const SETS = { all: "all tokens", prompt: "prompt tokens", generation: "generated tokens" };
+const compare = { rows: new Map(), set: page.similarity.chosen, layer: -1, run: 0, matrix: null, empty: null, picture: null };
 
-/** Unit rows of a token set; all tokens are the sum of prompt and generated ones. */
+/** Counts of a token set [prompts, layers, experts]; all tokens are the sum of prompt and generated ones. */
+async function countsOf(set) {
+  const { sets } = page.similarity;
+  if (sets[set]) return unpacked(sets[set]);
+  compare.sum ??= Promise.all([unpacked(sets.prompt), unpacked(sets.generation)])
+    .then(([prompt, generation]) => Uint32Array.from(prompt, (count, i) => count + generation[i]));
+  return compare.sum;
+}
+
 async function rowsOf(set) {
-  if (!compare.rows.has(set)) {
-    const { sets } = page.similarity;
-    let counts;
-    if (sets[set]) counts = await unpacked(sets[set]);
-    else {
-      const [prompt, generation] = [await unpacked(sets.prompt), await unpacked(sets.generation)];
-      counts = Uint32Array.from(prompt, (count, i) => count + generation[i]);
-    }
-    compare.rows.set(set, unitRows(counts));
-  }
+  if (!compare.rows.has(set)) compare.rows.set(set, unitRows(await countsOf(set)));
   return compare.rows.get(set);
 }
 
@@ -40,7 +38,7 @@ async function recompute() {
 
 function showReadout(found) {
   const where = compare.layer < 0 ? "all layers" : `layer ${compare.layer}`;
-  byId("layer-name").textContent = where;
+  if (byId("layer-name")) byId("layer-name").textContent = where;
   for (const [name, places] of [["within", 3], ["across", 3], ["difference", 3], ["d", 2]]) {
     byId(`readout-${name}`).textContent = number(found[name], places);
   }
@@ -52,36 +50,40 @@ function showReadout(found) {
 function startCompare() {
   const canvas = byId("similarity");
   if (!canvas) return;
-  labelEdges(byId("edge-top"), byId("edge-left"));
+  startEdges();
   compare.view = matrixView(canvas, { pick: choosePair, describe: describePair });
+  showSketch();
   startPair();
-  if (page.similarity.image) {
-    const image = new Image();
-    image.onload = () => { compare.picture = image; compare.view.show(image); startHero(); };
-    image.src = page.similarity.image.source;
-    byId("scale-low").textContent = number(page.similarity.image.low, 2);
-    byId("scale-high").textContent = number(page.similarity.image.high, 2);
-    showPair();
-    return;
-  }
+  if (!page.similarity.computed) return;
   for (const radio of document.querySelectorAll("input[name=token-set]")) {
     radio.addEventListener("change", () => { compare.set = radio.value; recompute(); });
   }
-  byId("layer").addEventListener("input", (event) => { compare.layer = Number(event.target.value); recompute(); });
-  recompute().then(startHero);
+  byId("layer")?.addEventListener("input", (event) => { compare.layer = Number(event.target.value); recompute(); });
+  needed.push(() => countsOf(compare.set));
+  whenSeen(byId("figure-similarity"), recompute);
 }
 
-/** The same picture, small, beside the headline. */
-function startHero() {
+/** The picture that the page came with, beside the headline and until the matrix is computed. */
+function showSketch() {
+  const { source, low, high } = page.similarity.picture;
+  const image = new Image();
+  image.onload = () => {
+    if (!compare.picture) compare.view.show(image);
+    startHero(image);
+  };
+  image.src = source;
+  byId("scale-low").textContent = number(low, 2);
+  byId("scale-high").textContent = high === 1 ? "1" : number(high, 2);
+}
+
+function startHero(picture) {
   const canvas = byId("hero");
-  if (!canvas || !compare.picture) return;
-  const picture = compare.picture;
   const draw = () => {
     const side = Math.round(canvas.clientWidth * (devicePixelRatio || 1));
     if (!side) return;
     canvas.width = canvas.height = side;
     const context = canvas.getContext("2d");
-    context.imageSmoothingEnabled = prompts.ids.length > side;
+    context.imageSmoothingEnabled = picture.width > side;
     context.drawImage(picture, 0, 0, side, side);
   };
   new ResizeObserver(draw).observe(canvas);

@@ -1,9 +1,10 @@
 // Similarities of prompts from their counts: the mean over layers of cosines (arXiv 2603.11114, equation 5).
 
-/** Counts [prompts, layers, experts] as rows of length 1, layer by layer; a layer without tokens stays 0. */
+/** Counts [prompts, layers, experts] as rows of length 1, layer by layer; a layer without tokens stays 0. Three prompts
+    of zeros follow: products are taken four by four. */
 function unitRows(counts) {
   const { layers, experts } = prompts;
-  const unit = new Float32Array(counts.length);
+  const unit = new Float32Array(counts.length + 3 * layers * experts);
   const empty = new Uint8Array(prompts.ids.length).fill(1);
   for (let row = 0; row < counts.length / experts; row++) {
     let square = 0;
@@ -16,17 +17,33 @@ function unitRows(counts) {
   return { unit, empty };
 }
 
-/** The cosine of two prompts in each layer. */
-function layerCosines({ unit }, a, b) {
+/** The cosine of two prompts in each layer; 0 where either has no token. */
+function layerCosines(counts, a, b) {
   const { layers, experts } = prompts;
-  const size = layers * experts;
-  const found = new Float64Array(layers);
-  for (let layer = 0; layer < layers; layer++) {
-    let sum = 0;
-    for (let e = 0; e < experts; e++) sum += unit[a * size + layer * experts + e] * unit[b * size + layer * experts + e];
-    found[layer] = sum;
+  return Array.from({ length: layers }, (_, layer) => {
+    const [x, y] = [a, b].map((prompt) => (prompt * layers + layer) * experts);
+    let [product, square, other] = [0, 0, 0];
+    for (let e = 0; e < experts; e++) {
+      product += counts[x + e] * counts[y + e];
+      square += counts[x + e] ** 2;
+      other += counts[y + e] ** 2;
+    }
+    return product > 0 ? product / Math.sqrt(square * other) : 0;
+  });
+}
+
+/** Inner products of a row with the four that begin at `at`, `at + size`, ...: each of its values is read once. */
+function products(row, values, at, size, sums) {
+  let [a, b, c, d] = [0, 0, 0, 0];
+  for (let i = 0; i < row.length; i++) {
+    const x = row[i];
+    const place = at + i;
+    a += x * values[place];
+    b += x * values[place + size];
+    c += x * values[place + 2 * size];
+    d += x * values[place + 3 * size];
   }
-  return found;
+  [sums[0], sums[1], sums[2], sums[3]] = [a, b, c, d];
 }
 
 /** The similarity of every pair in one layer, or in the mean over all (-1): Float32Array [prompts, prompts].
@@ -39,16 +56,15 @@ async function similarityMatrix({ unit }, layer, cancelled) {
   const width = layer < 0 ? size : experts;
   const scale = layer < 0 ? 1 / layers : 1;
   const matrix = new Float32Array(n * n);
+  const sums = new Float64Array(4);
   let started = performance.now();
   for (let a = 0; a < n; a++) {
-    const rowA = unit.subarray(a * size + from, a * size + from + width);
-    for (let b = a; b < n; b++) {
-      const at = b * size + from;
-      let sum = 0;
-      for (let i = 0; i < width; i++) sum += rowA[i] * unit[at + i];
-      matrix[a * n + b] = matrix[b * n + a] = sum * scale;
+    const row = unit.subarray(a * size + from, a * size + from + width);
+    for (let b = a; b < n; b += 4) {
+      products(row, unit, b * size + from, size, sums);
+      for (let i = 0; i < 4 && b + i < n; i++) matrix[a * n + b + i] = matrix[(b + i) * n + a] = sums[i] * scale;
     }
-    if (performance.now() - started > 40) {
+    if (performance.now() - started > 25) {
       await new Promise((resume) => setTimeout(resume));
       if (cancelled()) return null;
       started = performance.now();

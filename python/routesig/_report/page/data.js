@@ -1,21 +1,35 @@
-// The data of the page, and arrays as routesig/_report/_packing.py packs them.
+// The data of the page, and what routesig/_report/_packing.py packs: arrays, texts, and Plotly.
 
-const page = JSON.parse(document.getElementById("data").textContent);
-const prompts = page.prompts;
+const byId = (id) => document.getElementById(id);
+const page = JSON.parse(byId("data").textContent);
+const prompts = page.prompts; // its texts are there once `promptTexts()` is done
 const figures = page.figures;
 
 const ARRAYS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f32: Float32Array };
+const unpackings = new WeakMap(); // entry -> promise
 
-/** An array of a packed entry: base64, deflate, little-endian numbers. */
-async function unpacked(entry) {
-  const text = atob(entry.data);
+/** What base64 and deflate made of bytes. */
+function inflated(base64) {
+  const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new ARRAYS[entry.type](await new Response(stream).arrayBuffer());
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")));
 }
 
-const byId = (id) => document.getElementById(id);
+/** The array or JSON of a packed entry; unpacked once. */
+function unpacked(entry) {
+  if (!unpackings.has(entry)) {
+    const content = inflated(entry.data);
+    unpackings.set(entry, entry.type === "json" ? content.json() : content.arrayBuffer().then((of) => new ARRAYS[entry.type](of)));
+  }
+  return unpackings.get(entry);
+}
+
+/** Every prompt's text in `prompts.texts`: a list, or null where texts are not known. */
+async function promptTexts() {
+  if (prompts.texts !== null && !Array.isArray(prompts.texts)) prompts.texts = await unpacked(prompts.texts);
+  return prompts.texts;
+}
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -31,7 +45,7 @@ const taskName = (task) => (task < 0 ? "no task" : prompts.tasks[task]);
 
 /** The first words of a prompt's text, on one line. */
 function opening(prompt, length = 110) {
-  return shortened(prompts.texts === null ? "" : prompts.texts[prompt].replace(/\s+/g, " ").trim(), length);
+  return shortened(Array.isArray(prompts.texts) ? prompts.texts[prompt].replace(/\s+/g, " ").trim() : "", length);
 }
 
 const shortened = (text, length) => (text.length > length ? text.slice(0, length - 1) + "…" : text);

@@ -5,7 +5,7 @@ const LAYER_VIEWS = {
   difference: { title: "D: within minus across", unit: "D" },
   information: { title: "bits about the task", unit: "bits" },
 };
-let layerView = "d";
+let layerView = figures.layers?.known[0];
 
 function layerFigure() {
   const found = figures.layers;
@@ -55,6 +55,6 @@ function startLayers() {
   if (!figures.layers) return;
   chart("layers", layerFigure);
   for (const radio of document.querySelectorAll("input[name=layer-view]")) {
-    radio.addEventListener("change", () => { layerView = radio.value; drawChart("layers"); });
+    radio.addEventListener("change", () => { layerView = radio.value; redraw("layers"); });
   }
 }

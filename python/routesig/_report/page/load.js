@@ -3,8 +3,8 @@
 const loads = { group: 0, shares: new Map() };
 
 async function loadShares(group) {
-  if (!loads.shares.has(group)) loads.shares.set(group, await unpacked(figures.load.groups[group].shares));
-  return loads.shares.get(group);
+  const { shares, step } = figures.load.groups[group];
+  if (!loads.shares.has(group)) loads.shares.set(group, Float32Array.from(await unpacked(shares), (steps) => steps * step));
 }
 
 /** Doublings that the colours span: as many as 98 % of the experts need, from 1 to 3. */
@@ -57,16 +57,15 @@ function loadFigure() {
   };
 }
 
-async function startLoad() {
+function startLoad() {
   if (!figures.load) return;
   const select = byId("load-group");
-  figures.load.groups.forEach(({ name }, i) => select.append(element("option", { value: i }, name)));
+  finder(select, figures.load.groups.map(({ name }, i) => ({ value: i, label: name, words: name.toLowerCase() })));
   select.addEventListener("change", async () => {
     const group = Number(select.value);
     await loadShares(group);
     loads.group = group;
     redraw("load");
   });
-  await loadShares(0);
-  chart("load", loadFigure);
+  chart("load", loadFigure, () => loadShares(0));
 }

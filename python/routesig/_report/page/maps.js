@@ -1,36 +1,37 @@
 // The category matrix, and prompts in two dimensions.
 
-function categoryFigure() {
-  const { tasks, mean, pairs } = figures.shown ?? figures.categories;
+const maps = { order: "name", marked: new Set() };
+
+function categoryFigure(place) {
+  const given = figures.shown ?? figures.categories;
+  const order = maps.order === "similarity" ? orderAlike(given.mean) : given.tasks.map((_, i) => i);
+  const sorted = (table) => order.map((a) => order.map((b) => table[a][b]));
+  const [tasks, mean, pairs] = [order.map((i) => given.tasks[i]), sorted(given.mean), sorted(given.pairs)];
   const known = mean.flat().filter((value) => value !== null);
   const [low, high] = [Math.min(...known), Math.max(...known)];
-  const ink = (value) => inkOn(cividis((value - low) / Math.max(high - low, 1e-9)));
-  const annotations = tasks.length > 12 ? [] : mean.flatMap((row, y) => row.map((value, x) => ({
-    x, y, text: number(value, 2), showarrow: false, font: { size: 13, color: value === null ? colour("faint") : ink(value) },
-  })));
-  const ticks = { tickvals: tasks.map((_, i) => i), ticktext: tasks.map((task) => asText(shortened(task, 16))), showgrid: false };
+  const numbers = mean.map((row) => row.map((value) => number(value, 2)));
   return {
-    traces: [{ type: "heatmap", z: mean, zmin: low, zmax: high, colorscale: cividisScale, showscale: false, hoverinfo: "none", xgap: 2, ygap: 2 }],
-    layout: { annotations, margin: { l: 60, r: 8, t: 8, b: 36 }, xaxis: ticks, yaxis: { ...ticks, autorange: "reversed" } },
+    ...taskGrid(place, tasks, mean, numbers, { low, high, steps: page.cividis }),
     hover: ({ x, y, z }) => [
       ["strong", x === y ? `within ${tasks[y]}` : `${tasks[y]} and ${tasks[x]}`],
       ["", `mean similarity ${number(z)}`],
-      ["faint", `${pairs[y][x].toLocaleString("en")} pairs of prompts`],
+      ["faint", `${pairs[y][x].toLocaleString("en")} pair${pairs[y][x] === 1 ? "" : "s"} of prompts`],
     ],
   };
 }
 
-/** Prompts as points, a trace a task. */
+/** Prompts as points, a trace a task; where tasks are marked, the others step back. */
 function mapFigure(found, names) {
   const tasks = [...new Set(prompts.task)];
   const traces = tasks.map((task) => {
     const mine = prompts.task.flatMap((of, i) => (of === task ? [i] : []));
+    const back = maps.marked.size > 0 && !maps.marked.has(task);
     return {
       type: "scatter", mode: "markers", name: asText(taskName(task)), x: mine.map((i) => found.x[i]), y: mine.map((i) => found.y[i]),
       customdata: mine, hoverinfo: "none",
       marker: {
-        color: taskColour(task), symbol: taskSymbol(task), size: prompts.ids.length > 600 ? 6 : 9, opacity: 0.85,
-        line: { width: 1, color: colour("surface") },
+        color: back ? colour("faint") : taskColour(task), symbol: taskSymbol(task), size: prompts.ids.length > 600 ? 6 : 9,
+        opacity: back ? 0.2 : 0.85, line: { width: 1, color: colour("surface") },
       },
     };
   });
@@ -44,19 +45,40 @@ function mapFigure(found, names) {
   };
 }
 
-/** The tasks' colours and shapes, once for all maps. */
+/** The tasks' colours and shapes, once for all maps; a click marks a task in them. */
 function showLegend() {
   byId("task-legend").replaceChildren(...taskBlocks().map(({ task }) => {
-    const glyph = element("span", { "aria-hidden": "true" }, task < 0 ? "○" : TASK_GLYPHS[task % TASK_GLYPHS.length]);
+    const glyph = element("span", { "aria-hidden": "true" }, taskGlyph(task));
     glyph.style.color = taskColour(task);
-    return element("li", {}, glyph, taskName(task));
+    const button = element("button", { type: "button", "aria-pressed": String(maps.marked.has(task)) }, glyph, taskName(task));
+    button.addEventListener("click", () => {
+      if (!maps.marked.delete(task)) maps.marked.add(task);
+      button.setAttribute("aria-pressed", String(maps.marked.has(task)));
+      for (const id of ["pca", "tsne"]) redraw(id);
+    });
+    return element("li", {}, button);
   }));
+  searchLegend();
+}
+
+function searchLegend() {
+  const text = byId("task-find").value.trim().toLowerCase();
+  for (const entry of byId("task-legend").children) entry.hidden = !entry.textContent.toLowerCase().includes(text);
 }
 
 function startMaps() {
+  const box = byId("task-find");
+  box.hidden = prompts.tasks.length <= 12;
+  box.addEventListener("input", searchLegend);
   showLegend();
   themeListeners.push(showLegend);
-  if (figures.categories) chart("categories", categoryFigure);
+  if (figures.categories) {
+    gridPlace("categories", figures.categories.tasks.length);
+    chart("categories", categoryFigure);
+    for (const radio of document.querySelectorAll("input[name=task-order]")) {
+      radio.addEventListener("change", () => { maps.order = radio.value; redraw("categories"); });
+    }
+  }
   if (figures.pca) {
     const share = (i) => (figures.pca.explained ? ` (${(100 * figures.pca.explained[i]).toFixed(0)} % of variance)` : "");
     chart("pca", () => mapFigure(figures.pca, [`component 1${share(0)}`, `component 2${share(1)}`]));

@@ -19,10 +19,12 @@ function matrixView(canvas, { pick, describe }) {
     context.drawImage(picture, 0, 0, canvas.width, canvas.height);
     const cell = canvas.width / n;
     context.fillStyle = colour("ground");
+    context.globalAlpha = Math.min(1, canvas.width / blocks.length / (24 * ratio)); // thin lines between thin blocks
     for (const { end } of blocks.slice(0, -1)) {
       context.fillRect(0, end * cell - ratio / 2, canvas.width, ratio);
       context.fillRect(end * cell - ratio / 2, 0, ratio, canvas.width);
     }
+    context.globalAlpha = 1;
     for (const [place, width] of [[chosen, 2], [cursor, 1]]) {
       if (!place) continue;
       context.lineWidth = width * ratio;
@@ -87,12 +89,13 @@ function painted(matrix, empty, low) {
   const canvas = element("canvas", { width: n, height: n });
   const context = canvas.getContext("2d");
   const image = context.createImageData(n, n);
-  const steps = Array.from({ length: 256 }, (_, i) => cividis(i / 255));
+  const pixels = new Uint32Array(image.data.buffer);
+  const steps = Uint32Array.from({ length: 256 }, (_, i) => new Uint32Array(Uint8Array.of(...cividis(i / 255), 255).buffer)[0]);
   const scale = 255 / Math.max(1 - low, 1e-9);
-  for (let i = 0; i < n * n; i++) {
-    if (empty[Math.floor(i / n)] || empty[i % n]) continue;
-    const step = steps[Math.max(0, Math.min(255, Math.round((matrix[i] - low) * scale)))];
-    image.data.set([step[0], step[1], step[2], 255], 4 * i);
+  for (let a = 0, i = 0; a < n; a++) {
+    for (let b = 0; b < n; b++, i++) {
+      if (!empty[a] && !empty[b]) pixels[i] = steps[Math.max(0, Math.min(255, Math.round((matrix[i] - low) * scale)))];
+    }
   }
   context.putImageData(image, 0, 0);
   return canvas;
@@ -104,20 +107,4 @@ function lowest(matrix, empty) {
   let low = 1;
   for (let a = 0; a < n; a++) for (let b = 0; b < a; b++) if (!empty[a] && !empty[b]) low = Math.min(low, matrix[a * n + b]);
   return low;
-}
-
-/** Names of tasks along the edges of the matrix. */
-function labelEdges(top, left) {
-  for (const { task, start, end } of taskBlocks()) {
-    for (const edge of [top, left]) {
-      const label = element("span", {}, taskName(task));
-      label.style.flex = `${end - start} 1 0`;
-      label.style.borderColor = taskColour(task);
-      label.dataset.task = task;
-      edge.append(label);
-    }
-  }
-  themeListeners.push(() => {
-    for (const label of document.querySelectorAll("[data-task]")) label.style.borderColor = taskColour(Number(label.dataset.task));
-  });
 }

@@ -8,30 +8,22 @@ function choosePair(a, b) {
 }
 
 function startPair() {
-  for (const side of ["a", "b"]) {
-    const select = byId(`pair-${side}`);
-    fillWithPrompts(select, prompts.ids.map((_, i) => i));
-    select.addEventListener("change", () => { pair[side] = Number(select.value); showPair(); });
-  }
   for (const button of document.querySelectorAll("[data-find]")) {
-    button.hidden = Boolean(page.similarity.image);
     button.addEventListener("click", () => {
       const found = extremePair(button.dataset.find);
       if (found) choosePair(...found);
     });
   }
-  chart("pair-layers", pairFigure);
-}
-
-/** Options by task; the value is the prompt's place. */
-function fillWithPrompts(select, places) {
-  const groups = new Map();
-  for (const i of places) {
-    const task = prompts.task[i];
-    if (!groups.has(task)) groups.set(task, element("optgroup", { label: taskName(task) }));
-    groups.get(task).append(element("option", { value: i }, `${prompts.ids[i]}  ${opening(i, 50)}`));
-  }
-  select.append(...groups.values());
+  whenSeen(byId("pair-panel"), async () => {
+    await promptTexts();
+    for (const side of ["a", "b"]) {
+      const select = byId(`pair-${side}`);
+      finder(select, promptOptions(prompts.ids.map((_, i) => i)));
+      select.addEventListener("change", () => { pair[side] = Number(select.value); showPair(); });
+    }
+    showPair();
+  });
+  if (Object.keys(page.similarity.sets).length) chart("pair-layers", pairFigure, pairCosines);
 }
 
 /** The most alike pair of two tasks, or the least alike pair of one. */
@@ -51,12 +43,16 @@ function extremePair(which) {
   return best && best.slice(1);
 }
 
+async function pairCosines() {
+  pair.cosines = layerCosines(await countsOf(compare.set), pair.a, pair.b);
+}
+
 async function showPair() {
+  await promptTexts();
   const { a, b } = pair;
-  byId("pair-a").value = a;
-  byId("pair-b").value = b;
   compare.view.choose(a, b);
   for (const [side, i] of [["a", a], ["b", b]]) {
+    showChoice(byId(`pair-${side}`), i);
     const label = byId(`pair-${side}-task`);
     label.textContent = taskName(prompts.task[i]) + (prompts.tokens === null ? "" : ` · ${prompts.tokens[i]} tokens`);
     label.dataset.task = prompts.task[i];
@@ -64,8 +60,7 @@ async function showPair() {
     byId(`pair-${side}-text`).textContent = prompts.texts === null ? "(its text is not known)" : prompts.texts[i];
   }
   if (!Object.keys(page.similarity.sets).length) return;
-  const rows = await rowsOf(compare.set);
-  pair.cosines = Array.from(layerCosines(rows, a, b));
+  await pairCosines();
   const mean = pair.cosines.reduce((sum, value) => sum + value, 0) / pair.cosines.length;
   byId("pair-mean").textContent = number(mean);
   const { layer } = compare;

@@ -1,4 +1,18 @@
-// Bits about the task after the first tokens of a text.
+// Which task was taken for which, where tasks are many, and bits about the task after the first tokens of a text.
+
+function confusionFigure(place) {
+  const { tasks, counts } = figures.confusion;
+  const totals = counts.map((row) => Math.max(1, row.reduce((sum, count) => sum + count, 0)));
+  const shares = counts.map((row, y) => row.map((count) => count / totals[y]));
+  const numbers = counts.map((row) => row.map((count) => (count ? String(count) : "")));
+  return {
+    ...taskGrid(place, tasks, shares, numbers, { low: 0, high: 1, steps: [rgbOf("surface-2"), rgbOf("within")] }),
+    hover: ({ x, y }) => [
+      ["strong", x === y ? `${tasks[y]}, predicted right` : `${tasks[y]}, taken for ${tasks[x]}`],
+      ["", `${counts[y][x]} of ${totals[y]} held-out prompts`],
+    ],
+  };
+}
 
 function evidenceFigure() {
   const { t, bits, error, ended, entropy } = figures.evidence;
@@ -27,5 +41,9 @@ function evidenceFigure() {
 }
 
 function startReading() {
+  if (figures.confusion) {
+    gridPlace("confusion", figures.confusion.tasks.length);
+    chart("confusion", confusionFigure);
+  }
   if (figures.evidence) chart("evidence", evidenceFigure);
 }

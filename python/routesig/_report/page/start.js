@@ -1,14 +1,16 @@
-// Everything begins here. Figures wait until they come into view.
+// Everything begins here. What is below waits until it comes into view.
 
 startTheme();
 startPrinting();
 startTips();
+startCompare();
 startMaps();
 startBaselines();
 startLayers();
 startSources();
 startReading();
+startLoad();
 startTokens();
 startAgreement();
-startCompare();
-startLoad().then(startCharts);
+startCharts();
+startFetching();

@@ -6,19 +6,22 @@ const darkSystem = matchMedia("(prefers-color-scheme: dark)");
 const isDark = () => (document.documentElement.dataset.theme ?? (darkSystem.matches ? "dark" : "light")) === "dark";
 
 // After Okabe and Ito, in the order of rs.plot, as dark or light as 3:1 against the ground asks for; so are its shapes.
+// 8 colours and 9 shapes make 72 tasks that differ; those after them are hollow.
 const TASK_COLOURS = {
   light: ["#0072B2", "#D55E00", "#009E73", "#C0659A", "#B87E00", "#2F94D6", "#333333", "#8F8500"],
   dark: ["#56B4E9", "#F0802D", "#2BBF93", "#E39AC4", "#E6A817", "#A6D8F5", "#D8DCE0", "#F0E442"],
 };
 const TASK_SYMBOLS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star", "pentagon"];
-const TASK_GLYPHS = ["●", "■", "▲", "◆", "▼", "✚", "✖", "★", "⬟"];
+const TASK_GLYPHS = ["●■▲◆▼✚✖★⬟", "○□△◇▽✛✕☆⬠"].map((glyphs) => [...glyphs]);
+const hollow = (task) => Number(task >= TASK_COLOURS.light.length * TASK_SYMBOLS.length);
 
 const taskColour = (task) => {
   if (task < 0) return colour("faint");
   const palette = TASK_COLOURS[isDark() ? "dark" : "light"];
   return palette[task % palette.length];
 };
-const taskSymbol = (task) => (task < 0 ? "circle-open" : TASK_SYMBOLS[task % TASK_SYMBOLS.length]);
+const taskSymbol = (task) => (task < 0 ? "circle-open" : TASK_SYMBOLS[task % TASK_SYMBOLS.length] + (hollow(task) ? "-open" : ""));
+const taskGlyph = (task) => (task < 0 ? "○" : TASK_GLYPHS[hollow(task)][task % TASK_SYMBOLS.length]);
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -28,14 +31,17 @@ function faded(hex, opacity) {
   return `rgba(${value >> 16}, ${(value >> 8) & 255}, ${value & 255}, ${opacity})`;
 }
 
-const cividisScale = page.cividis.map((rgb, i) => [i / (page.cividis.length - 1), `rgb(${rgb.join(",")})`]);
+/** A colour of the style sheet as [red, green, blue]. */
+const rgbOf = (name) => [1, 3, 5].map((at) => parseInt(colour(name).slice(at, at + 2), 16));
 
-/** Cividis at a place from 0 to 1: [red, green, blue]. */
-function cividis(place) {
-  const at = Math.min(1, Math.max(0, place)) * (page.cividis.length - 1);
-  const low = Math.min(page.cividis.length - 2, Math.floor(at));
-  return page.cividis[low].map((from, i) => Math.round(from + (page.cividis[low + 1][i] - from) * (at - low)));
+/** Colours [red, green, blue] at even steps as Plotly takes them, and the colour at a place from 0 to 1. */
+const scaleOf = (steps) => steps.map((rgb, i) => [i / (steps.length - 1), `rgb(${rgb.join(",")})`]);
+function colourAt(steps, place) {
+  const at = Math.min(1, Math.max(0, place)) * (steps.length - 1);
+  const low = Math.min(steps.length - 2, Math.floor(at));
+  return steps[low].map((from, i) => Math.round(from + (steps[low + 1][i] - from) * (at - low)));
 }
+const cividis = (place) => colourAt(page.cividis, place);
 
 /** Black or white, whichever has more contrast to a colour (WCAG 2: at least 4.5 on any). */
 function inkOn(rgb) {
@@ -53,6 +59,7 @@ function startPrinting() {
     dataset.theme = "light";
     dataset.paper = "yes"; // the width of paper, before the figures are drawn for it
     for (const one of folded) one.open = true;
+    for (const place of [...waiting.keys()]) stopWaiting(place);
     for (const id of charts.keys()) drawChart(id);
     for (const listener of themeListeners) listener();
   });

@@ -1,14 +1,14 @@
 // One prompt token by token: who its experts are, and how far the word alone decides them.
 
-const tokens = { at: 0, layer: 0, mode: "agreement", entries: new Map() };
+const tokens = { data: null, at: 0, layer: 0, mode: "agreement", entries: new Map() };
 const NOWHERE = 255;
 const STEPS = 200;
 
 async function tokenEntry(at) {
   if (!tokens.entries.has(at)) {
-    const packed = page.tokens.prompts[at];
+    const packed = tokens.data.prompts[at];
     const entry = { ...packed };
-    for (const name of ["ids", "generated", "experts", "weights", "agreement"]) {
+    for (const name of ["texts", "ids", "generated", "experts", "weights", "agreement"]) {
       entry[name] = packed[name] ? await unpacked(packed[name]) : null;
     }
     entry.count = packed.experts.shape[1];
@@ -19,7 +19,7 @@ async function tokenEntry(at) {
 
 /** The experts of a token in a layer, best first; -1 where unknown. */
 function expertsOf(entry, layer, token) {
-  const k = page.tokens.top_k;
+  const k = tokens.data.top_k;
   const start = (layer * entry.count + token) * k;
   return Array.from(entry.experts.subarray(start, start + k), (id) => id - 1);
 }
@@ -84,7 +84,7 @@ function tokenSpan(entry, token, shadeOf) {
 
 function tokenLines(entry, token) {
   const experts = expertsOf(entry, tokens.layer, token);
-  const k = page.tokens.top_k;
+  const k = tokens.data.top_k;
   const start = (tokens.layer * entry.count + token) * k;
   const weight = (i) => (entry.weights ? ` (${(entry.weights[start + i] * entry.weight_step).toFixed(2)})` : "");
   const share = agreementOf(entry, tokens.layer, token);
@@ -92,9 +92,9 @@ function tokenLines(entry, token) {
   return [
     ["strong", entry.texts ? JSON.stringify(entry.texts[token]) : `token ${token}`],
     ["faint", `position ${token}${entry.ids ? `, id ${entry.ids[token]}` : ""}`],
-    ["", known ? `${page.tokens.ranked ? "experts, best first" : "experts"}: ${experts.map((e, i) => e + weight(i)).join("  ")}` : "its routing is not known"],
+    ["", known ? `${tokens.data.ranked ? "experts, best first" : "experts"}: ${experts.map((e, i) => e + weight(i)).join("  ")}` : "its routing is not known"],
     ["", !known || !entry.ids ? "" : share === null ? "this token id occurs in no other prompt" : `${(100 * share).toFixed(0)} % of them are chosen for the same token id in other prompts`],
-    ["faint", known && share !== null ? `two random tokens share ${(100 * page.tokens.chance[tokens.layer]).toFixed(0)} %` : ""],
+    ["faint", known && share !== null ? `two random tokens share ${(100 * tokens.data.chance[tokens.layer]).toFixed(0)} %` : ""],
   ];
 }
 
@@ -117,16 +117,28 @@ function showTokenKey(entry, top, shadeOf) {
 }
 
 function startTokens() {
-  if (!page.tokens || !byId("token-text")) return;
+  if (!byId("token-text")) return;
+  needed.push(fetchTokens);
+  whenSeen(byId("token-section"), async () => { await fetchTokens(); showTokenSection(); });
+}
+
+/** The data of the section, and the first prompt's tokens. */
+async function fetchTokens() {
+  tokens.data ??= JSON.parse(byId("token-data").textContent);
+  await tokenEntry(0);
+}
+
+async function showTokenSection() {
   const select = byId("token-prompt");
-  fillWithPrompts(select, page.tokens.prompts.map(({ prompt }) => prompt));
-  const placeOf = new Map(page.tokens.prompts.map(({ prompt }, i) => [prompt, i]));
+  await promptTexts();
+  finder(select, promptOptions(tokens.data.prompts.map(({ prompt }) => prompt)));
+  const placeOf = new Map(tokens.data.prompts.map(({ prompt }, i) => [prompt, i]));
   select.addEventListener("change", () => { tokens.at = placeOf.get(Number(select.value)); showTokens(); });
   const slider = byId("token-layer");
   tokens.layer = Math.floor(prompts.layers / 2);
   slider.value = tokens.layer;
   slider.addEventListener("input", () => { tokens.layer = Number(slider.value); showTokens(); });
-  if (!page.tokens.prompts[0].agreement) tokens.mode = "first";
+  if (!tokens.data.prompts[0].agreement) tokens.mode = "first";
   for (const radio of document.querySelectorAll("input[name=token-mode]")) {
     radio.checked = radio.value === tokens.mode;
     radio.addEventListener("change", () => { tokens.mode = radio.value; showTokens(); });

@@ -789,7 +789,7 @@ def read_safetensors(path: os.PathLike | str | bytes) -> dict:
     Parameters
     ----------
     path : str or os.PathLike
-        A ``.safetensors`` file, a ``.safetensors.index.json``, or a folder that holds one of ``model.safetensors`` and
+        A ``.safetensors`` file, a ``.safetensors.index.json``, or a folder that holds ``model.safetensors``, else
         ``model.safetensors.index.json``.
     
     Returns

@@ -119,10 +119,10 @@ def say_models(said, tmp, model):
     whole = {"model_safetensors": weights}
     load({"model_type": "mixtral"}, **whole)
     load({"rope_scaling": {"type": "linear", "factor": 2.0}}, **whole)
+    load({"is_causal": False}, **whole)
     load({"num_experts": 1.5}, **whole)
     load(text='{"a":1,}', **whole)
     load(**{"pytorch_model.bin": b""})
-    load(**whole, **{"model.safetensors.index.json": index({})})
     load(model_safetensors=struct.pack("<Q", 4096) + b" " * 1000)
     load(model_safetensors=safetensors(one, b"xy"))
     load(model_safetensors=safetensors({"a": ("U8", [2], [0, 1])}, b"x"))

@@ -140,7 +140,7 @@ RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const
                                const py::object& token_ids, const py::object& positions,
                                std::optional<int> prompt_tokens, std::string id, const std::optional<std::string>& task,
                                std::string text, const std::optional<std::string>& group, const std::string& axes,
-                               bool ranked) {
+                               bool ranked, bool drop_invalid) {
   std::string sorted = axes;
   std::ranges::sort(sorted);
   if (sorted != "klt")
@@ -172,13 +172,13 @@ RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const
     if (positions.is_none()) columns.positions.push_back(static_cast<std::int32_t>(i));
     columns.types.push_back(std::cmp_less(i, prompt) ? TokenType::prompt : TokenType::generation);
   }
-  return {std::make_shared<const routesig::RoutingInfo>(info),
-          {.id = std::move(id),
-           .task = task.value_or(""),
-           .text = std::move(text),
-           .group = group.value_or(""),
-           .prompt_tokens = prompt},
-          std::move(columns)};
+  routesig::SequenceInfo sequence{.id = std::move(id),
+                                  .task = task.value_or(""),
+                                  .text = std::move(text),
+                                  .group = group.value_or(""),
+                                  .prompt_tokens = prompt};
+  if (drop_invalid) drop_repeated_positions(columns, info.top_k, sequence);
+  return {std::make_shared<const routesig::RoutingInfo>(info), std::move(sequence), std::move(columns)};
 }
 
 py::tuple trace_state(const RoutingTrace& t) {
@@ -186,7 +186,7 @@ py::tuple trace_state(const RoutingTrace& t) {
   const TraceColumns& c = t.columns();
   return py::make_tuple(py::make_tuple(id, task, text, group, prompt_tokens, fields), raw(c.experts), raw(c.weights),
                         raw(c.router_logits), raw(c.token_ids), raw(c.positions), raw(c.types), c.token_texts,
-                        c.nonfinite_rows);
+                        c.nonfinite_rows, c.dropped_tokens);
 }
 
 RoutingTrace trace_from_state(std::shared_ptr<const routesig::RoutingInfo> info, const py::tuple& state) {
@@ -201,7 +201,8 @@ RoutingTrace trace_from_state(std::shared_ptr<const routesig::RoutingInfo> info,
            .positions = from_raw<std::int32_t>(state[5]),
            .types = from_raw<TokenType>(state[6]),
            .token_texts = state[7].cast<std::vector<std::string>>(),
-           .nonfinite_rows = state[8].cast<std::uint64_t>()}};
+           .nonfinite_rows = state[8].cast<std::uint64_t>(),
+           .dropped_tokens = state[9].cast<std::uint64_t>()}};
 }
 
 bool same_trace(const RoutingTrace& a, const RoutingTrace& b) {

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 from routesig import FormatError
 import typing
-__all__: list[str] = ['ClassificationScores', 'DebiasedRows', 'FoldPlan', 'FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TokenTable', 'TraceRecorder', 'TraceSet', 'accuracy_difference_interval', 'agreement', 'balanced_separation', 'benjamini_hochberg', 'bootstrap', 'break_even_tokens', 'category_matrix', 'centroids', 'chance_load', 'cka', 'classification_scores', 'coactivation', 'compare_with_controls', 'cross_validate', 'debiased_counts', 'debiased_layers', 'debiased_matrix', 'debiased_means', 'debiased_traces', 'decompose', 'depth_slope', 'dispersion_test', 'drop_first', 'entropy_bias', 'fano_bound', 'fit_logistic', 'groups_have_one_label', 'half_similarities', 'holm', 'jsonl_head', 'layer_bootstrap', 'layer_information', 'layer_permutation_test', 'layer_separation', 'length_free', 'load', 'load_balance_baseline', 'load_divergence', 'log_loss_bound', 'logistic_decision', 'logistic_probabilities', 'looks_like_jsonl_trace', 'marginal_baseline', 'matched_similarity', 'matrix_correlation', 'mcnemar', 'nearest_centroid', 'normalized_counts', 'num_threads', 'overlap_ladder', 'paired_bootstrap', 'parse_jsonl_head', 'pca', 'permutation_baseline', 'permutation_moments', 'permutation_test', 'permuted_accuracy', 'position_matched', 'prefix_signatures', 'read_jsonl', 'read_safetensors', 'repeated_accuracy', 'sampled_similarity', 'sampling_ratio', 'separation', 'set_num_threads', 'shuffle_test', 'signatures', 'similarity', 'spearman_brown', 'standardized', 'token_pool_baseline', 'token_shuffle', 'tokens_for_reliability', 'tuned_cross_validation', 'uncertainty', 'unused_probability', 'upper_p_value', 'vocabulary_specialization', 'wilson_interval', 'without_duplicates']
+__all__: list[str] = ['ClassificationScores', 'DebiasedRows', 'FoldPlan', 'FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TokenTable', 'TraceRecorder', 'TraceSet', 'accuracy_difference_interval', 'agreement', 'balanced_separation', 'benjamini_hochberg', 'bootstrap', 'break_even_tokens', 'category_matrix', 'centroids', 'chance_load', 'cka', 'classification_scores', 'coactivation', 'compare_with_controls', 'cross_validate', 'debiased_counts', 'debiased_layers', 'debiased_matrix', 'debiased_means', 'debiased_traces', 'decompose', 'depth_slope', 'dispersion_test', 'drop_first', 'entropy_bias', 'fano_bound', 'fit_logistic', 'groups_have_one_label', 'half_similarities', 'holm', 'identity_rows', 'jsonl_head', 'kept_tokens', 'layer_bootstrap', 'layer_information', 'layer_permutation_test', 'layer_separation', 'length_free', 'load', 'load_balance_baseline', 'load_divergence', 'log_loss_bound', 'logistic_decision', 'logistic_probabilities', 'looks_like_jsonl_trace', 'marginal_baseline', 'matched_similarity', 'matrix_correlation', 'mcnemar', 'nearest_centroid', 'normalized_counts', 'num_threads', 'overlap_ladder', 'paired_bootstrap', 'parse_jsonl_head', 'pca', 'permutation_baseline', 'permutation_moments', 'permutation_test', 'permuted_accuracy', 'position_matched', 'prefix_signatures', 'read_jsonl', 'read_safetensors', 'repeated_accuracy', 'row_states', 'sampled_similarity', 'sampling_ratio', 'separation', 'set_num_threads', 'shuffle_test', 'signatures', 'similarity', 'spearman_brown', 'standardized', 'token_pool_baseline', 'token_shuffle', 'tokens_for_reliability', 'tuned_cross_validation', 'uncertainty', 'unused_probability', 'upper_p_value', 'vocabulary_specialization', 'wilson_interval', 'without_duplicates']
 class RoutingInfo:
     """
     The routing shape of a model and where it comes from.
@@ -74,7 +74,7 @@ class RoutingTrace:
     """
     __hash__: typing.ClassVar[None] = None
     @staticmethod
-    def from_arrays(experts: typing.Any, *, num_experts: typing.SupportsInt | typing.SupportsIndex, weights: typing.Any = None, token_ids: typing.Any = None, positions: typing.Any = None, prompt_tokens: typing.SupportsInt | typing.SupportsIndex | None = None, id: str = '', task: str | None = None, text: str = '', group: str | None = None, axes: str = 'ltk', ranked: bool = True) -> RoutingTrace:
+    def from_arrays(experts: typing.Any, *, num_experts: typing.SupportsInt | typing.SupportsIndex, weights: typing.Any = None, token_ids: typing.Any = None, positions: typing.Any = None, prompt_tokens: typing.SupportsInt | typing.SupportsIndex | None = None, id: str = '', task: str | None = None, text: str = '', group: str | None = None, axes: str = 'ltk', ranked: bool = True, drop_invalid: bool = False) -> RoutingTrace:
         """
         A trace from expert ids of any engine.
         
@@ -85,20 +85,24 @@ class RoutingTrace:
         num_experts : int
             Experts a layer.
         weights : array of floats, optional
-            Applied weights, same axes as `experts`.
+            Applied weights, same axes as `experts`. A row whose weights are not all finite becomes unknown, counted in
+            `nonfinite_rows`.
         token_ids, positions : array of integers [tokens], optional
-            Token ids; positions (default 0, 1, 2, ...).
+            Token ids; positions (default 0, 1, 2, ...), which ascend.
         prompt_tokens : int, optional
             How many of the tokens are the prompt's (default all); the others count as generated.
         axes : str
             The order of the axes of `experts` and `weights`: a permutation of "l" (layers), "t" (tokens), "k" (top_k).
         ranked : bool
             False where the order of a row's experts says nothing.
+        drop_invalid : bool
+            Where a position repeats or decreases, as after a draft that was rejected, leave out the earlier tokens from that
+            position on, counted in `dropped_tokens`, instead of refusing them.
         
         Raises
         ------
         ValueError
-            Where shapes, ids or types do not fit.
+            Where shapes, ids or types do not fit, or positions do not ascend.
         
         Examples
         --------
@@ -122,6 +126,11 @@ class RoutingTrace:
         ...
     def __setstate__(self, arg0: tuple) -> None:
         ...
+    @property
+    def dropped_tokens(self) -> int:
+        """
+        Tokens that `drop_invalid` left out because their positions repeated or decreased. No file keeps it.
+        """
     @property
     def experts(self) -> numpy.typing.NDArray[numpy.uint16]:
         """
@@ -187,6 +196,11 @@ class RoutingTrace:
     def token_types(self) -> numpy.typing.NDArray[numpy.uint8]:
         """
         uint8 [tokens]: 0 prompt, 1 generation. A view.
+        """
+    @property
+    def unknown_rows(self) -> int:
+        """
+        Rows of which no routing is known, summed over layers.
         """
     @property
     def valid(self) -> numpy.typing.NDArray[numpy.bool]:
@@ -261,6 +275,11 @@ class TraceSet:
     def complete(self) -> bool:
         """
         False where the file ended before its last line and was read with recover=True.
+        """
+    @property
+    def dropped_tokens(self) -> int:
+        """
+        Tokens that `drop_invalid` left out, over all traces.
         """
     @property
     def ids(self) -> list[str]:
@@ -662,9 +681,24 @@ def holm(p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> numpy.ty
     """
     Holm's adjusted p-values.
     """
+def identity_rows(trace: RoutingTrace) -> tuple[numpy.typing.NDArray[numpy.uint64], numpy.typing.NDArray[numpy.uint64], numpy.typing.NDArray[numpy.uint64]]:
+    """
+    Rows that are exactly the ids 0, 1, ..., top_k - 1: what engines write for padding and for NaN.
+    
+    Returns
+    -------
+    rows, runs : uint64 [layers]
+        How many there are in each layer, and how many runs of them over neighbouring tokens.
+    tokens : uint64
+        Tokens whose known rows, one at least, are all so.
+    """
 def jsonl_head(traces: TraceSet) -> bytes:
     """
     The header and prompt lines of a trace file.
+    """
+def kept_tokens(positions: typing.Annotated[numpy.typing.ArrayLike, numpy.int32]) -> numpy.typing.NDArray[numpy.uint64]:
+    """
+    The tokens that `drop_invalid` keeps of those at these positions, as indices.
     """
 def layer_bootstrap(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], draws: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, level: typing.SupportsFloat | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
@@ -780,7 +814,7 @@ def prefix_signatures(traces: TraceSet, tokens: typing.SupportsInt | typing.Supp
     """
     Signatures of the first tokens [prompts, layers, experts].
     """
-def read_jsonl(path: os.PathLike | str | bytes, *, recover: bool = False, experts: typing.SupportsInt | typing.SupportsIndex = 0) -> TraceSet:
+def read_jsonl(path: os.PathLike | str | bytes, *, recover: bool = False, experts: typing.SupportsInt | typing.SupportsIndex = 0, drop_invalid: bool = False) -> TraceSet:
     ...
 def read_safetensors(path: os.PathLike | str | bytes) -> dict:
     """
@@ -807,6 +841,10 @@ def read_safetensors(path: os.PathLike | str | bytes) -> dict:
 def repeated_accuracy(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], labels: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], plan: FoldPlan, count: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex = 0, *, classifier: str = 'logistic_regression', c: typing.SupportsFloat | typing.SupportsIndex = 1.0, tolerance: typing.SupportsFloat | typing.SupportsIndex = 1e-10, layers: typing.SupportsInt | typing.SupportsIndex = 1, progress: typing.Any = None) -> list[float]:
     """
     Accuracy of `count` cross-validations, each with folds of its own.
+    """
+def row_states(trace: RoutingTrace) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    uint8 [layers, tokens]: 0 known, 1 unknown, 2 impossible (a repeated id, one out of range, known in part).
     """
 def sampled_similarity(tokens_a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], tokens_b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], ratio: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
     """

@@ -68,7 +68,7 @@ def test_single_precision_stays_within_a_millionth(metric):
     st.lists(st.lists(st.integers(0, 5), min_size=6, max_size=6), min_size=1, max_size=7),
 )
 def test_similarity_is_symmetric_bounded_and_never_nan(metric, rows):
-    sigs = rs.SignatureSet.from_counts(np.array(rows).reshape(len(rows), 2, 3))
+    sigs = rs.SignatureSet.from_counts(np.array(rows).reshape(len(rows), 2, 3), unequal_layers=True)
     matrix = rs.similarity(sigs, metric=metric)
     assert np.isfinite(matrix).all()
     assert (matrix == matrix.T).all()

@@ -273,6 +273,7 @@ def shuffled_signatures(
             ids=[trace.id for trace in chosen],
             groups=[trace.group for trace in chosen],
             top_k=chosen[0].info.top_k if chosen else None,
+            unequal_layers=True,  # rows of which nothing is known
         )
 
     def draw(count: int) -> Iterator[SignatureSet]:

@@ -1,6 +1,8 @@
 // The core on its own: what a recorded token costs, signatures, similarity matrices.
 #include <benchmark/benchmark.h>
 
+#include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include "routesig/routesig.hpp"
@@ -20,14 +22,13 @@ std::vector<RoutingTrace> some_traces(int n, int tokens) {
   return traces;
 }
 
-// One step of `rows` tokens through all layers into `recorder`.
-void feed(RoutingRecorder& recorder, const RoutingTrace& source, int rows) {
+// Step `number` of `rows` tokens through all layers into `recorder`.
+void feed(RoutingRecorder& recorder, const RoutingTrace& source, int rows, std::int32_t number) {
   const std::vector<std::int32_t> sequence(static_cast<std::size_t>(rows));
   const std::vector<TokenType> type(static_cast<std::size_t>(rows));
-  recorder.step({.sequence = sequence,
-                 .position = std::span(source.columns().positions).first(sequence.size()),
-                 .token = {},
-                 .type = type});
+  std::vector<std::int32_t> position(static_cast<std::size_t>(rows));
+  std::iota(position.begin(), position.end(), number * rows);
+  recorder.step({.sequence = sequence, .position = position, .token = {}, .type = type});
   const auto values = static_cast<std::size_t>(rows) * 8;
   for (int layer = 0; layer < 16; ++layer)
     recorder.layer(
@@ -43,7 +44,7 @@ void RecordTrace(benchmark::State& state) {
     TraceRecorder recorder;
     recorder.begin(*kShape);
     recorder.begin_sequence(0, {});
-    for (int i = 0; i < 64; ++i) feed(recorder, source, rows);
+    for (int i = 0; i < 64; ++i) feed(recorder, source, rows, i);
     recorder.end();
     benchmark::DoNotOptimize(recorder.traces()[0].tokens());
   }
@@ -57,7 +58,8 @@ void RecordSignature(benchmark::State& state) {
   recorder.begin(*kShape);
   recorder.begin_sequence(0, {});
   const auto rows = static_cast<int>(state.range(0));
-  for (auto _ : state) feed(recorder, source, rows);
+  std::int32_t number = 0;
+  for (auto _ : state) feed(recorder, source, rows, number++);
   state.SetItemsProcessed(state.iterations() * rows);
 }
 BENCHMARK(RecordSignature)->Arg(1)->Arg(128)->Unit(benchmark::kMicrosecond);

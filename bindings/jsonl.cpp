@@ -8,11 +8,11 @@
 namespace {
 
 // Sentences heard while the GIL is not held become Python warnings afterwards.
-routesig::TraceSet read_warning(const std::filesystem::path& path, bool recover, int experts) {
+routesig::TraceSet read_warning(const std::filesystem::path& path, bool recover, int experts, bool drop_invalid) {
   std::vector<std::string> notes;
   routesig::TraceSet traces = [&] {
     const py::gil_scoped_release nogil;
-    return routesig::read_jsonl(path, {.recover = recover, .experts = experts},
+    return routesig::read_jsonl(path, {.recover = recover, .experts = experts, .drop_invalid = drop_invalid},
                                 [&](const std::string& note) { notes.push_back(note); });
   }();
   for (const std::string& note : notes)
@@ -46,8 +46,8 @@ void bind_jsonl(py::module_& m) {
       .def("flush", &JsonlRecorder::flush, nogil, "What was recorded so far survives the end of the process.")
       .def("sync", &JsonlRecorder::sync, nogil, "What was recorded so far survives a power cut.")
       .def("close", &JsonlRecorder::close, nogil, "Writes the last line, syncs, renames to the final name.");
-  m.def("read_jsonl", &read_warning, py::arg("path"), py::kw_only(), py::arg("recover") = false,
-        py::arg("experts") = 0);
+  m.def("read_jsonl", &read_warning, py::arg("path"), py::kw_only(), py::arg("recover") = false, py::arg("experts") = 0,
+        py::arg("drop_invalid") = false);
   m.def(
       "jsonl_head", [](const routesig::TraceSet& traces) { return py::bytes(routesig::jsonl_head(traces)); },
       py::arg("traces"), "The header and prompt lines of a trace file.");

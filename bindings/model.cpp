@@ -145,8 +145,9 @@ py::dict config_dict(const routesig::OlmoeConfig& c) {
       "num_key_value_heads"_a = c.num_key_value_heads, "head_dim"_a = c.head_dim, "num_experts"_a = c.num_experts,
       "num_experts_per_tok"_a = c.num_experts_per_tok, "max_position_embeddings"_a = c.max_position_embeddings,
       "rms_norm_eps"_a = c.rms_norm_eps, "rope_theta"_a = c.rope_theta, "initializer_range"_a = c.initializer_range,
-      "clip_qkv"_a = c.clip_qkv, "norm_topk_prob"_a = c.norm_topk_prob, "tie_word_embeddings"_a = c.tie_word_embeddings,
-      "eos_token_id"_a = c.eos_token_ids, "pad_token_id"_a = c.pad_token_id, "dtype"_a = c.dtype);
+      "clip_qkv"_a = c.clip_qkv, "attention_bias"_a = c.attention_bias, "norm_topk_prob"_a = c.norm_topk_prob,
+      "tie_word_embeddings"_a = c.tie_word_embeddings, "eos_token_id"_a = c.eos_token_ids,
+      "pad_token_id"_a = c.pad_token_id, "dtype"_a = c.dtype);
 }
 
 std::string repr(const OlmoeModel& model) {

@@ -32,7 +32,7 @@ void bind_safetensors(py::module_& m) {
 Parameters
 ----------
 path : str or os.PathLike
-    A ``.safetensors`` file, a ``.safetensors.index.json``, or a folder that holds one of ``model.safetensors`` and
+    A ``.safetensors`` file, a ``.safetensors.index.json``, or a folder that holds ``model.safetensors``, else
     ``model.safetensors.index.json``.
 
 Returns

@@ -96,6 +96,11 @@ using OptionalText = std::optional<std::string>;
 
 OptionalText or_none(const std::string& text) { return text.empty() ? OptionalText() : OptionalText(text); }
 
+// A count that is worth a word only where there is something to count.
+std::string where_any(const char* name, std::uint64_t count, const char* unit = "") {
+  return count == 0 ? std::string() : routesig::sentence(name, count, unit);
+}
+
 void bind_routing_trace(py::module_& m) {
   py::class_<RoutingTrace>(m, "RoutingTrace",
                            R"(The routing of one prompt. Immutable; arrays are views that keep it alive.
@@ -105,7 +110,7 @@ A token is there if it was fed to the model: the last sampled token never is.)")
                   py::arg("weights") = py::none(), py::arg("token_ids") = py::none(), py::arg("positions") = py::none(),
                   py::arg("prompt_tokens") = py::none(), py::arg("id") = "", py::arg("task") = py::none(),
                   py::arg("text") = "", py::arg("group") = py::none(), py::arg("axes") = "ltk",
-                  py::arg("ranked") = true,
+                  py::arg("ranked") = true, py::arg("drop_invalid") = false,
                   R"(A trace from expert ids of any engine.
 
 Parameters
@@ -115,9 +120,10 @@ experts : array of integers [layers, tokens, top_k]
 num_experts : int
     Experts a layer.
 weights : array of floats, optional
-    Applied weights, same axes as `experts`.
+    Applied weights, same axes as `experts`. A row whose weights are not all finite becomes unknown, counted in
+    `nonfinite_rows`.
 token_ids, positions : array of integers [tokens], optional
-    Token ids; positions (default 0, 1, 2, ...).
+    Token ids; positions (default 0, 1, 2, ...), which ascend.
 prompt_tokens : int, optional
     How many of the tokens are the prompt's (default all); the others count as generated.
 id, task, text, group : str, optional
@@ -126,11 +132,15 @@ axes : str
     The order of the axes of `experts` and `weights`: a permutation of "l" (layers), "t" (tokens), "k" (top_k).
 ranked : bool
     False where the order of a row's experts says nothing.
+drop_invalid : bool
+    Where a position repeats or decreases, as after a draft that was rejected, leave out the earlier tokens from that
+    position on, counted in `dropped_tokens`, instead of refusing them.
 
 Raises
 ------
 ValueError
-    Where shapes, ids or types do not fit, or a text holds a lone surrogate (half of a character).
+    Where shapes, ids or types do not fit, positions do not ascend, or a text holds a lone surrogate (half of a
+    character).
 
 Examples
 --------
@@ -172,6 +182,11 @@ Examples
       .def_property_readonly(
           "nonfinite_rows", [](const RoutingTrace& t) { return t.columns().nonfinite_rows; },
           "Rows whose router logits were not finite, summed over layers.")
+      .def_property_readonly("unknown_rows", &RoutingTrace::unknown_rows,
+                             "Rows of which no routing is known, summed over layers.")
+      .def_property_readonly(
+          "dropped_tokens", [](const RoutingTrace& t) { return t.columns().dropped_tokens; },
+          "Tokens that `drop_invalid` left out because their positions repeated or decreased. No file keeps it.")
       .def_property_readonly(
           "info", [](const RoutingTrace& t) { return t.info(); }, "RoutingInfo: shape and model.")
       .def("__len__", &RoutingTrace::tokens)
@@ -184,7 +199,9 @@ Examples
              return routesig::sentence("RoutingTrace(id=", routesig::shown(s.id),
                                        s.task.empty() ? "" : ", task=" + routesig::shown(s.task),
                                        ", layers=", t.layers(), ", tokens=", t.tokens(), ", top_k=", t.top_k(),
-                                       ", experts=", t.info().experts, ")");
+                                       ", experts=", t.info().experts, where_any(", unknown_rows=", t.unknown_rows()),
+                                       where_any(", nonfinite_rows=", t.columns().nonfinite_rows),
+                                       where_any(", dropped_tokens=", t.columns().dropped_tokens), ")");
            })
       .def(py::pickle([](const RoutingTrace& t) { return py::make_tuple(info_state(t.info()), trace_state(t)); },
                       [](const py::tuple& s) {
@@ -317,6 +334,8 @@ void bind_trace_set(py::module_& m) {
           "One TraceSet for each rotated router that was recorded beside the model's own, else an empty list. In "
           "memory "
           "only: no file holds them.")
+      .def_property_readonly("dropped_tokens", &TraceSet::dropped_tokens,
+                             "Tokens that `drop_invalid` left out, over all traces.")
       .def_property_readonly("complete", &TraceSet::complete,
                              "False where the file ended before its last line and was read with recover=True.")
       .def_property_readonly(
@@ -354,11 +373,17 @@ pandas.DataFrame
       .def("__repr__",
            [](const TraceSet& s) {
              if (s.empty()) return std::string("TraceSet(0 traces)");
-             long long tokens = 0;
-             for (const RoutingTrace& t : s) tokens += t.tokens();
-             return routesig::sentence("TraceSet(", s.size(), " traces, ", tokens, " tokens, ", s[0].layers(),
-                                       " layers x ", s[0].info().experts, " experts x top-", s[0].top_k(),
-                                       s.complete() ? ")" : ", incomplete)");
+             std::uint64_t tokens = 0, unknown = 0, nonfinite = 0;
+             for (const RoutingTrace& t : s) {
+               tokens += static_cast<std::uint64_t>(t.tokens());
+               unknown += t.unknown_rows();
+               nonfinite += t.columns().nonfinite_rows;
+             }
+             return routesig::sentence(
+                 "TraceSet(", s.size(), " traces, ", tokens, " tokens, ", s[0].layers(), " layers x ",
+                 s[0].info().experts, " experts x top-", s[0].top_k(), where_any(", ", unknown, " unknown rows"),
+                 where_any(", ", nonfinite, " not finite"), where_any(", ", s.dropped_tokens(), " tokens dropped"),
+                 s.complete() ? ")" : ", incomplete)");
            })
       .def(py::pickle(&set_state, &set_from));
 }
@@ -369,4 +394,5 @@ void bind_trace(py::module_& m) {
   bind_info(m);
   bind_routing_trace(m);
   bind_trace_set(m);
+  bind_trace_rows(m);
 }

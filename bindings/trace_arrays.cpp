@@ -140,7 +140,7 @@ RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const
                                const py::object& token_ids, const py::object& positions,
                                std::optional<int> prompt_tokens, const OptionalText& id, const OptionalText& task,
                                const OptionalText& text, const OptionalText& group, const std::string& axes,
-                               bool ranked) {
+                               bool ranked, bool drop_invalid) {
   std::string sorted = axes;
   std::ranges::sort(sorted);
   if (sorted != "klt")
@@ -178,6 +178,7 @@ RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const
     columns.types.push_back(std::cmp_less(i, prompt) ? TokenType::prompt : TokenType::generation);
   }
   sequence.prompt_tokens = prompt;
+  if (drop_invalid) drop_repeated_positions(columns, info.top_k, sequence);
   return {std::make_shared<const routesig::RoutingInfo>(info), std::move(sequence), std::move(columns)};
 }
 
@@ -186,7 +187,7 @@ py::tuple trace_state(const RoutingTrace& t) {
   const TraceColumns& c = t.columns();
   return py::make_tuple(py::make_tuple(id, task, text, group, prompt_tokens, fields), raw(c.experts), raw(c.weights),
                         raw(c.router_logits), raw(c.token_ids), raw(c.positions), raw(c.types), c.token_texts,
-                        c.nonfinite_rows);
+                        c.nonfinite_rows, c.dropped_tokens);
 }
 
 RoutingTrace trace_from_state(std::shared_ptr<const routesig::RoutingInfo> info, const py::tuple& state) {
@@ -201,7 +202,8 @@ RoutingTrace trace_from_state(std::shared_ptr<const routesig::RoutingInfo> info,
            .positions = from_raw<std::int32_t>(state[5]),
            .types = from_raw<TokenType>(state[6]),
            .token_texts = state[7].cast<std::vector<std::string>>(),
-           .nonfinite_rows = state[8].cast<std::uint64_t>()}};
+           .nonfinite_rows = state[8].cast<std::uint64_t>(),
+           .dropped_tokens = state[9].cast<std::uint64_t>()}};
 }
 
 bool same_trace(const RoutingTrace& a, const RoutingTrace& b) {

@@ -47,7 +47,8 @@ class Case:
 CASES = [
     Case(
         "grouped",
-        "2 layers, 8 experts, top-2; 4 heads on 2 key/value heads, renormalised weights, clipped q, k, v, tied head",
+        "2 layers, 8 experts, top-2; 4 heads on 2 key/value heads, renormalised weights, biases in the attention, clipped "
+        "q, k, v, tied head",
         {
             "vocab_size": 97,
             "hidden_size": 32,
@@ -58,6 +59,7 @@ CASES = [
             "num_experts": 8,
             "num_experts_per_tok": 2,
             "norm_topk_prob": True,
+            "attention_bias": True,
             "clip_qkv": 0.7,
             "tie_word_embeddings": True,
             "max_position_embeddings": 128,
@@ -157,6 +159,10 @@ def build(case: Case, folder: Path, dtype: torch.dtype) -> Any:
         torch.manual_seed(0)
         config = transformers.OlmoeConfig(**case.config, eos_token_id=None, pad_token_id=None)
         drawn = transformers.OlmoeForCausalLM(config)
+        with torch.no_grad():
+            for name, parameter in drawn.named_parameters():
+                if name.endswith(".bias"):  # transformers leaves them at 0
+                    parameter.normal_(0.0, config.initializer_range)
         drawn.to(torch.bfloat16 if case.name == "full width" else dtype).save_pretrained(folder)
         del drawn
         gc.collect()

@@ -5,7 +5,6 @@
 ///       use(trace.experts(3, token));
 #pragma once
 
-#include <algorithm>
 #include <vector>
 
 #include "routesig/signature.hpp"
@@ -23,8 +22,6 @@ namespace routesig {
     if (state == RowState::impossible && !options.drop_invalid) throw detail::impossible_row(trace, layer, token);
     if (state == RowState::known) out.push_back(token);
   }
-  const auto position = [&](int token) { return trace.columns().positions[static_cast<std::size_t>(token)]; };
-  std::ranges::stable_sort(out, {}, position);
   return out;
 }
 

@@ -5,6 +5,9 @@
 ///     info.check();                                   // throws std::invalid_argument on an impossible shape
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -97,6 +100,14 @@ struct LayerRouting {
   std::span<const float> weights{};           ///< [rows, top_k] as applied, or empty
   std::span<const float> logits{};            ///< [rows, experts], or empty
   std::span<const std::uint8_t> nonfinite{};  ///< [rows] 1 where the router's logits were not finite, or empty
+
+  /// False where what chose the experts of `row` was not finite, by its flag or by a weight: its ids are no data, and
+  /// recorders keep it as a row of which nothing is known.
+  [[nodiscard]] bool is_finite(std::size_t row, std::size_t top_k) const noexcept {
+    if (!nonfinite.empty() && nonfinite[row] != 0) return false;
+    return weights.empty() ||
+           std::ranges::all_of(weights.subspan(row * top_k, top_k), [](float w) { return std::isfinite(w); });
+  }
 };
 
 /// What a recorder wants to hear beside the expert ids; the model computes no more than this.

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,33 +34,25 @@ struct SharedTokens {
 /// What two recordings of one prompt have in common: tokens of the same id at the same position, up to the first
 /// difference. Nothing may be compared where prompt tokens differ, or where either holds no token ids.
 [[nodiscard]] inline SharedTokens shared_tokens(const RoutingTrace& a, const RoutingTrace& b) {
-  const auto by_position = [](const RoutingTrace& trace) {
-    std::vector<int> order(static_cast<std::size_t>(trace.tokens()));
-    std::iota(order.begin(), order.end(), 0);
-    std::ranges::stable_sort(order, {}, [&](int t) { return trace.columns().positions[static_cast<std::size_t>(t)]; });
-    return order;
-  };
   const auto prompt_tokens = [](const RoutingTrace& trace) {
     return static_cast<std::size_t>(std::ranges::count(trace.columns().types, TokenType::prompt));
   };
   const TraceColumns &x = a.columns(), &y = b.columns();
-  const std::vector<int> left = by_position(a), right = by_position(b);
+  const std::size_t left = x.positions.size(), right = y.positions.size();
   SharedTokens out;
-  if (left.empty() || right.empty() || x.token_ids.empty() || y.token_ids.empty()) {
-    out.incomparable = left.empty() || right.empty() ? "no tokens were recorded" : "no token ids were recorded";
+  if (left == 0 || right == 0 || x.token_ids.empty() || y.token_ids.empty()) {
+    out.incomparable = left == 0 || right == 0 ? "no tokens were recorded" : "no token ids were recorded";
     return out;
   }
-  const std::size_t both = std::min(left.size(), right.size());
   std::size_t same = 0;
-  for (; same < both; ++same) {
-    const auto s = static_cast<std::size_t>(left[same]), t = static_cast<std::size_t>(right[same]);
-    if (x.positions[s] != y.positions[t] || x.token_ids[s] != y.token_ids[t]) break;
-    out.tokens.push_back({left[same], right[same]});
+  for (; same < std::min(left, right); ++same) {
+    if (x.positions[same] != y.positions[same] || x.token_ids[same] != y.token_ids[same]) break;
+    out.tokens.push_back({static_cast<int>(same), static_cast<int>(same)});
   }
-  if (same < left.size())
-    out.parts_at = x.positions[static_cast<std::size_t>(left[same])];
-  else if (same < right.size())
-    out.parts_at = y.positions[static_cast<std::size_t>(right[same])];
+  if (same < left)
+    out.parts_at = x.positions[same];
+  else if (same < right)
+    out.parts_at = y.positions[same];
   if (same < std::max(prompt_tokens(a), prompt_tokens(b))) {
     out.incomparable = sentence("its prompt tokens differ (from position ", *out.parts_at, " on)");
     out.tokens.clear();

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -52,6 +51,7 @@ struct Signature {
   std::uint64_t num_tokens = 0;         ///< tokens of the chosen set
   std::uint64_t unknown_rows = 0;       ///< rows skipped because no routing is known
   std::uint64_t dropped_rows = 0;       ///< impossible rows left out by drop_invalid
+  std::uint64_t nonfinite_rows = 0;     ///< rows whose router logits were not finite; of a trace: of all its tokens
 
   [[nodiscard]] std::span<const Scalar> layer(int index) const noexcept {
     return std::span(values).subspan(static_cast<std::size_t>(index) * static_cast<std::size_t>(experts),
@@ -104,12 +104,13 @@ inline void check_weighting(const RoutingTrace& trace, Weighting weighting) {
 }  // namespace detail
 
 /// The signature of one trace. Throws std::invalid_argument on impossible rows (unless `drop_invalid`), on gate
-/// weighting without finite weights, and on top-1 weighting where the rank order is unknown.
+/// weighting without weights or with negative ones, and on top-1 weighting where the rank order is unknown.
 template <std::floating_point Scalar = double>
 [[nodiscard]] Signature<Scalar> signature(const RoutingTrace& trace, const SignatureOptions& options = {}) {
   detail::check_weighting(trace, options.weighting);
   const auto cells = static_cast<std::size_t>(trace.layers()) * static_cast<std::size_t>(trace.info().experts);
-  Signature<Scalar> out{.layers = trace.layers(), .experts = trace.info().experts};
+  Signature<Scalar> out{
+      .layers = trace.layers(), .experts = trace.info().experts, .nonfinite_rows = trace.columns().nonfinite_rows};
   std::vector<std::uint64_t> counts(cells);
   std::vector<double> gates(options.weighting == Weighting::gate ? cells : 0);
 
@@ -127,9 +128,9 @@ template <std::floating_point Scalar = double>
       if (options.weighting == Weighting::gate) {
         const auto weights = trace.weights(layer, token);
         for (std::size_t i = 0; i < row.size(); ++i) {
-          if (!std::isfinite(weights[i]) || weights[i] < 0.0F)
-            throw invalid_argument("signature: expected finite weights of 0 or more, got ", weights[i], " in layer ",
-                                   layer, ", token ", token, " (trace ", shown(trace.sequence().id), ")");
+          if (weights[i] < 0.0F)  // finite they are, or the row would not be known
+            throw invalid_argument("signature: expected weights of 0 or more, got ", weights[i], " in layer ", layer,
+                                   ", token ", token, " (trace ", shown(trace.sequence().id), ")");
           gates[base + row[i]] += static_cast<double>(weights[i]);
         }
       } else {
@@ -211,10 +212,10 @@ class SignatureRecorder final : public RoutingRecorder {
   /// The finished signatures, in the order in which their sequences began.
   [[nodiscard]] std::vector<Signature<double>> signatures() const {
     std::vector<Signature<double>> all;
-    for (const auto& [sequence, signature] : counted_) {
-      all.push_back(signature);
+    for (const auto& [sequence, counted] : counted_) {
+      all.push_back(counted.signature);
       all.back().values =
-          normalized_layers<double>(std::span<const std::uint64_t>(signature.counts), signature.experts);
+          normalized_layers<double>(std::span<const std::uint64_t>(all.back().counts), all.back().experts);
     }
     return all;
   }
@@ -224,21 +225,23 @@ class SignatureRecorder final : public RoutingRecorder {
     info_ = info;
     counted_.clear();
   }
-  void begin_sequence(int sequence, const SequenceInfo&) override {
+  void begin_sequence(int sequence, const SequenceInfo& info) override {
     Signature<double> empty{.layers = info_.layers, .experts = info_.experts};
     empty.counts.resize(static_cast<std::size_t>(info_.layers) * static_cast<std::size_t>(info_.experts));
-    if (!counted_.try_emplace(sequence, std::move(empty)).second)
+    if (!counted_.try_emplace(sequence, Counted{std::move(empty), SequencePosition(info.id)}).second)
       throw invalid_argument("SignatureRecorder: sequence ", sequence, " begun twice");
   }
   void step(const StepRows& rows) override {
     rows_.clear();
+    if (rows.position.size() != rows.rows() || rows.type.size() != rows.rows())
+      throw invalid_argument("SignatureRecorder: expected ", rows.rows(), " positions and types");
+    take_positions("SignatureRecorder", rows,
+                   [&](std::size_t i) -> SequencePosition& { return open(rows.sequence[i]).position; });
     for (std::size_t i = 0; i < rows.rows(); ++i) {
-      const auto found = counted_.find(rows.sequence[i]);
-      if (found == counted_.end())
-        throw invalid_argument("SignatureRecorder: sequence ", rows.sequence[i], " is not open");
+      Signature<double>& signature = open(rows.sequence[i]).signature;
       const bool counts = contains(tokens_, rows.type[i]);
-      found->second.num_tokens += counts ? 1 : 0;
-      rows_.push_back(counts ? &found->second : nullptr);
+      signature.num_tokens += counts ? 1 : 0;
+      rows_.push_back(counts ? &signature : nullptr);
     }
   }
   void layer(const LayerRouting& routing) override {
@@ -249,8 +252,10 @@ class SignatureRecorder final : public RoutingRecorder {
     const auto base = static_cast<std::size_t>(routing.layer) * static_cast<std::size_t>(info_.experts);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (rows_[i] == nullptr) continue;
+      const bool finite = routing.is_finite(i, k);
+      rows_[i]->nonfinite_rows += finite ? 0 : 1;
       const auto row = routing.experts.subspan(i * k, k);
-      const RowState state = row_state(row, info_.experts);
+      const RowState state = finite ? row_state(row, info_.experts) : RowState::unknown;
       if (state == RowState::impossible)
         throw invalid_argument("SignatureRecorder: expected ", k, " distinct experts below ", info_.experts,
                                " in layer ", routing.layer, ", row ", i);
@@ -262,9 +267,20 @@ class SignatureRecorder final : public RoutingRecorder {
   }
 
  private:
+  struct Counted {
+    Signature<double> signature;
+    SequencePosition position;
+  };
+
+  [[nodiscard]] Counted& open(int sequence) {
+    const auto found = counted_.find(sequence);
+    if (found == counted_.end()) throw invalid_argument("SignatureRecorder: sequence ", sequence, " is not open");
+    return found->second;
+  }
+
   TokenSet tokens_;
   RoutingInfo info_;
-  std::map<int, Signature<double>> counted_;
+  std::map<int, Counted> counted_;
   std::vector<Signature<double>*> rows_;
 };
 

@@ -22,68 +22,22 @@
 #include <vector>
 
 #include "routesig/recorder.hpp"
+#include "routesig/trace_columns.hpp"
 
 namespace routesig {
-
-/// What is known of one row of one layer.
-enum class RowState : std::uint8_t {
-  known,      ///< distinct ids below the number of experts
-  unknown,    ///< every id is kNoExpert
-  impossible  ///< anything else: a repeated id, an id out of range, a row known in part
-};
-
-/// The state of one row of `experts` experts' ids.
-[[nodiscard]] inline RowState row_state(std::span<const ExpertId> row, int experts) noexcept {
-  if (std::ranges::all_of(row, [](ExpertId e) { return e == kNoExpert; })) return RowState::unknown;
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    if (std::cmp_greater_equal(row[i], experts)) return RowState::impossible;
-    for (std::size_t j = 0; j < i; ++j)
-      if (row[i] == row[j]) return RowState::impossible;
-  }
-  return RowState::known;
-}
-
-/// Ids of any integer type, [tokens, layers, top_k], as ExpertId: -1 and 65535 become kNoExpert, any other id outside
-/// [0, experts) is std::invalid_argument naming its place. `trace` is for the message.
-template <std::integral Int>
-[[nodiscard]] std::vector<ExpertId> expert_ids(std::span<const Int> ids, const RoutingInfo& info,
-                                               const std::string& trace) {
-  std::vector<ExpertId> out(ids.size());
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    const bool unknown = std::cmp_equal(ids[i], -1) || std::cmp_equal(ids[i], kNoExpert);
-    if (!unknown && (std::cmp_less(ids[i], 0) || std::cmp_greater_equal(ids[i], info.experts))) {
-      const auto k = static_cast<std::size_t>(info.top_k), layers = static_cast<std::size_t>(info.layers);
-      throw invalid_argument("trace: expected expert ids from 0 to ", info.experts - 1, " (-1 where unknown), got ",
-                             +ids[i], " in layer ", i / k % layers, ", token ", i / (k * layers), " (trace ",
-                             shown(trace), ")");
-    }
-    out[i] = unknown ? kNoExpert : static_cast<ExpertId>(ids[i]);
-  }
-  return out;
-}
-
-/// The arrays of one trace. A token's routing through all layers lies together.
-struct TraceColumns {
-  std::vector<ExpertId> experts{};         ///< [tokens, layers, top_k], best first; kNoExpert where unknown
-  std::vector<float> weights{};            ///< [tokens, layers, top_k] as applied, or empty
-  std::vector<float> router_logits{};      ///< [tokens, layers, experts], or empty
-  std::vector<std::int32_t> token_ids{};   ///< [tokens], or empty
-  std::vector<std::int32_t> positions{};   ///< [tokens]
-  std::vector<TokenType> types{};          ///< [tokens]
-  std::vector<std::string> token_texts{};  ///< [tokens], or empty
-  std::uint64_t nonfinite_rows = 0;        ///< rows whose router logits were not finite, summed over layers
-};
 
 /// The routing of one prompt. Immutable, and cheap to copy: copies share the arrays.
 class RoutingTrace {
  public:
-  /// Throws std::invalid_argument where the arrays do not fit `info`. Ids are not judged here: see `row_state`.
+  /// Throws std::invalid_argument where the arrays do not fit `info` or positions do not ascend. Ids are not judged
+  /// here (see `row_state`), but rows whose weights are not finite become unknown.
   RoutingTrace(std::shared_ptr<const RoutingInfo> info, SequenceInfo sequence, TraceColumns columns)
       : info_(std::move(info)) {
     if (info_ == nullptr) throw invalid_argument("trace: expected routing information, got a null pointer");
     info_->check();
+    check_sizes(sequence, columns);
+    forget_nonfinite_rows(columns, info_->top_k);
     data_ = std::make_shared<const Data>(Data{std::move(sequence), std::move(columns)});
-    check_sizes();
   }
 
   [[nodiscard]] const RoutingInfo& info() const noexcept { return *info_; }
@@ -107,6 +61,10 @@ class RoutingTrace {
   [[nodiscard]] RowState state(int layer, int token) const noexcept {
     return row_state(experts(layer, token), info_->experts);
   }
+  /// Rows for which no routing is known, summed over layers.
+  [[nodiscard]] std::uint64_t unknown_rows() const noexcept {
+    return routesig::unknown_rows(columns().experts, top_k());
+  }
 
  private:
   struct Data {
@@ -119,22 +77,22 @@ class RoutingTrace {
            static_cast<std::size_t>(top_k());
   }
 
-  void check_size(const char* what, std::size_t got, std::size_t expected, bool may_be_empty) const {
-    if (got == expected || (may_be_empty && got == 0)) return;
-    throw invalid_argument("trace: expected ", expected, " ", what, ", got ", got, " (trace ",
-                           shown(data_->sequence.id), ")");
-  }
-
-  void check_sizes() const {
-    const TraceColumns& c = columns();
+  void check_sizes(const SequenceInfo& sequence, const TraceColumns& c) const {
+    const auto check = [&](const char* what, std::size_t got, std::size_t expected, bool may_be_empty) {
+      if (got == expected || (may_be_empty && got == 0)) return;
+      throw invalid_argument("trace: expected ", expected, " ", what, ", got ", got, " (trace ", shown(sequence.id),
+                             ")");
+    };
     const std::size_t n = c.positions.size();
     const std::size_t rows = n * static_cast<std::size_t>(layers());
-    check_size("token types", c.types.size(), n, false);
-    check_size("expert ids", c.experts.size(), rows * static_cast<std::size_t>(top_k()), false);
-    check_size("weights", c.weights.size(), c.experts.size(), true);
-    check_size("router logits", c.router_logits.size(), rows * static_cast<std::size_t>(info_->experts), true);
-    check_size("token ids", c.token_ids.size(), n, true);
-    check_size("token texts", c.token_texts.size(), n, true);
+    check("token types", c.types.size(), n, false);
+    check("expert ids", c.experts.size(), rows * static_cast<std::size_t>(top_k()), false);
+    check("weights", c.weights.size(), c.experts.size(), true);
+    check("router logits", c.router_logits.size(), rows * static_cast<std::size_t>(info_->experts), true);
+    check("token ids", c.token_ids.size(), n, true);
+    check("token texts", c.token_texts.size(), n, true);
+    if (const auto token = first_repeated_position(c.positions))
+      throw invalid_argument("trace: ", detail::repeated_position(c.positions, *token, "trace " + shown(sequence.id)));
   }
 
   std::shared_ptr<const RoutingInfo> info_;
@@ -187,6 +145,13 @@ class TraceSet {
   /// False where the file ended before its last line and was read with `recover`.
   [[nodiscard]] bool complete() const noexcept { return complete_; }
 
+  /// Tokens left out where positions repeated or decreased (TraceColumns::dropped_tokens), over all traces.
+  [[nodiscard]] std::uint64_t dropped_tokens() const noexcept {
+    std::uint64_t dropped = 0;
+    for (const RoutingTrace& trace : traces_) dropped += trace.columns().dropped_tokens;
+    return dropped;
+  }
+
   /// The same prompts as heard by routers rotated at random (OlmoeModel::rotated_routers), where these were asked for.
   /// Kept in memory only: no file holds them.
   [[nodiscard]] const std::vector<TraceSet>& rotated() const noexcept { return rotated_; }
@@ -236,7 +201,7 @@ class TraceRecorder final : public RoutingRecorder {
 
   void begin_sequence(int sequence, const SequenceInfo& info) override {
     if (info_ == nullptr) throw std::logic_error("TraceRecorder: begin_sequence before begin");
-    if (finished_.contains(sequence) || !open_.try_emplace(sequence, Open{info, {}}).second)
+    if (finished_.contains(sequence) || !open_.try_emplace(sequence, Open{info, {}, SequencePosition(info.id)}).second)
       throw invalid_argument("TraceRecorder: sequence ", sequence, " begun twice");
   }
 
@@ -247,10 +212,10 @@ class TraceRecorder final : public RoutingRecorder {
     const auto layers = static_cast<std::size_t>(info_ ? info_->layers : 0);
     const auto k = static_cast<std::size_t>(info_ ? info_->top_k : 0);
     rows_.clear();
+    take_positions("TraceRecorder", rows,
+                   [&](std::size_t i) -> SequencePosition& { return open(rows.sequence[i]).position; });
     for (std::size_t i = 0; i < n; ++i) {
-      const auto found = open_.find(rows.sequence[i]);
-      if (found == open_.end()) throw invalid_argument("TraceRecorder: sequence ", rows.sequence[i], " is not open");
-      TraceColumns& c = found->second.columns;
+      TraceColumns& c = open(rows.sequence[i]).columns;
       rows_.push_back({&c, c.positions.size()});
       c.positions.push_back(rows.position[i]);
       c.types.push_back(rows.type[i]);
@@ -276,13 +241,16 @@ class TraceRecorder final : public RoutingRecorder {
       TraceColumns& c = *rows_[i].columns;
       const std::size_t row =
           rows_[i].token * static_cast<std::size_t>(info_->layers) + static_cast<std::size_t>(routing.layer);
-      std::ranges::copy(routing.experts.subspan(i * k, k), c.experts.begin() + static_cast<std::ptrdiff_t>(row * k));
+      const auto ids = std::span(c.experts).subspan(row * k, k);
+      if (routing.is_finite(i, k))
+        std::ranges::copy(routing.experts.subspan(i * k, k), ids.begin());
+      else
+        std::ranges::fill(ids, kNoExpert), ++c.nonfinite_rows;
       if (needs_.weights)
         std::ranges::copy(routing.weights.subspan(i * k, k), c.weights.begin() + static_cast<std::ptrdiff_t>(row * k));
       if (needs_.logits)
         std::ranges::copy(routing.logits.subspan(i * experts, experts),
                           c.router_logits.begin() + static_cast<std::ptrdiff_t>(row * experts));
-      if (!routing.nonfinite.empty() && routing.nonfinite[i] != 0) ++c.nonfinite_rows;
     }
   }
 
@@ -306,6 +274,7 @@ class TraceRecorder final : public RoutingRecorder {
   struct Open {
     SequenceInfo info;
     TraceColumns columns;
+    SequencePosition position;
   };
   struct Row {
     TraceColumns* columns;
@@ -315,6 +284,12 @@ class TraceRecorder final : public RoutingRecorder {
   static void check_span(const char* what, std::size_t got, std::size_t expected, bool needed) {
     if (got == expected || (!needed && got == 0)) return;
     throw invalid_argument("TraceRecorder: expected ", expected, " ", what, ", got ", got);
+  }
+
+  [[nodiscard]] Open& open(int sequence) {
+    const auto found = open_.find(sequence);
+    if (found == open_.end()) throw invalid_argument("TraceRecorder: sequence ", sequence, " is not open");
+    return found->second;
   }
 
   void finish(int sequence, Open open) {

@@ -43,31 +43,9 @@ inline constexpr std::size_t kLeastMatched = 16;
 
 namespace detail {
 
-template <typename T>
-[[nodiscard]] std::vector<T> rows_of(const std::vector<T>& data, std::span<const std::size_t> rows, std::size_t width) {
-  std::vector<T> out;
-  if (data.empty()) return out;
-  out.reserve(rows.size() * width);
-  for (const std::size_t row : rows)
-    out.insert(out.end(), data.begin() + static_cast<std::ptrdiff_t>(row * width),
-               data.begin() + static_cast<std::ptrdiff_t>((row + 1) * width));
-  return out;
-}
-
-/// The trace of these tokens alone. `nonfinite_rows` stays the whole recording's: which rows it counts is not known.
+/// The trace of these tokens alone.
 [[nodiscard]] inline RoutingTrace with_tokens(const RoutingTrace& trace, std::span<const std::size_t> tokens) {
-  const TraceColumns& all = trace.columns();
-  const auto layers = static_cast<std::size_t>(trace.layers());
-  const std::size_t row = layers * static_cast<std::size_t>(trace.top_k());
-  TraceColumns kept{
-      .experts = rows_of(all.experts, tokens, row),
-      .weights = rows_of(all.weights, tokens, row),
-      .router_logits = rows_of(all.router_logits, tokens, layers * static_cast<std::size_t>(trace.info().experts)),
-      .token_ids = rows_of(all.token_ids, tokens, 1),
-      .positions = rows_of(all.positions, tokens, 1),
-      .types = rows_of(all.types, tokens, 1),
-      .token_texts = rows_of(all.token_texts, tokens, 1),
-      .nonfinite_rows = all.nonfinite_rows};
+  TraceColumns kept = take_tokens(trace.columns(), trace.top_k(), tokens);
   SequenceInfo sequence = trace.sequence();
   sequence.prompt_tokens = static_cast<int>(std::ranges::count(kept.types, TokenType::prompt));
   return {trace.shared_info(), std::move(sequence), std::move(kept)};
@@ -144,7 +122,7 @@ template <typename T>
     const SequenceInfo& sequence = trace.sequence();
     if (trace.columns().token_ids.empty() && trace.tokens() > 0)
       throw invalid_argument("without_duplicates: expected token ids, trace ", shown(sequence.id), " has none");
-    auto ids = detail::rows_of(trace.columns().token_ids, detail::tokens_of(trace, set), 1);
+    auto ids = detail::of_tokens(trace.columns().token_ids, detail::tokens_of(trace, set), 1);
     const bool empty = ids.empty();  // nothing to compare
     const auto [first, added] = seen.try_emplace(std::move(ids), sequence.id);
     if (added || empty)

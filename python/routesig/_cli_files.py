@@ -6,9 +6,9 @@ from pathlib import Path
 import routesig as rs
 
 
-def read_traces(path: Path) -> rs.TraceSet:
+def read_traces(path: Path, *, drop_invalid: bool = False) -> rs.TraceSet:
     """Read traces; a `.partial` file as far as it goes."""
-    return rs.read_traces(path, recover=path.suffix == ".partial")
+    return rs.read_traces(path, recover=path.suffix == ".partial", drop_invalid=drop_invalid)
 
 
 def is_prompts(path: Path) -> bool:

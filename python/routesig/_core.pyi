@@ -85,9 +85,10 @@ class RoutingTrace:
         num_experts : int
             Experts a layer.
         weights : array of floats, optional
-            Applied weights, same axes as `experts`.
+            Applied weights, same axes as `experts`. A row whose weights are not all finite becomes unknown, counted in
+            `nonfinite_rows`.
         token_ids, positions : array of integers [tokens], optional
-            Token ids; positions (default 0, 1, 2, ...).
+            Token ids; positions (default 0, 1, 2, ...), which ascend.
         prompt_tokens : int, optional
             How many of the tokens are the prompt's (default all); the others count as generated.
         id, task, text, group : str, optional
@@ -96,6 +97,9 @@ class RoutingTrace:
             The order of the axes of `experts` and `weights`: a permutation of "l" (layers), "t" (tokens), "k" (top_k).
         ranked : bool
             False where the order of a row's experts says nothing.
+        drop_invalid : bool
+            Where a position repeats or decreases, as after a draft that was rejected, leave out the earlier tokens from that
+            position on, counted in `dropped_tokens`, instead of refusing them.
         
         Raises
         ------
@@ -124,6 +128,11 @@ class RoutingTrace:
         ...
     def __setstate__(self, arg0: tuple) -> None:
         ...
+    @property
+    def dropped_tokens(self) -> int:
+        """
+        Tokens that `drop_invalid` left out because their positions repeated or decreased. No file keeps it.
+        """
     @property
     def experts(self) -> numpy.typing.NDArray[numpy.uint16]:
         """
@@ -189,6 +198,11 @@ class RoutingTrace:
     def token_types(self) -> numpy.typing.NDArray[numpy.uint8]:
         """
         uint8 [tokens]: 0 prompt, 1 generation. A view.
+        """
+    @property
+    def unknown_rows(self) -> int:
+        """
+        Rows of which no routing is known, summed over layers.
         """
     @property
     def valid(self) -> numpy.typing.NDArray[numpy.bool]:
@@ -263,6 +277,11 @@ class TraceSet:
     def complete(self) -> bool:
         """
         False where the file ended before its last line and was read with recover=True.
+        """
+    @property
+    def dropped_tokens(self) -> int:
+        """
+        Tokens that `drop_invalid` left out, over all traces.
         """
     @property
     def ids(self) -> list[str]:
@@ -691,9 +710,24 @@ def holm(p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> numpy.ty
     """
     Holm's adjusted p-values.
     """
+def identity_rows(trace: RoutingTrace) -> tuple[numpy.typing.NDArray[numpy.uint64], numpy.typing.NDArray[numpy.uint64], numpy.typing.NDArray[numpy.uint64]]:
+    """
+    Rows that are exactly the ids 0, 1, ..., top_k - 1: what engines write for padding and for NaN.
+    
+    Returns
+    -------
+    rows, runs : uint64 [layers]
+        How many there are in each layer, and how many runs of them over neighbouring tokens.
+    tokens : uint64
+        Tokens whose known rows, one at least, are all so.
+    """
 def jsonl_head(traces: TraceSet) -> bytes:
     """
     The header and prompt lines of a trace file.
+    """
+def kept_tokens(positions: typing.Annotated[numpy.typing.ArrayLike, numpy.int32]) -> numpy.typing.NDArray[numpy.uint64]:
+    """
+    The tokens that `drop_invalid` keeps of those at these positions, as indices.
     """
 def layer_bootstrap(values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], draws: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, level: typing.SupportsFloat | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
@@ -809,7 +843,7 @@ def prefix_signatures(traces: TraceSet, tokens: typing.SupportsInt | typing.Supp
     """
     Signatures of the first tokens [prompts, layers, experts].
     """
-def read_jsonl(path: os.PathLike | str | bytes, *, recover: bool = False, experts: typing.SupportsInt | typing.SupportsIndex = 0) -> TraceSet:
+def read_jsonl(path: os.PathLike | str | bytes, *, recover: bool = False, experts: typing.SupportsInt | typing.SupportsIndex = 0, drop_invalid: bool = False) -> TraceSet:
     ...
 def read_safetensors(path: os.PathLike | str | bytes) -> dict:
     """
@@ -818,7 +852,7 @@ def read_safetensors(path: os.PathLike | str | bytes) -> dict:
     Parameters
     ----------
     path : str or os.PathLike
-        A ``.safetensors`` file, a ``.safetensors.index.json``, or a folder that holds one of ``model.safetensors`` and
+        A ``.safetensors`` file, a ``.safetensors.index.json``, or a folder that holds ``model.safetensors``, else
         ``model.safetensors.index.json``.
     
     Returns
@@ -840,6 +874,10 @@ def repeated_accuracy(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]
 def residual_similarity(table: TokenTable, shuffles: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> numpy.typing.NDArray[numpy.float64]:
     """
     Similarity less its mean under the shuffle [prompts, prompts]; NaN where absent.
+    """
+def row_states(trace: RoutingTrace) -> numpy.typing.NDArray[numpy.uint8]:
+    """
+    uint8 [layers, tokens]: 0 known, 1 unknown, 2 impossible (a repeated id, one out of range, known in part).
     """
 def sampled_similarity(tokens_a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], tokens_b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], ratio: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> typing.Any:
     """

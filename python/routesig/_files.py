@@ -31,12 +31,14 @@ def holds_signatures(path: Path) -> bool:
     return is_parquet(path) and _parquet.holds_signatures(path)
 
 
-def read_traces_or_signatures(path: Path) -> "_core.TraceSet | SignatureSet":
+def read_traces_or_signatures(path: Path, *, drop_invalid: bool = False) -> "_core.TraceSet | SignatureSet":
     """What a file holds; of a `.partial` file as far as it goes."""
     from routesig._signatures import read_signatures
     from routesig._traces import read_traces
 
-    return read_signatures(path) if holds_signatures(path) else read_traces(path, recover=path.suffix == ".partial")
+    if holds_signatures(path):
+        return read_signatures(path)
+    return read_traces(path, recover=path.suffix == ".partial", drop_invalid=drop_invalid)
 
 
 def study_json(path: Path) -> dict[str, Any] | None:

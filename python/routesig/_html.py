@@ -28,6 +28,12 @@ def traces_html(traces: _core.TraceSet) -> str:
         ("prompts", tasks_text(traces.tasks)),
         ("tokens", f"{sum(lengths):,}{'' if traces.complete else ' (the file was cut off)'}"),
     ]
+    counts = (
+        ("unknown rows", sum(trace.unknown_rows for trace in traces)),
+        ("rows not finite", sum(trace.nonfinite_rows for trace in traces)),
+        ("tokens dropped", traces.dropped_tokens),
+    )
+    facts += [(name, f"{count:,}") for name, count in counts if count]
     rows = [(t.id, _or_dash(t.task), str(t.prompt_tokens), str(len(t)), t.text) for t in traces[:_ROWS]]
     return page("TraceSet", facts, ("id", "task", "prompt tokens", "tokens", "text"), rows, len(traces))
 

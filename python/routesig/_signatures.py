@@ -83,25 +83,31 @@ class SignatureSet:
         sources: Sequence[str | None] | None = None,
         num_tokens: ArrayLike | None = None,
         top_k: int | None = None,
+        unequal_layers: bool = False,
     ) -> "SignatureSet":
         """Signatures from expert counts of any engine.
 
         Parameters
         ----------
         counts : array of integers [prompts, layers, experts]
-            How many tokens chose each expert.
+            How many tokens chose each expert. Every layer routes every token, so the layers of a prompt have the same
+            total, a multiple of `top_k`; a total of 0 says that there are no data of that layer.
         tasks, ids, groups, sources : sequences of str, optional
             One entry per prompt, by position: a column of a data frame will do. NaN and the like are None, no task. A
             group (template, near-duplicates) lies within a task; a source (data set, language, author) may cross tasks.
         num_tokens : array of integers [prompts], optional
-            Tokens of each prompt; default: the largest layer total over `top_k`, where that is given.
+            Tokens of each prompt; default: the largest layer total over `top_k`, where that is given. With `top_k`
+            it explains layers of fewer tokens: the routing of the others is not known there.
         top_k : int, optional
             Experts a token.
+        unequal_layers : bool
+            Take counts whose layers have different totals, as of an engine that drops what exceeds an expert's
+            capacity. Without it they are refused: swapped axes and layers of different prompts look like this.
 
         Raises
         ------
         ValueError
-            Where shapes or counts do not fit.
+            Where shapes or counts do not fit, or the layers of a prompt do not.
 
         References
         ----------
@@ -130,6 +136,8 @@ class SignatureSet:
                 )
         elif top_k is not None:
             tokens = (totals + np.uint64(top_k - 1)) // np.uint64(top_k)
+        if not unequal_layers:
+            _check_layers(whole, top_k, explained=num_tokens is not None and top_k is not None)
         unknown: list[Any] = [None] * prompts
         return cls(
             values=_core.normalized_counts(whole),
@@ -385,15 +393,43 @@ def experts_a_token(sigs: SignatureSet) -> int:
     return int(top_k)
 
 
+def _check_layers(counts: Counts, top_k: int | None, *, explained: bool) -> None:
+    """Refuse layers of a prompt whose totals differ (unless `explained`) or are no multiple of top_k; 0 is no data."""
+    totals = counts.sum(axis=2)
+    largest = totals.max(axis=1, initial=0, keepdims=True)
+    differ = (totals > 0) & (totals != largest)
+    if differ.any() and not explained:
+        prompt, layer = (int(i) for i in np.argwhere(differ)[0])
+        fullest = int(totals[prompt].argmax())
+        raise ValueError(
+            "signatures: expected the same number of selections in every layer of a prompt, got "
+            f"{totals[prompt, layer]} in layer {layer} and {totals[prompt, fullest]} in layer {fullest} of prompt "
+            f"{prompt} (are the axes prompts, layers, experts? unequal_layers=True where some tokens were routed in "
+            "some layers only)"
+        )
+    odd = totals % np.uint64(top_k or 1) > 0
+    if odd.any():
+        prompt, layer = (int(i) for i in np.argwhere(odd)[0])
+        raise ValueError(
+            f"signatures: expected {top_k} selections a token (top_k), got {totals[prompt, layer]} in layer {layer} of "
+            f"prompt {prompt}, which is no multiple of it (unequal_layers=True where some selections were dropped)"
+        )
+
+
 def _whole_numbers(values: ArrayLike, what: str, axes: int) -> Counts:
     array = np.asarray(values)
     if array.ndim != axes:
         shape = "[prompts, layers, experts]" if axes == 3 else "[prompts]"
         raise ValueError(f"signatures: expected {what} {shape}, got {array.ndim} axes")
-    if array.dtype.kind not in "iu" and array.size:
-        whole = array.dtype.kind == "f" and np.isfinite(array).all() and np.array_equal(np.rint(array), array)
-        if not whole:
-            raise ValueError(f"signatures: expected {what} to be whole numbers, got {array.dtype}")
+    if array.dtype.kind not in "iuf" and array.size:
+        raise ValueError(f"signatures: expected {what} to be whole numbers, got {array.dtype}")
+    if array.dtype.kind == "f":
+        broken = ~np.isfinite(array) | (np.rint(array) != array)
+        if broken.any():
+            place = tuple(np.argwhere(broken)[0])
+            where = ", ".join(f"{axis} {i}" for axis, i in zip(("prompt", "layer", "expert"), place, strict=False))
+            number = "NaN" if np.isnan(array[place]) else f"{array[place]:g}"
+            raise ValueError(f"signatures: expected {what} to be whole numbers, got {number} at {where}")
     if array.size and array.min() < 0:
         raise ValueError(f"signatures: expected {what} of 0 or more, got {array.min()}")
     if array.size and array.max() >= 2**53:

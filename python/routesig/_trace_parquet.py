@@ -46,8 +46,8 @@ def save_traces(traces: _core.TraceSet, path: str | os.PathLike[str]) -> None:
     write_parquet(arrow.table(columns, schema=schema), path)
 
 
-def read_traces(path: str | os.PathLike[str]) -> _core.TraceSet:
-    """Read what `save_traces` wrote."""
+def read_traces(path: str | os.PathLike[str], *, drop_invalid: bool = False) -> _core.TraceSet:
+    """Read what `save_traces` wrote; `drop_invalid` as in `routesig.read_traces`."""
     with open_parquet(path, TRACES) as file:
         head = _head(file)
         assert head.info is not None
@@ -57,12 +57,16 @@ def read_traces(path: str | os.PathLike[str]) -> _core.TraceSet:
         ends = _ends(file, head.ids, lengths)
         weighted = np.repeat([end["weights"] for end in ends], lengths)
         columns = _Columns(file, table, head.info, weighted)
+        stops = np.cumsum(lengths)
+        tokens = [np.arange(stop - length, stop) for stop, length in zip(stops, lengths, strict=True)]
+        kept = [columns.ascending(rows, name, drop_invalid) for rows, name in zip(tokens, head.ids, strict=True)]
     infos, prompts, run, _, _ = head.__getstate__()
     filled = []
-    stops = np.cumsum(lengths)
     for i, (info, (sequence, *_)) in enumerate(prompts):
-        rows = slice(int(stops[i] - lengths[i]), int(stops[i]))
-        filled.append((info, (sequence, *columns.state(rows, head.ids[i]), ends[i]["nonfinite_rows"])))
+        *labels, prompt_tokens, fields = sequence
+        prompt_tokens = max(0, prompt_tokens - columns.prompt_tokens(tokens[i]) + columns.prompt_tokens(kept[i]))
+        counts = (ends[i]["nonfinite_rows"], len(tokens[i]) - len(kept[i]))
+        filled.append((info, ((*labels, prompt_tokens, fields), *columns.state(kept[i], head.ids[i]), *counts)))
     traces = _core.TraceSet.__new__(_core.TraceSet)  # put together as pickle does it
     traces.__setstate__((infos, filled, run, True, []))
     return traces
@@ -157,16 +161,34 @@ class _Columns:
             if (values < 0).any():
                 file.fail(f"expected column {name!r} of 0 or more, found {values.min()}")
 
-    def state(self, rows: slice, id: str) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes, list[str]]:
-        """What a RoutingTrace pickles between its labels and its last number."""
+    def ascending(self, rows: NDArray[np.intp], id: str, drop_invalid: bool) -> NDArray[np.intp]:
+        """Of the rows of a prompt those to keep; where positions do not ascend, the file is refused or they drop."""
+        positions = self._arrays["position"][0][rows]
+        wrong = np.flatnonzero(np.diff(positions) <= 0)
+        if not len(wrong):
+            return rows
+        if not drop_invalid:
+            token = int(wrong[0]) + 1
+            self._file.fail(
+                f"expected positions that ascend, got {positions[token]} after {positions[token - 1]} at token {token} "
+                f"(prompt {id!r}; drop_invalid keeps the later of two tokens at one position)"
+            )
+        return rows[_core.kept_tokens(positions)]
+
+    def prompt_tokens(self, rows: NDArray[np.intp]) -> int:
+        """How many of these rows are tokens of the prompt."""
+        return int((self._types[rows] == TYPES.index("prompt")).sum())
+
+    def state(self, rows: NDArray[np.intp], id: str) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes, list[str]]:
+        """What a RoutingTrace pickles between its labels and its counts."""
 
         def part(name: str) -> Any:
             values, known = self._arrays[name]
-            if known[rows].all():
-                return values[rows]
-            if known[rows].any():
+            if not known[rows].any():
+                return values[:0]
+            if not known[rows].all():
                 self._file.fail(f"expected column {name!r} on every row of prompt {id!r} or on none, found both")
-            return values[:0]
+            return [values[row] for row in rows] if isinstance(values, list) else values[rows]
 
         experts, weights, token, position = (part(n).tobytes() for n in ("experts", "weights", "token", "position"))
         return experts, weights, b"", token, position, self._types[rows].tobytes(), part("token_text")

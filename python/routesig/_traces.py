@@ -10,7 +10,12 @@ _FORMATS = ("jsonl", "parquet")
 
 
 def read_traces(
-    path: str | os.PathLike[str], *, format: str | None = None, recover: bool = False, experts: int | None = None
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    recover: bool = False,
+    experts: int | None = None,
+    drop_invalid: bool = False,
 ) -> _core.TraceSet:
     """Read a trace file; its format is found from its content.
 
@@ -24,6 +29,10 @@ def read_traces(
         Read the whole lines of a file that was cut off; a warning gives the counts, and `complete` is then False.
     experts : int, optional
         Experts a layer, for files of routing events that do not say; default: the largest id + 1.
+    drop_invalid : bool
+        Where positions of a prompt repeat or decrease, as after a draft of speculative decoding that was rejected,
+        leave out the earlier tokens from that position on, counted in `TraceSet.dropped_tokens`, instead of refusing
+        the file.
 
     Returns
     -------
@@ -32,7 +41,7 @@ def read_traces(
     Raises
     ------
     FormatError
-        Where the file is not what it claims to be, with the line.
+        Where the file is not what it claims to be, with the line, or positions of a prompt do not ascend.
     OSError
         Where it cannot be opened.
 
@@ -45,7 +54,7 @@ def read_traces(
     if format == "parquet" or (format is None and is_parquet(path)):
         from routesig import _trace_parquet
 
-        return _trace_parquet.read_traces(path)
+        return _trace_parquet.read_traces(path, drop_invalid=drop_invalid)
     if format is None:
         with open(path, "rb") as file:
             first = file.read(4096)
@@ -54,4 +63,4 @@ def read_traces(
             raise _core.FormatError(
                 f"{os.fspath(path)}: expected a routesig trace file or routing events, found {found}"
             )
-    return _core.read_jsonl(Path(path), recover=recover, experts=experts or 0)
+    return _core.read_jsonl(Path(path), recover=recover, experts=experts or 0, drop_invalid=drop_invalid)

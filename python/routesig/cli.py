@@ -1,5 +1,6 @@
 """The command line (`routesig --help`): results on stdout, progress on stderr, exit code 2 on bad input."""
 
+import dataclasses
 import io
 import json
 import sys
@@ -12,6 +13,7 @@ import typer
 
 import routesig as rs
 from routesig import _cli_compare, _cli_files, _cli_study, _files
+from routesig._findings import trace_findings
 
 app = typer.Typer(
     name="routesig",
@@ -89,7 +91,9 @@ def study(
     groups: Annotated[
         bool, typer.Option(help="Keep groups of prompts together, or treat prompts as independent.")
     ] = True,
-    drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave impossible rows out, counted.")] = False,
+    drop_invalid: Annotated[
+        bool, typer.Option("--drop-invalid", help="Leave impossible rows and tokens that come twice out, counted.")
+    ] = False,
     permutations: Annotated[int, typer.Option(help="Labellings of the permutation test.", min=1)] = 10_000,
     bootstrap: Annotated[int, typer.Option(help="Resamples for intervals.", min=1)] = 2_000,
     null_draws: Annotated[
@@ -105,7 +109,8 @@ def study(
     as_json: JsonFlag = False,
 ) -> None:
     """Test whether routing follows the task, by how much more than chance, and show what explains it."""
-    given, controls = _files.read_traces_or_signatures(path), _cli_study.read_controls(control or [])
+    given = _files.read_traces_or_signatures(path, drop_invalid=drop_invalid)
+    controls = _cli_study.read_controls(control or [])
     _cli_study.make_folder(out)
     found = rs.study(
         given,
@@ -122,6 +127,8 @@ def study(
         folds=folds,
         controls=controls,
     )
+    if twice := getattr(given, "dropped_tokens", 0):
+        print(f"routesig: {twice} {'token' if twice == 1 else 'tokens'} that came twice left out", file=sys.stderr)
     if dropped := found.provenance["dropped_rows"]:
         rows = "row was" if dropped == 1 else "rows were"
         print(f"routesig: {dropped} impossible {rows} left out", file=sys.stderr)
@@ -177,10 +184,13 @@ def record(
 def convert(
     source: Annotated[Path, typer.Argument(help="A trace file of any readable format, finished or .partial.")],
     out: Annotated[Path, typer.Argument(help="The file to write: .jsonl or .parquet.")],
+    drop_invalid: Annotated[
+        bool, typer.Option("--drop-invalid", help="Of tokens at one position keep the later one.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Write traces in another format."""
-    traces = _cli_files.read_traces(source)
+    traces = _cli_files.read_traces(source, drop_invalid=drop_invalid)
     traces.save(out)
     summary = _trace_summary(traces) | {"traces": str(out)}
     if as_json:
@@ -228,7 +238,7 @@ def info(
         summary = {"kind": "prompts", "prompts": len(prompts), "tasks": _count([p.task for p in prompts])}
         _print_json(summary) if as_json else _print_table(summary)
         return
-    summary = _trace_summary(_cli_files.read_traces(path))
+    summary = _trace_summary(_cli_files.read_traces(path, drop_invalid=True))
     if as_json:
         _print_json(summary)
     else:
@@ -267,7 +277,10 @@ def _trace_summary(traces: rs.TraceSet) -> dict[str, Any]:
         "prompts": len(traces),
         "tasks": _count(traces.tasks),
         "tokens": sum(len(trace) for trace in traces),
+        "unknown_rows": sum(trace.unknown_rows for trace in traces),
         "nonfinite_rows": sum(trace.nonfinite_rows for trace in traces),
+        "dropped_tokens": traces.dropped_tokens,
+        "findings": [dataclasses.asdict(finding) | {"text": str(finding)} for finding in trace_findings(traces)],
         "complete": traces.complete,
     }
 
@@ -278,8 +291,13 @@ def _print_trace_summary(summary: dict[str, Any]) -> None:
     print(f"routing   {_shape_text(summary)}")
     print(f"prompts   {summary['prompts']} ({_tasks_text(summary['tasks'])})")
     print(f"tokens    {summary['tokens']}")
-    if summary["nonfinite_rows"]:
-        print(f"warning   {summary['nonfinite_rows']} rows had router logits that were not finite")
+    if summary["unknown_rows"]:
+        print(f"unknown   {summary['unknown_rows']} of {summary['layers'] * summary['tokens']} rows")
+    if dropped := summary["dropped_tokens"]:
+        what = "token whose position" if dropped == 1 else "tokens whose positions"
+        print(f"dropped   {dropped} {what} repeated or decreased")
+    for finding in summary["findings"]:
+        print(f"{finding['severity']:<10}{finding['text']}")
 
 
 def _print_table(summary: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
-// The event form: one line per (token, layer, expert), without header or end.
+// The event form: one line per (token, layer, expert), without header or end. Lines come in any order, so that a token
+// that was fed twice shows as a row with twice as many experts.
 #include <algorithm>
+#include <map>
 #include <tuple>
 #include <unordered_map>
 
@@ -97,11 +99,38 @@ class EventReader {
     complete_ = false;
   }
 
+  /// The length that most rows have; of two as frequent the smaller.
+  [[nodiscard]] std::size_t common_row_length() const {
+    std::map<std::size_t, std::size_t> rows;
+    for (std::size_t at = 0, length = 0; at < events_.size(); at += length) ++rows[length = row_length(at)];
+    return std::ranges::max_element(rows, {}, [](const auto& row) { return row.second; })->first;
+  }
+
+  /// Of rows that were told several times the last, as they follow each other in the file.
+  void drop_repeated_rows(std::size_t top_k) {
+    std::vector<Event> kept;
+    kept.reserve(events_.size());
+    dropped_.resize(ids_.size());
+    std::size_t repeats = 0;  // of the present token, in the layer with the most
+    for (std::size_t at = 0, length = 0; at < events_.size(); at += length) {
+      length = row_length(at);
+      const bool whole = length % top_k == 0;  // else it is refused
+      const auto end = events_.begin() + static_cast<std::ptrdiff_t>(at + length);
+      kept.insert(kept.end(), end - static_cast<std::ptrdiff_t>(whole ? top_k : length), end);
+      if (at == 0 || !events_[at].same_token(events_[at - 1])) repeats = 0;
+      const std::size_t times = whole ? length / top_k - 1 : 0;
+      dropped_[events_[at].prompt] += std::max(times, repeats) - repeats;
+      repeats = std::max(times, repeats);
+    }
+    events_ = std::move(kept);
+  }
+
   void infer_shape() {
     int layers = 0, experts = 1;
     std::uint64_t tokens = 0;
-    const std::size_t top_k = row_length(0);
+    const std::size_t top_k = options_.drop_invalid ? common_row_length() : row_length(0);
     drop_torn_row(top_k);
+    if (options_.drop_invalid) drop_repeated_rows(top_k);
     for (std::size_t i = 0; i < events_.size(); ++i) {
       const Event& event = events_[i];
       layers = std::max(layers, event.layer + 1);
@@ -110,7 +139,8 @@ class EventReader {
       if (i > 0 && event.same_row(events_[i - 1])) continue;
       if (const std::size_t found = row_length(i); found != top_k)
         fail(sentence("expected ", top_k, " experts for every token and layer, got ", found, " (prompt ",
-                      shown(ids_[event.prompt]), ", position ", event.position, ", layer ", event.layer, ")"));
+                      shown(ids_[event.prompt]), ", position ", event.position, ", layer ", event.layer, ")",
+                      found % top_k == 0 ? ": a token that was fed twice? drop_invalid keeps the later one" : ""));
     }
     info_->layers = layers;
     info_->experts = options_.experts > 0 ? options_.experts : std::min(experts, kMaxExperts);
@@ -131,6 +161,7 @@ class EventReader {
     const auto layers = static_cast<std::size_t>(info_->layers), k = static_cast<std::size_t>(info_->top_k);
     SequenceInfo sequence{.id = ids_[events_[at].prompt]};
     TraceColumns columns;
+    if (!dropped_.empty()) columns.dropped_tokens = dropped_[events_[at].prompt];
     for (const std::uint32_t prompt = events_[at].prompt; at < events_.size() && events_[at].prompt == prompt;) {
       const Event first = events_[at];
       const std::size_t row = columns.positions.size() * layers;
@@ -158,7 +189,8 @@ class EventReader {
   IgnoredFields ignored_;
   std::uint64_t line_ = 0;
   std::vector<Event> events_;
-  Event last_{};  // of the file
+  Event last_{};                        // of the file
+  std::vector<std::uint64_t> dropped_;  // tokens, of each prompt
   std::vector<std::string> ids_;
   std::unordered_map<std::string, std::uint32_t> by_id_;
   std::shared_ptr<RoutingInfo> info_ = std::make_shared<RoutingInfo>();

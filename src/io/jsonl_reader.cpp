@@ -233,7 +233,10 @@ void JsonlReader::append_token(Prompt& prompt) {
   };
   all_or_none(token.token.has_value(), !columns.token_ids.empty(), "a token id");
   all_or_none(!token.weights.empty(), !columns.weights.empty(), "weights");
+  const std::size_t index = columns.positions.size();
   columns.positions.push_back(token.position);
+  if (!options_.drop_invalid && index > 0 && token.position <= columns.positions[index - 1])
+    fail(detail::repeated_position(columns.positions, index, "prompt " + shown(prompt.sequence.id)));
   columns.types.push_back(token.type);
   if (token.token) columns.token_ids.push_back(*token.token);
   columns.experts.insert(columns.experts.end(), token.experts.begin(), token.experts.end());
@@ -309,7 +312,10 @@ void JsonlReader::cut_off(std::size_t torn_bytes) {
 TraceSet JsonlReader::take() {
   std::vector<RoutingTrace> traces;
   traces.reserve(prompts_.size());
-  for (Prompt& prompt : prompts_) traces.emplace_back(info_, std::move(prompt.sequence), std::move(prompt.columns));
+  for (Prompt& prompt : prompts_) {
+    drop_repeated_positions(prompt.columns, info_->top_k, prompt.sequence);
+    traces.emplace_back(info_, std::move(prompt.sequence), std::move(prompt.columns));
+  }
   return TraceSet(std::move(traces), std::move(run_), complete_, info_);
 }
 

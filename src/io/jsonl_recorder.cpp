@@ -100,7 +100,7 @@ class JsonlRecorder::Writer {
                              kept_.empty() ? "" : "; leave out the prompts that kept() names");
     std::string line;
     io::append_prompt_line(line, info);
-    Open open{.id = info.id, .prefix = io::token_prefix(info.id)};
+    Open open{.id = info.id, .prefix = io::token_prefix(info.id), .position = SequencePosition(info.id)};
     file_->write(line);
     ids_.insert(info.id);
     open_.emplace(sequence, std::move(open));
@@ -113,6 +113,8 @@ class JsonlRecorder::Writer {
     if (rows.position.size() != n || rows.type.size() != n || (!rows.token.empty() && rows.token.size() != n))
       throw invalid_argument("JsonlRecorder: expected ", n, " positions, types and tokens");
     next_layer_ = 0;
+    take_positions("JsonlRecorder", rows,
+                   [&](std::size_t i) -> SequencePosition& { return open_for(rows, i).position; });
     for (std::size_t i = 0; i < n; ++i) rows_.push_back(row(rows, i));
     experts_.assign(n * row_size(), kNoExpert);
     if (options_.weights) weights_.assign(n * row_size(), std::nanf(""));
@@ -130,9 +132,11 @@ class JsonlRecorder::Writer {
     next_layer_ = routing.layer + 1;
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       const std::size_t to = i * row_size() + static_cast<std::size_t>(routing.layer) * k;
-      std::copy_n(routing.experts.data() + i * k, k, experts_.data() + to);
+      if (routing.is_finite(i, k))
+        std::copy_n(routing.experts.data() + i * k, k, experts_.data() + to);
+      else
+        ++rows_[i].open->nonfinite_rows;  // the row stays unknown
       if (options_.weights) std::copy_n(routing.weights.data() + i * k, k, weights_.data() + to);
-      if (!routing.nonfinite.empty() && routing.nonfinite[i] != 0) ++rows_[i].open->nonfinite_rows;
     }
     if (next_layer_ == info_->layers) write_rows();
   }
@@ -183,6 +187,7 @@ class JsonlRecorder::Writer {
     std::string prefix;  // of its token lines
     std::uint64_t tokens = 0;
     std::uint64_t nonfinite_rows = 0;
+    SequencePosition position;
     bool has_tokens = false;
     std::vector<std::int32_t> token_ids{};  // where there is a vocabulary
   };
@@ -246,18 +251,19 @@ class JsonlRecorder::Writer {
     line_.emplace(info);
   }
 
-  [[nodiscard]] Row row(const StepRows& rows, std::size_t i) {
+  [[nodiscard]] Open& open_for(const StepRows& rows, std::size_t i) {
     const auto found = open_.find(rows.sequence[i]);
-    const bool has_token = !rows.token.empty();
-    const auto refuse = [this](const auto&... why) {
-      rows_.clear();
-      throw invalid_argument("JsonlRecorder: ", why...);
-    };
-    if (found == open_.end()) refuse("sequence ", rows.sequence[i], " is not open");
+    if (found == open_.end()) throw invalid_argument("JsonlRecorder: sequence ", rows.sequence[i], " is not open");
     Open& open = found->second;
-    if (rows.position[i] < 0) refuse("expected positions of 0 or more, got ", rows.position[i]);
-    if (open.tokens > 0 && open.has_tokens != has_token)
-      refuse("expected token ids for every step of prompt ", shown(open.id), " or for none");
+    if (open.tokens > 0 && open.has_tokens == rows.token.empty())
+      throw invalid_argument("JsonlRecorder: expected token ids for every step of prompt ", shown(open.id),
+                             " or for none");
+    return open;
+  }
+
+  [[nodiscard]] Row row(const StepRows& rows, std::size_t i) {
+    Open& open = open_for(rows, i);
+    const bool has_token = !rows.token.empty();
     open.has_tokens = has_token;
     return {&open, rows.position[i], rows.type[i], has_token ? std::optional(rows.token[i]) : std::nullopt};
   }

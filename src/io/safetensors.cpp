@@ -98,16 +98,13 @@ WeightMap read_weight_map(std::string_view text, const std::string& path) {
                              "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(new_folder)"));
 }
 
-// The file to open: of a folder its weights or their index, else the path itself.
+// The file to open: of a folder the one that transformers would, its weights before their index; else the path itself.
 fs::path resolve(const fs::path& path) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored)) return path;
-  const bool single = fs::exists(path / kSingle, ignored), index = fs::exists(path / kIndex, ignored);
-  if (single && index)
-    throw FormatError({.path = path.string()}, sentence("expected either ", kSingle, " or ", kIndex,
-                                                        ", found both: remove the one that is out of date"));
-  if (!single && !index) refuse_folder(path);
-  return path / (single ? kSingle : kIndex);
+  for (const std::string_view name : {kSingle, kIndex})
+    if (fs::exists(path / name, ignored)) return path / name;
+  refuse_folder(path);
 }
 
 }  // namespace

@@ -37,8 +37,10 @@ void check_architecture(const JsonObject& config) {
 
 // What the forward pass does not compute.
 void refuse_unsupported(const JsonObject& config) {
-  for (const char* field : {"quantization_config", "sliding_window"})
+  // The last two are read by any model of transformers: fields that differ between layers, another file of weights.
+  for (const char* field : {"quantization_config", "sliding_window", "per_layer_config", "transformers_weights"})
     if (config.has(field)) config.fail_value(field, "null (it is not supported)");
+  if (!config.boolean("is_causal", true)) config.fail("is_causal", "attention to later tokens is not supported");
   const std::string act = config.text("hidden_act", "silu");
   if (act != "silu" && act != "swish")  // two names of one function
     config.fail("hidden_act", sentence(shown(act), " is not supported; supported are: \"silu\""));

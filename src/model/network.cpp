@@ -6,6 +6,7 @@
 #include <ATen/ops/linear.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "device_router.hpp"
 #include "experts.hpp"
@@ -19,6 +20,11 @@ at::Tensor rms_norm(const at::Tensor& states, const at::Tensor& weight, double e
   const at::Tensor wide = states.to(at::kFloat);
   const at::Tensor scale = (wide.square().mean(-1, /*keepdim=*/true) + epsilon).rsqrt();
   return weight * (wide * scale).to(states.scalar_type());
+}
+
+// `bias` may be undefined: none.
+at::Tensor project(const at::Tensor& states, const at::Tensor& weight, const at::Tensor& bias) {
+  return at::linear(states, weight, bias.defined() ? std::optional(bias) : std::nullopt);
 }
 
 at::Tensor to_device(std::span<const std::int32_t> values, at::Device device) {
@@ -64,7 +70,7 @@ class Layers {
     const LayerWeights& layer = weights_.layers[index];
     const std::int64_t heads = config_.num_attention_heads, groups = config_.num_key_value_heads;
     const std::int64_t size = config_.head_dim;
-    const at::Tensor qkv = at::linear(states, layer.qkv);
+    const at::Tensor qkv = project(states, layer.qkv, layer.qkv_bias);
     const auto part = [&](std::int64_t begin, std::int64_t count) { return qkv.narrow(1, begin * size, count * size); };
 
     // The norms see the whole projected width, before it is split into heads.
@@ -77,7 +83,7 @@ class Layers {
     queries = rotate(queries.unflatten(1, {heads, size}), rotation_);
     keys = rotate(keys.unflatten(1, {groups, size}), rotation_);
     values = values.unflatten(1, {groups, size});
-    return at::linear(attend(index, queries, keys, values), layer.output);
+    return project(attend(index, queries, keys, values), layer.output, layer.output_bias);
   }
 
   void hear_rotated(std::size_t index, const at::Tensor& states) {

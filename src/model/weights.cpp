@@ -23,9 +23,10 @@ class Source {
   virtual ~Source() = default;
 
   [[nodiscard]] virtual ExpertLayout layout() const = 0;
-  // Writes the matrix or norm called `name` into `destination`, converting to its dtype and device.
+  // Writes the matrix, norm or bias called `name` into `destination`, converting to its dtype and device.
   virtual void matrix(const std::string& name, const at::Tensor& destination) = 0;
   virtual void norm(const std::string& name, const at::Tensor& destination) = 0;
+  virtual void bias(const std::string& name, const at::Tensor& destination) = 0;
 };
 
 at::ScalarType scalar_type(DType dtype) {
@@ -48,6 +49,7 @@ class Checkpoint final : public Source {
 
   [[nodiscard]] ExpertLayout layout() const override { return layout_; }
   void norm(const std::string& name, const at::Tensor& destination) override { matrix(name, destination); }
+  void bias(const std::string& name, const at::Tensor& destination) override { matrix(name, destination); }
   void matrix(const std::string& name, const at::Tensor& destination) override {
     const Tensor& tensor = files_.at(name);
     // Through an aligned copy: in the file a tensor may begin at any address.
@@ -68,6 +70,7 @@ class Untrained final : public Source {
 
   [[nodiscard]] ExpertLayout layout() const override { return ExpertLayout::fused; }
   void norm(const std::string& /*name*/, const at::Tensor& destination) override { destination.fill_(1.0); }
+  void bias(const std::string& /*name*/, const at::Tensor& destination) override { destination.zero_(); }
   void matrix(const std::string& /*name*/, const at::Tensor& destination) override {
     Random random(seed_, next_stream_++);  // a stream for each matrix, in the order they are asked for
     const at::Tensor drawn = at::empty(destination.sizes(), at::kFloat);
@@ -96,6 +99,13 @@ void fill_attention(Source& source, const std::string& prefix, const OlmoeConfig
   source.matrix(prefix + "o_proj.weight", layer.output);
   source.norm(prefix + "q_norm.weight", layer.query_norm);
   source.norm(prefix + "k_norm.weight", layer.key_norm);
+  if (!config.attention_bias) return;
+  layer.qkv_bias = at::empty({hidden + 2 * groups}, options);
+  layer.output_bias = at::empty({hidden}, options);
+  source.bias(prefix + "q_proj.bias", layer.qkv_bias.narrow(0, 0, hidden));
+  source.bias(prefix + "k_proj.bias", layer.qkv_bias.narrow(0, hidden, groups));
+  source.bias(prefix + "v_proj.bias", layer.qkv_bias.narrow(0, hidden + groups, groups));
+  source.bias(prefix + "o_proj.bias", layer.output_bias);
 }
 
 void fill_separate_experts(Source& source, const std::string& prefix, const LayerWeights& layer) {

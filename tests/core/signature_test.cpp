@@ -139,5 +139,41 @@ TEST(SignatureRecorder, EqualsTheSignaturesOfTheTraces) {
   }
 }
 
+TEST(SignatureRecorder, SkipsAndCountsRowsThatNanChose) {
+  const auto info = shape(1, 4, 2);
+  TraceRecorder keep(RoutingNeeds{});
+  SignatureRecorder counted, generated(TokenSet::generation);
+  TeeRecorder tee({&keep, &counted, &generated});
+  tee.begin(*info);
+  tee.begin_sequence(0, {.id = "a"});
+  const std::vector<std::int32_t> sequence{0, 0, 0}, position{0, 1, 2};
+  const std::vector<TokenType> type{TokenType::prompt, TokenType::prompt, TokenType::generation};
+  const std::vector<ExpertId> experts{0, 1, 0, 1, 2, 3};
+  const std::vector<std::uint8_t> flags{0, 1, 0};
+  tee.step({.sequence = sequence, .position = position, .token = {}, .type = type});
+  tee.layer({.layer = 0, .experts = experts, .nonfinite = flags});
+  tee.end();
+  const auto one = counted.signatures()[0], other = signature(keep.traces()[0]);
+  EXPECT_THAT(one.counts, ElementsAre(1U, 1U, 1U, 1U));
+  EXPECT_EQ(one.counts, other.counts);
+  EXPECT_EQ(one.num_tokens, 3U);
+  for (const auto* found : {&one, &other}) {
+    EXPECT_EQ(found->unknown_rows, 1U);
+    EXPECT_EQ(found->nonfinite_rows, 1U);
+  }
+  EXPECT_EQ(generated.signatures()[0].nonfinite_rows, 0U);
+}
+
+TEST(SignatureRecorder, RefusesAPositionThatDoesNotAscend) {
+  SignatureRecorder recorder;
+  recorder.begin(*shape(1, 4, 1));
+  recorder.begin_sequence(0, {.id = "a"});
+  const std::vector<std::int32_t> sequence{0, 0}, position{5, 5};
+  const std::vector<TokenType> type(2);
+  EXPECT_THAT([&] { recorder.step({.sequence = sequence, .position = position, .token = {}, .type = type}); },
+              ThrowsMessage<std::invalid_argument>(
+                  HasSubstr("SignatureRecorder: expected positions of prompt \"a\" to ascend, got 5 after 5")));
+}
+
 }  // namespace
 }  // namespace routesig

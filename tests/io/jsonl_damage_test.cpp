@@ -233,9 +233,9 @@ TEST(JsonlDamage, TokensOfAPromptCarryIdsAndWeightsAllOrNone) {
 TEST(JsonlDamage, RowsAnnouncedByNullsAreBounded) {
   std::string text =
       replaced(replaced(kHeader, "\"experts\":8", "\"experts\":65534"), "\"top_k\":2", "\"top_k\":65534") + kPrompt;
-  const std::string token = R"({"kind":"token","prompt":"a","position":0,"type":"prompt","experts":[null,null]})"
-                            "\n";
-  for (int i = 0; i < 1000; ++i) text += token;
+  for (int i = 0; i < 1000; ++i)
+    text +=
+        sentence(R"({"kind":"token","prompt":"a","position":)", i, R"(,"type":"prompt","experts":[null,null]})", "\n");
   EXPECT_THAT(refusal(text), HasSubstr("more than 64 times the file's size"));
 }
 

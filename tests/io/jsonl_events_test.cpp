@@ -78,6 +78,24 @@ TEST(JsonlEvents, WhatCannotBeHeldIsRefused) {
   refused(good + good.substr(0, 20), "line 2");
 }
 
+// Position 1 was fed twice, in both layers; lines come in any order, so only the number of its experts shows it.
+TEST(JsonlEvents, ATokenFedTwiceIsRefusedOrTheEarlierOneDropped) {
+  std::string text = event("a", 1, 0, 1) + event("a", 1, 0, 2) + event("a", 1, 1, 1) + event("a", 1, 1, 2);
+  for (int position = 0; position < 3; ++position)
+    for (int layer = 0; layer < 2; ++layer) text += event("a", position, layer, 5) + event("a", position, layer, 4);
+  text += event("b", 0, 0, 7) + event("b", 0, 0, 6);
+  refused(
+      text,
+      "expected 2 experts for every token and layer, got 4 (prompt \"a\", position 1, layer 0): a token that was fed "
+      "twice? drop_invalid keeps the later one");
+  const TraceSet set = parse_jsonl(text, "t", {.drop_invalid = true});
+  EXPECT_EQ(set[0].info().top_k, 2);
+  EXPECT_THAT(set[0].columns().experts, ElementsAre(5, 4, 5, 4, 5, 4, 5, 4, 5, 4, 5, 4));
+  EXPECT_EQ(set[0].columns().dropped_tokens, 1U);
+  EXPECT_EQ(set[1].columns().dropped_tokens, 0U);
+  refused(text + event("a", 2, 1, 3), "got 3 (prompt \"a\", position 2, layer 1)", {.drop_invalid = true});
+}
+
 TEST(JsonlEvents, RecoverDropsATornLineAndATornRow) {
   std::string text;
   for (int position = 0; position < 3; ++position)

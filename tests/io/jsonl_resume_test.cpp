@@ -25,14 +25,14 @@ using testing::write_bytes;
 const RoutingInfo kInfo{.layers = 1, .experts = 4, .top_k = 2, .model_name = "tiny", .model_sha256 = "aa"};
 const RunInfo kRun{.settings = R"({"max_new_tokens":32,"seed":0})", .prompts = 3, .prompts_sha256 = "cc"};
 
-void record(JsonlRecorder& recorder, int sequence, int tokens, float weight = 0.5F) {
-  for (int t = 0; t < tokens; ++t)
-    testing::feed(recorder, {sequence}, {t}, {t}, TokenType::prompt, {{1, 3}}, {{weight, 0.25F}});
+void record(JsonlRecorder& recorder, int sequence, int first, int tokens) {
+  for (int t = first; t < first + tokens; ++t)
+    testing::feed(recorder, {sequence}, {t}, {t}, TokenType::prompt, {{1, 3}}, {{0.5F, 0.25F}});
 }
 
 void record_prompt(JsonlRecorder& recorder, int sequence, const std::string& id) {
   recorder.begin_sequence(sequence, {.id = id});
-  record(recorder, sequence, 2);
+  record(recorder, sequence, 0, 2);
   recorder.end_sequence(sequence);
 }
 
@@ -43,10 +43,10 @@ void interrupted(const fs::path& path) {
   record_prompt(recorder, 0, "a");
   recorder.begin_sequence(1, {.id = "c"});
   recorder.begin_sequence(2, {.id = "b"});
-  record(recorder, 1, 1);
-  record(recorder, 2, 2);
+  record(recorder, 1, 0, 1);
+  record(recorder, 2, 0, 2);
   recorder.end_sequence(2);
-  record(recorder, 1, 1);
+  record(recorder, 1, 1, 1);
   recorder.flush();
   std::ofstream(path.string() + ".partial", std::ios::app) << R"({"kind":"token","prompt":"c","posi)";
 }

@@ -107,6 +107,89 @@ TEST(Jsonl, ReadsBackEverythingThatWasWritten) {
   EXPECT_THAT(notes, ElementsAre(HasSubstr("1 prompts (0 of them unfinished) with 2 tokens")));
 }
 
+TEST(Jsonl, ARowThatNanChoseIsWrittenAsNotKnown) {
+  const ScratchFolder folder;
+  TraceRecorder keep({.weights = true});
+  JsonlRecorder file(folder / "t.jsonl"), ids(folder / "ids.jsonl", {.weights = false});
+  for (RoutingRecorder* recorder : std::initializer_list<RoutingRecorder*>{&keep, &file, &ids}) {
+    recorder->begin({.layers = 2, .experts = 9, .top_k = 2});
+    recorder->begin_sequence(0, {.id = "a"});
+    const float nan = std::nanf("");
+    feed(*recorder, {0, 0}, {0, 1}, {3, 4}, TokenType::prompt, {{0, 1, 5, 6}, {0, 1, 7, 8}},
+         {{0.5F, 0.25F, nan, nan}, {0.5F, 0.25F, 0.5F, 0.25F}}, {1, 0});
+    recorder->end();
+  }
+  file.close();
+  ids.close();
+  EXPECT_THAT(bytes_of(folder / "t.jsonl"),
+              AllOf(HasSubstr(R"("experts":[[0,1],null],"weights":[[0.5,0.25],[0.5,0.25]]})"),
+                    HasSubstr(R"("experts":[null,[7,8]],"weights":[[null,null],[0.5,0.25]]})"),
+                    HasSubstr(R"("tokens":2,"nonfinite_rows":2})")));
+  for (const char* name : {"t.jsonl", "ids.jsonl"}) {
+    const RoutingTrace read = read_jsonl(folder / name)[0];
+    EXPECT_EQ(read.columns().nonfinite_rows, keep.traces()[0].columns().nonfinite_rows);
+    EXPECT_EQ(read.unknown_rows(), keep.traces()[0].unknown_rows());
+  }
+  EXPECT_EQ(read_jsonl(folder / "t.jsonl")[0].columns().experts, keep.traces()[0].columns().experts);
+}
+
+// Files of earlier versions hold the ids that NaN chose; their weights tell.
+TEST(Jsonl, RowsWhoseWeightsAreNullAreReadAsNotKnown) {
+  const std::string old =
+      R"({"kind":"header","format":"routesig-trace","version":1,"routing":{"layers":2,"experts":9,"top_k":2}}
+{"kind":"prompt","id":"a","prompt_tokens":1}
+{"kind":"token","prompt":"a","position":0,"type":"prompt","experts":[[0,1],[5,6]],"weights":[[null,null],[0.5,0.1]]}
+{"kind":"token","prompt":"a","position":1,"type":"prompt","experts":[[0,1],[5,6]],"weights":[[0.5,0.1],[0.5,null]]}
+)";
+  for (const char* counted : {"", R"(,"nonfinite_rows":2)", R"(,"nonfinite_rows":1)"}) {
+    const TraceSet set =
+        parse_jsonl(old + R"({"kind":"prompt_end","id":"a","tokens":2)" + counted + "}\n", "old", {.recover = true});
+    EXPECT_THAT(set[0].columns().experts, ElementsAre(kNoExpert, kNoExpert, 5, 6, 0, 1, kNoExpert, kNoExpert));
+    EXPECT_EQ(set[0].columns().nonfinite_rows, 2U) << counted;
+  }
+}
+
+const std::string kRejected =
+    R"({"kind":"header","format":"routesig-trace","version":1,"routing":{"layers":1,"experts":9,"top_k":1}}
+{"kind":"prompt","id":"a","prompt_tokens":2}
+{"kind":"token","prompt":"a","position":0,"type":"prompt","token":1,"experts":[[1]]}
+{"kind":"token","prompt":"a","position":1,"type":"prompt","token":2,"experts":[[2]]}
+{"kind":"token","prompt":"a","position":2,"type":"generation","token":3,"experts":[[3]]}
+{"kind":"token","prompt":"a","position":3,"type":"generation","token":4,"experts":[[4]]}
+{"kind":"token","prompt":"a","position":2,"type":"generation","token":5,"experts":[[5]]}
+{"kind":"prompt_end","id":"a","tokens":5,"token_texts":["a","b","c","d","e"]}
+)";
+
+TEST(Jsonl, PositionsThatDoNotAscendAreRefusedOrTheEarlierTokensDropped) {
+  EXPECT_THAT([&] { (void)parse_jsonl(kRejected, "t.jsonl", {.recover = true}); },
+              ThrowsMessage<FormatError>(HasSubstr(
+                  "t.jsonl, line 7: expected positions that ascend, got 2 after 3 at token 4 (prompt \"a\"; ")));
+  const TraceSet set = parse_jsonl(kRejected, "t.jsonl", {.recover = true, .drop_invalid = true});
+  EXPECT_THAT(set[0].columns().experts, ElementsAre(1, 2, 5));
+  EXPECT_THAT(set[0].columns().positions, ElementsAre(0, 1, 2));
+  EXPECT_THAT(set[0].columns().token_ids, ElementsAre(1, 2, 5));
+  EXPECT_THAT(set[0].columns().token_texts, ElementsAre("a", "b", "e"));
+  EXPECT_EQ(set[0].sequence().prompt_tokens, 2);
+  EXPECT_EQ(set.dropped_tokens(), 2U);
+}
+
+TEST(JsonlRecorder, RefusesAPositionThatDoesNotAscendAndWritesNothingOfItsStep) {
+  const ScratchFolder folder;
+  JsonlRecorder recorder(folder / "t.jsonl", {.weights = false});
+  recorder.begin({.layers = 1, .experts = 9, .top_k = 1});
+  recorder.begin_sequence(0, {.id = "a"});
+  recorder.begin_sequence(1, {.id = "b"});
+  feed(recorder, {0, 1}, {3, 0}, {1, 1}, TokenType::prompt, {{1, 2}}, {{}});
+  for (const int again : {3, 2})
+    EXPECT_THAT([&] { feed(recorder, {1, 0}, {1, again}, {1, 1}, TokenType::prompt, {{1, 2}}, {{}}); },
+                ThrowsMessage<std::invalid_argument>(HasSubstr(
+                    sentence("JsonlRecorder: expected positions of prompt \"a\" to ascend, got ", again, " after 3"))));
+  recorder.end();
+  recorder.close();
+  const TraceSet set = read_jsonl(folder / "t.jsonl");
+  EXPECT_EQ(set[0].tokens() + set[1].tokens(), 2);
+}
+
 TEST(Jsonl, UnknownThingsAreLeftOut) {
   const ScratchFolder folder;
   JsonlRecorder recorder(folder / "t.jsonl", {.weights = false});

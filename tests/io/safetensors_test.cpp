@@ -344,11 +344,17 @@ TEST_F(SafetensorsFolder, AnIndexTruncatedAtEveryByteIsRefused) {
   }
 }
 
-TEST_F(SafetensorsFolder, BothOrNeitherIsASentence) {
+// As transformers does: model.safetensors where it is, else the shards of the index, and nothing beside them.
+TEST_F(SafetensorsFolder, NoOtherFileIsOpenedThanTransformersWouldOpen) {
   EXPECT_THAT(open_problem(), HasSubstr("expected model.safetensors or model.safetensors.index.json, found neither"));
-  write("model.safetensors", tensor_file("a", '1'));
-  write_index(R"({"a":"model.safetensors"})");
-  EXPECT_THAT(open_problem(), HasSubstr("found both"));
+  write("adapter_model.safetensors", "not even a header");
+  EXPECT_THAT(open_problem(), HasSubstr("found neither"));
+  write("one.safetensors", tensor_file("a", '1'));
+  write_index(R"({"a":"one.safetensors"})");
+  EXPECT_EQ(Safetensors::open(folder_).at("a").data[0], std::byte{'1'});
+  write("model.safetensors", tensor_file("a", '2'));
+  EXPECT_EQ(Safetensors::open(folder_).at("a").data[0], std::byte{'2'});
+  EXPECT_EQ(Safetensors::open(folder_).path(), folder_ / "model.safetensors");
 }
 
 TEST_F(SafetensorsFolder, PicklesAreNamedAndNeverRead) {

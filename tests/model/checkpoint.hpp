@@ -59,8 +59,8 @@ inline void write_config(const std::filesystem::path& folder, const OlmoeConfig&
                   R"(,"num_key_value_heads":)", c.num_key_value_heads, R"(,"num_experts":)", c.num_experts,
                   R"(,"num_experts_per_tok":)", c.num_experts_per_tok, R"(,"max_position_embeddings":)",
                   c.max_position_embeddings, R"(,"initializer_range":)", c.initializer_range, R"(,"rms_norm_eps":1e-5)",
-                  R"(,"norm_topk_prob":)", flag(c.norm_topk_prob), R"(,"tie_word_embeddings":)",
-                  flag(c.tie_word_embeddings), R"(,"rope_theta":)", c.rope_theta);
+                  R"(,"attention_bias":)", flag(c.attention_bias), R"(,"norm_topk_prob":)", flag(c.norm_topk_prob),
+                  R"(,"tie_word_embeddings":)", flag(c.tie_word_embeddings), R"(,"rope_theta":)", c.rope_theta);
   if (c.clip_qkv) out << R"(,"clip_qkv":)" << *c.clip_qkv;
   if (!c.dtype.empty()) out << R"(,"dtype":")" << c.dtype << '"';
   out << R"(,"eos_token_id":)";

@@ -111,6 +111,34 @@ TEST(DeviceRouter, TellsTheRecorderWhatTheRouterOfTheHostTells) {
       }
 }
 
+TEST(DeviceRouter, WhatIsNotFiniteIsRecordedAsNotKnown) {
+  const c10::InferenceMode no_gradients;
+  for (const int experts : {5, 300})  // ids of one byte, and of two
+    for (const RoutingNeeds needs : {RoutingNeeds{}, {.weights = true}}) {
+      const OlmoeConfig config = router_config(experts, 4);
+      TraceRecorder of_host(needs), of_device(needs);
+      const std::vector<std::int32_t> sequence(3, 0), position{0, 1, 2};
+      const std::vector<routesig::TokenType> type(3);
+      for (TraceRecorder* recorder : {&of_host, &of_device}) {
+        recorder->begin(config.routing());
+        recorder->begin_sequence(0, {});
+        recorder->step({.sequence = sequence, .position = position, .token = {}, .type = type});
+      }
+      routesig::olmoe::Router host(config, &of_host);
+      DeviceRouter device(config, 3, at::kCPU, &of_device);
+      hear_two_layers(host, experts);
+      hear_two_layers(device, experts);
+      for (TraceRecorder* recorder : {&of_host, &of_device}) {
+        recorder->end();
+        const routesig::RoutingTrace& trace = recorder->traces()[0];
+        EXPECT_EQ(trace.unknown_rows(), 1U);
+        EXPECT_EQ(trace.state(1, 2), routesig::RowState::unknown);
+        EXPECT_EQ(trace.columns().nonfinite_rows, 1U);
+      }
+      EXPECT_EQ(of_host.traces()[0].columns().experts, of_device.traces()[0].columns().experts);
+    }
+}
+
 TEST(DeviceRouter, DispatchesTheSameWithAndWithoutARecorder) {
   const c10::InferenceMode no_gradients;
   const OlmoeConfig config = router_config(8, 3);

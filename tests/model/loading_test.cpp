@@ -70,6 +70,50 @@ TEST(OlmoeLoad, DtypeAutoIsTheCheckpoints) {
   EXPECT_EQ(loaded(config, values, ExpertLayout::separate, "F16").info().model_dtype, "float32");
 }
 
+// With W_v = W_o = 0 the attention of a layer adds b_o alone; with W_v = 0 it adds W_o b_v + b_o, since its weights sum
+// to 1. In the first layer that is the model without biases whose embedding has it added.
+TEST(OlmoeLoad, BiasesOfTheAttentionAreAdded) {
+  OlmoeConfig config = routesig::testing::wide_config();
+  config.num_hidden_layers = 1;
+  const auto width = static_cast<std::size_t>(config.hidden_size);
+  const std::string attention = "model.layers.0.self_attn.";
+  const std::vector<TokenIds> prompts = random_prompts(2, config);
+  config.attention_bias = true;
+  TensorValues values = routesig::testing::random_values(config, 3);
+  routesig::Random random(4);
+  for (const char* name : {"q_proj.bias", "k_proj.bias", "v_proj.bias", "o_proj.bias"})
+    for (float& value : values.at(attention + name)) value = static_cast<float>(random.normal());
+  std::ranges::fill(values.at(attention + "v_proj.weight"), 0.0F);
+
+  // Head h of the query reads group h / 2 of the values.
+  const auto size = static_cast<std::size_t>(config.head_dim);
+  std::vector<double> added(width);
+  for (std::size_t row = 0; row < width; ++row) {
+    added[row] = static_cast<double>(values.at(attention + "o_proj.bias")[row]);
+    for (std::size_t column = 0; column < width; ++column)
+      added[row] += static_cast<double>(values.at(attention + "o_proj.weight")[row * width + column]) *
+                    static_cast<double>(values.at(attention + "v_proj.bias")[column / size / 2 * size + column % size]);
+  }
+  TensorValues without = values;
+  OlmoeConfig plain = config;
+  plain.attention_bias = false;
+  std::ranges::fill(without.at(attention + "o_proj.weight"), 0.0F);
+  std::vector<float>& embedding = without.at("model.embed_tokens.weight");
+  for (std::size_t i = 0; i < embedding.size(); ++i) embedding[i] += static_cast<float>(added[i % width]);
+
+  const auto expected = loaded(plain, without).forward(prompts), logits = loaded(config, values).forward(prompts);
+  for (std::size_t i = 0; i < prompts.size(); ++i)
+    for (std::size_t j = 0; j < logits[i].size(); ++j) EXPECT_NEAR(logits[i][j], expected[i][j], 1e-4F);
+}
+
+TEST(OlmoeLoad, BiasesAreZeroInAnUntrainedModel) {
+  OlmoeConfig config = routesig::testing::small_config();
+  const std::vector<TokenIds> prompts = random_prompts(2, config);
+  const auto without = untrained(config, 7).forward(prompts);
+  config.attention_bias = true;
+  EXPECT_TRUE(same_bytes(without[0], untrained(config, 7).forward(prompts)[0]));
+}
+
 TEST(OlmoeLoad, RandomWeightsAreTheirSeed) {
   const OlmoeConfig config = routesig::testing::small_config();
   const std::vector<TokenIds> prompts = random_prompts(2, config);

@@ -301,7 +301,7 @@ TEST(Olmoe, StopsBetweenTwoStepsWhenAsked) {
   EXPECT_EQ(polls, 3);
 }
 
-// A NaN in the router: every row is flagged, its weights are NaN, its ids are still distinct, and nothing fails.
+// A NaN in the router: its layer routes by what is left, nothing fails, and none of its rows is recorded as data.
 TEST(Olmoe, ABrokenRouterIsShownNotHidden) {
   const OlmoeConfig config = routesig::testing::small_config();
   TensorValues values = routesig::testing::random_values(config, 2);
@@ -311,10 +311,14 @@ TEST(Olmoe, ABrokenRouterIsShownNotHidden) {
   TraceRecorder recorder;
   static_cast<void>(model.generate(prompts, {.max_new_tokens = 4, .ignore_eos = true}, &recorder));
   const RoutingTrace& trace = recorder.traces()[0];
-  EXPECT_EQ(trace.state(2, 0), routesig::RowState::known);
-  EXPECT_TRUE(std::isnan(trace.weights(2, 0)[0]));
+  for (int token = 0; token < trace.tokens(); ++token) {
+    EXPECT_EQ(trace.state(2, token), routesig::RowState::unknown);
+    EXPECT_TRUE(std::isnan(trace.weights(2, token)[0]));
+  }
+  EXPECT_EQ(trace.state(1, 0), routesig::RowState::known);
   EXPECT_FALSE(std::isnan(trace.weights(1, 0)[0]));
-  EXPECT_GE(trace.columns().nonfinite_rows, 3U);
+  EXPECT_EQ(trace.columns().nonfinite_rows, trace.unknown_rows());
+  EXPECT_GE(trace.columns().nonfinite_rows, 6U);
 }
 
 TEST(Olmoe, RefusesBadRequestsInOneSentence) {

@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "model/small_models.hpp"
 #include "routesig/topk.hpp"
 #include "routesig/trace.hpp"
@@ -99,6 +101,24 @@ TEST(RotatedRouters, AreHeardAndChangeNothing) {
   EXPECT_LT(same, rows / 2);
   EXPECT_EQ(first.traces()[0].info().model_name, model.info().model_name + " (rotated router 0, seed 7)");
   EXPECT_EQ(real.traces()[0].info().model_name, model.info().model_name);
+}
+
+// The hidden state of token 3 is NaN: whatever a rotated router makes of it is no data either.
+TEST(RotatedRouters, RecordWhatIsNotFiniteAsNotKnown) {
+  const routesig::OlmoeConfig config = routesig::testing::small_config();
+  routesig::testing::TensorValues values = routesig::testing::random_values(config, 2);
+  values["model.embed_tokens.weight"][3 * 32] = std::nanf("");
+  const OlmoeModel model = routesig::testing::loaded(config, values);
+  const std::vector<routesig::TokenIds> prompts{{1, 2}, {1, 2, 3}};
+  TraceRecorder real, ids_only(routesig::RoutingNeeds{}), weighted;
+  model.replay(prompts, real, {.rotated = model.rotated_routers(2), .rotated_recorders = {&ids_only, &weighted}});
+  for (const TraceRecorder* recorder : {&real, &ids_only, &weighted}) {
+    const RoutingTrace &sound = recorder->traces()[0], &broken = recorder->traces()[1];
+    EXPECT_EQ(sound.unknown_rows() + sound.columns().nonfinite_rows, 0U);
+    for (int layer = 0; layer < broken.layers(); ++layer)
+      EXPECT_EQ(broken.state(layer, 2), routesig::RowState::unknown);
+    EXPECT_EQ(broken.columns().nonfinite_rows, broken.unknown_rows());
+  }
 }
 
 TEST(RotatedRouters, AreRefusedInOneSentenceWhereTheyDoNotFit) {

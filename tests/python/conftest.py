@@ -1,5 +1,6 @@
 """What the Python tests share: the shipped model, loaded once, and where the repository is."""
 
+import importlib.util
 import signal
 import sys
 from pathlib import Path
@@ -27,3 +28,13 @@ def model():
     import routesig as rs
 
     return rs.load_model()
+
+
+@pytest.fixture(scope="session")
+def parity(repository):
+    """scripts/parity.py, which measures models against Hugging Face's."""
+    spec = importlib.util.spec_from_file_location("parity", repository / "scripts" / "parity.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["parity"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module

@@ -70,7 +70,7 @@ def tasks_apart(sizes=(7, 5, 4), layers=3, experts=8, effect=1.0, seed=0, **opti
     rates = np.full((len(tasks), layers, experts), 4.0)
     for i, task in enumerate(tasks):
         rates[i, :, ord(task) - ord("a")] += 4.0 * effect
-    return rs.SignatureSet.from_counts(random.poisson(rates), tasks=tasks, **options)
+    return rs.SignatureSet.from_counts(random.poisson(rates), tasks=tasks, unequal_layers=True, **options)
 
 
 def world(

@@ -81,7 +81,7 @@ def test_slope_of_d_over_layers():
     for layer in range(4):
         rates[:8, layer, 0] += 4.0 * layer
         rates[8:, layer, 1] += 4.0 * layer
-    sigs = rs.SignatureSet.from_counts(random.poisson(rates), tasks=["a"] * 8 + ["b"] * 8)
+    sigs = rs.SignatureSet.from_counts(random.poisson(rates), tasks=["a"] * 8 + ["b"] * 8, unequal_layers=True)
     found = rst.bootstrap(sigs, draws=500)
     d = [layer.cohens_d for layer in rst.layer_separation(sigs)]
     assert [estimate.value for estimate in found.layers] == pytest.approx(d, rel=1e-10)

@@ -30,7 +30,8 @@ def random_set(prompts=40, layers=3, experts=8, tasks=4, effect=6.0, seed=0, **o
     rates = np.full((prompts, layers, experts), 4.0)
     for i in range(prompts):
         rates[i, :, i % tasks] += effect
-    return rs.SignatureSet.from_counts(rng.poisson(rates), tasks=[FOUR[i % tasks] for i in range(prompts)], **options)
+    tasks = [FOUR[i % tasks] for i in range(prompts)]
+    return rs.SignatureSet.from_counts(rng.poisson(rates), tasks=tasks, unequal_layers=True, **options)
 
 
 def reference(C=1.0, solver="lbfgs"):
@@ -182,13 +183,15 @@ def test_relabelled_experts_and_layers_change_nothing():
     counts = sigs.counts[:, rng.permutation(3)][:, :, rng.permutation(8)]
     for classifier in ("logistic_regression", "nearest_centroid"):
         a = rs.classify(sigs, classifier=classifier)
-        b = rs.classify(rs.SignatureSet.from_counts(counts, tasks=sigs.tasks), classifier=classifier)
+        b = rs.classify(
+            rs.SignatureSet.from_counts(counts, tasks=sigs.tasks, unequal_layers=True), classifier=classifier
+        )
         assert a.predictions == b.predictions
 
 
 def test_unlabelled_prompts_are_left_out_and_counted():
     sigs = random_set(41)
-    odd = rs.SignatureSet.from_counts(sigs.counts, tasks=[*sigs.tasks[:40], None])
+    odd = rs.SignatureSet.from_counts(sigs.counts, tasks=[*sigs.tasks[:40], None], unequal_layers=True)
     found, without = rs.classify(odd, folds=4), rs.classify(random_set(41)[:40], folds=4)
     assert found.left_out == 1
     assert found.predictions == [*without.predictions, None]

@@ -77,6 +77,49 @@ def test_convert_to_parquet_and_back_and_info_on_it(tmp_path):
     assert after.read_bytes() == before.read_bytes()
 
 
+@pytest.fixture
+def damaged(tmp_path):
+    """A file with rows that were not finite, one not known, and a draft that was rejected."""
+    routing = '"routing":{"layers":2,"experts":9,"top_k":1}'
+    lines = [f'{{"kind":"header","format":"routesig-trace","version":1,{routing}}}']
+    lines.append('{"kind":"prompt","id":"a","task":"code","prompt_tokens":1}')
+    rows = [(0, "[[1],[2]]", "[[1],[1]]"), (1, "[[1],[2]]", "[[null],[1]]"), (2, "[[1],[2]]", "[[1],[1]]")]
+    rows += [(2, "[[3],null]", "[[1],[1]]"), (3, "[[5],[6]]", "[[null],[1]]")]
+    for position, experts, weights in rows:
+        start = f'{{"kind":"token","prompt":"a","position":{position},"type":"prompt"'
+        lines.append(f'{start},"experts":{experts},"weights":{weights}}}')
+    lines.append('{"kind":"prompt_end","id":"a","tokens":5}')
+    path = tmp_path / "damaged.jsonl.partial"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_info_says_what_is_not_known_not_finite_and_dropped(damaged):
+    text = routesig("info", damaged).stdout
+    assert "tokens    4\n" in text
+    assert "unknown   3 of 8 rows\n" in text
+    assert "dropped   1 token whose position repeated or decreased\n" in text
+    assert 'warning   2 rows had router logits that were not finite (prompt "a", 2 rows): ' in text
+    summary = json.loads(routesig("info", damaged, "--json").stdout)
+    assert (summary["unknown_rows"], summary["nonfinite_rows"], summary["dropped_tokens"]) == (3, 2, 1)
+    assert [finding["rule"] for finding in summary["findings"]] == ["not-finite", "unknown-rows"]
+
+
+def test_info_of_a_good_file_says_nothing_of_these(tmp_path):
+    random_traces().save(tmp_path / "t.jsonl")
+    text = routesig("info", tmp_path / "t.jsonl").stdout
+    assert len(text.splitlines()) == 5
+    assert json.loads(routesig("info", tmp_path / "t.jsonl", "--json").stdout)["findings"] == []
+
+
+def test_tokens_that_come_twice_are_refused_unless_they_are_to_be_dropped(damaged, tmp_path):
+    out = tmp_path / "clean.jsonl"
+    error = routesig("convert", damaged, out, code=2).stderr
+    assert 'line 6: expected positions that ascend, got 2 after 2 at token 3 (prompt "a"; drop_invalid' in error
+    routesig("convert", damaged, out, "--drop-invalid")
+    assert rs.read_traces(out)[0].positions.tolist() == [0, 1, 2, 3]
+
+
 def test_convert_reads_a_recording_that_was_cut_off(tmp_path):
     random_traces().save(tmp_path / "a.jsonl")
     lines = (tmp_path / "a.jsonl").read_bytes().splitlines(keepends=True)

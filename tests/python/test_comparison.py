@@ -354,7 +354,7 @@ def unbiased_cka(x, y):
 def test_cka_is_without_the_bias_of_few_prompts():
     random = np.random.default_rng(0)
     counts = random.integers(0, 50, size=(2, 80, 16, 64))
-    a, b = (rs.SignatureSet.from_counts(c) for c in counts)
+    a, b = (rs.SignatureSet.from_counts(c, unequal_layers=True) for c in counts)
     x, y = (s.values.reshape(80, -1) for s in (a, b))
     assert plain_cka(x, y) == pytest.approx(0.93, abs=0.01)  # of matrices without any relation
     found = rs.compare(a, b, bootstrap=1, permutations=9)
@@ -408,7 +408,7 @@ def test_fewer_prompts_leave_a_reason_beside_what_is_absent():
     assert alone.absent["cka"] == "it needs 4 prompts or more, got 1"
     assert alone.absent["difference.difference.value"] == "there are fewer than two tasks"
     assert "NaN" not in alone.to_json()
-    unlabelled = rs.SignatureSet.from_counts(tasks_apart().counts)
+    unlabelled = rs.SignatureSet.from_counts(tasks_apart().counts, unequal_layers=True)
     found = rs.compare(unlabelled, unlabelled)
     assert found.correlation.within_tasks is None
     assert found.correlation.absent["within_tasks"] == "no two prompts share a task"

@@ -119,10 +119,10 @@ def say_models(said, tmp, model):
     whole = {"model_safetensors": weights}
     load({"model_type": "mixtral"}, **whole)
     load({"rope_scaling": {"type": "linear", "factor": 2.0}}, **whole)
+    load({"is_causal": False}, **whole)
     load({"num_experts": 1.5}, **whole)
     load(text='{"a":1,}', **whole)
     load(**{"pytorch_model.bin": b""})
-    load(**whole, **{"model.safetensors.index.json": index({})})
     load(model_safetensors=struct.pack("<Q", 4096) + b" " * 1000)
     load(model_safetensors=safetensors(one, b"xy"))
     load(model_safetensors=safetensors({"a": ("U8", [2], [0, 1])}, b"x"))
@@ -165,6 +165,7 @@ def say_recordings(said, tmp, model):
     read("crlf.jsonl", whole.replace(b"\n", b"\r\n"))
     read("changed.jsonl", whole.replace(b'"Count to ten."', b'"Count to six."'))
     read("newer.jsonl", whole.replace(b'"version":1', b'"version":2'))
+    read("twice.jsonl", whole.replace(b'"position":1,', b'"position":0,'))
     read("other.txt", b"%PDF-1.7")
     record(seed=1, temperature=0.5, resume=True)
     holder = _core.JsonlRecorder(tmp / "held.jsonl")
@@ -220,6 +221,8 @@ def say_studies(said):
 
 
 def say_reports(said, tmp):
+    with said.caught():
+        rs.SignatureSet.from_counts([[[1, 2], [1, 1]]])
     study = rs.study(rs.SignatureSet.from_counts([[[1, 2]]]), progress=False)
     with said.caught():
         study.report(tmp / "absent" / "report.html")

@@ -62,7 +62,7 @@ def test_dead_needs_tokens_enough():
     counts = np.zeros((1, 2, 8), dtype=int)
     counts[0, :, 0] = (20, 200)
     counts[0, :, 1] = (20, 200)
-    found = rs.metrics.load(rs.SignatureSet.from_counts(counts, top_k=2))
+    found = rs.metrics.load(rs.SignatureSet.from_counts(counts, top_k=2, unequal_layers=True))
     assert found.unused[0].tolist() == [6, 6]
     assert found.unused_p_value[0, 0] == pytest.approx(0.75**20)
     assert found.chance.unused[0, 0] == pytest.approx(8 * 0.75**20)

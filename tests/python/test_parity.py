@@ -1,8 +1,6 @@
 """Hugging Face's OlmoeForCausalLM is the reference; scripts/parity.py measures, this holds it to the stated bounds."""
 
-import importlib.util
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -12,15 +10,6 @@ transformers = pytest.importorskip("transformers", reason="the reference is Hugg
 pytest.importorskip("routesig._torch", reason="built without LibTorch")
 
 import routesig as rs  # noqa: E402
-
-
-@pytest.fixture(scope="session")
-def parity(repository):
-    spec = importlib.util.spec_from_file_location("parity", repository / "scripts" / "parity.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["parity"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def case_called(parity, name):
@@ -109,6 +98,20 @@ def close(path, expected):
 def test_shards_and_their_index_are_read(theirs, expected, tmp_path):
     theirs.save_pretrained(tmp_path, max_shard_size="20KB")
     assert len(list(tmp_path.glob("*.safetensors"))) > 2
+    close(tmp_path, expected)
+
+
+def test_the_checkpoint_that_hugging_face_would_load_is_loaded(theirs, expected, tmp_path):
+    """Not the shards of an earlier save, nor another file that lies in the folder."""
+    torch.manual_seed(5)
+    transformers.OlmoeForCausalLM(theirs.config).save_pretrained(tmp_path, max_shard_size="20KB")
+    single = tmp_path / "single"
+    theirs.save_pretrained(single)
+    (single / "model.safetensors").rename(tmp_path / "model.safetensors")
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"no safetensors at all")
+    with torch.inference_mode():
+        read = transformers.OlmoeForCausalLM.from_pretrained(tmp_path)(torch.tensor([IDS])).logits[0].numpy()
+    assert np.abs(read - expected).max() <= 1e-5
     close(tmp_path, expected)
 
 

@@ -135,6 +135,50 @@ def test_columns_that_are_not_known_are_ignored_with_a_warning(tmp_path):
     assert heard[0].filename == __file__
 
 
+def with_positions(traces, tmp_path, positions):
+    """The file of `traces` with other positions of its first prompt."""
+    traces.save(tmp_path / "t.parquet")
+
+    def change(table):
+        column = [*positions, *table["position"].to_pylist()[len(positions) :]]
+        return with_column(table, "position", pa.array(column, pa.int32()))
+
+    return changed(tmp_path / "t.parquet", change)
+
+
+def test_positions_that_do_not_ascend_are_refused_or_the_earlier_tokens_dropped(tmp_path):
+    traces = random_traces()  # the first has 10 tokens, 5 of the prompt
+    path = with_positions(traces, tmp_path, [0, 1, 2, 3, 3, 5, 6, 7, 6, 7])
+    with pytest.raises(
+        rs.FormatError, match=r"positions that ascend, got 3 after 3 at token 4 \(prompt 'p0'; drop_inv"
+    ):
+        rs.read_traces(path)
+    read = rs.read_traces(path, drop_invalid=True)
+    kept = [0, 1, 2, 4, 5, 8, 9]
+    assert read[0].positions.tolist() == [0, 1, 2, 3, 5, 6, 7]
+    assert (read[0].experts == traces[0].experts[:, kept]).all()
+    assert (read[0].weights == traces[0].weights[:, kept]).all()
+    assert (read[0].token_ids == traces[0].token_ids[kept]).all()
+    assert read[0].token_types.tolist() == [0] * 4 + [1] * 3
+    assert (read[0].prompt_tokens, read[0].dropped_tokens, read.dropped_tokens) == (4, 3, 3)
+    assert read[1:] == traces[1:]
+
+
+def test_rows_with_weights_that_are_not_finite_are_read_as_unknown(tmp_path):
+    """As a file of an earlier version holds them: ids that NaN chose."""
+    traces = random_traces()
+    traces.save(tmp_path / "t.parquet")
+
+    def change(table):
+        weights = np.array(table["weights"].to_pylist(), np.float32)
+        weights[0, 1] = np.nan
+        return with_column(table, "weights", pa.array(weights.tolist(), table["weights"].type))
+
+    read = rs.read_traces(changed(tmp_path / "t.parquet", change))
+    assert read[0].valid[:, 0].tolist() == [True, False, True]
+    assert (read[0].nonfinite_rows, read[0].unknown_rows, read[1].unknown_rows) == (1, 1, 0)
+
+
 DAMAGE = {
     "no header": (
         lambda t: with_metadata(t, header=None),

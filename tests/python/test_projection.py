@@ -8,7 +8,8 @@ import routesig as rs
 
 def random_set(prompts, layers=3, experts=8, seed=0):
     counts = np.random.default_rng(seed).poisson(5.0, (prompts, layers, experts))
-    return rs.SignatureSet.from_counts(counts, tasks=["a", "b"] * (prompts // 2) + ["a"] * (prompts % 2))
+    tasks = ["a", "b"] * (prompts // 2) + ["a"] * (prompts % 2)
+    return rs.SignatureSet.from_counts(counts, tasks=tasks, unequal_layers=True)
 
 
 def test_pca_by_hand():

@@ -82,9 +82,20 @@ def test_from_counts_by_hand():
     [
         ([[1, 2]], {}, r"expected counts \[prompts, layers, experts\], got 2 axes"),
         ([[[1, -2]]], {}, "expected counts of 0 or more, got -2"),
-        ([[[1, 2.5]]], {}, "whole numbers"),
-        ([[[1, np.nan]]], {}, "whole numbers"),
-        ([[[1, np.inf]]], {}, "whole numbers"),
+        ([[[1, 2.5]]], {}, r"expected counts to be whole numbers, got 2\.5 at prompt 0, layer 0, expert 1"),
+        ([[[1, 2]], [[np.nan, 3]]], {}, "expected counts to be whole numbers, got NaN at prompt 1, layer 0, expert 0"),
+        ([[[1, np.inf]]], {}, "expected counts to be whole numbers, got inf at prompt 0, layer 0, expert 1"),
+        ([[[1, 2]]], {"num_tokens": [np.nan]}, "expected num_tokens to be whole numbers, got NaN at prompt 0"),
+        ([[[True, False]]], {}, "expected counts to be whole numbers, got bool"),
+        (
+            [[[2, 2], [3, 1]], [[2, 2], [2, 1]]],
+            {},
+            r"expected the same number of selections in every layer of a prompt, got 3 in layer 1 and 4 in layer 0 of "
+            r"prompt 1 \(are the axes prompts, layers, experts\? unequal_layers=True",
+        ),
+        ([[[2, 2], [3, 2]]], {"num_tokens": [5]}, "got 4 in layer 0 and 5 in layer 1 of prompt 0"),
+        ([[[2, 2]], [[3, 2]]], {"top_k": 2}, r"expected 2 selections a token \(top_k\), got 5 in layer 0 of prompt 1"),
+        ([[[2, 2], [1, 2]]], {"top_k": 2, "num_tokens": [2]}, "got 3 in layer 1 of prompt 0, which is no multiple"),
         ([[[1, 1e300]]], {}, r"expected counts below 2\^53, got 1e\+300"),
         ([[[1, 2**53]]], {}, r"expected counts below 2\^53"),
         ([[["a", "b"]]], {}, "whole numbers"),
@@ -97,6 +108,36 @@ def test_from_counts_by_hand():
 def test_counts_that_do_not_fit_are_one_sentence(counts, options, message):
     with pytest.raises(ValueError, match=message):
         rs.SignatureSet.from_counts(counts, **options)
+
+
+def test_axes_that_were_swapped_are_found():
+    counts = rs.signatures(random_traces()).counts
+    for axes in ((0, 2, 1), (1, 0, 2), (2, 1, 0)):
+        with pytest.raises(ValueError, match="expected the same number of selections in every layer of a prompt"):
+            rs.SignatureSet.from_counts(counts.transpose(axes))
+
+
+def test_layers_with_other_totals_are_taken_where_something_explains_them():
+    fewer = [[[2, 2, 2], [2, 1, 1], [0, 0, 0]]]  # 3 tokens top-2, of which 2 are known in layer 1 and none in layer 2
+    told = rs.SignatureSet.from_counts(fewer, num_tokens=[3], top_k=2)
+    assert told.values[0].tolist() == [[1 / 3] * 3, [0.5, 0.25, 0.25], [0, 0, 0]]
+    dropped = rs.SignatureSet.from_counts([[[2, 2, 2], [2, 2, 1]]], top_k=2, unequal_layers=True)
+    assert dropped.num_tokens.tolist() == [3]
+    empty = rs.SignatureSet.from_counts([[[2, 2, 2], [0, 0, 0]]], top_k=2)  # a layer without data
+    assert (empty.num_tokens.tolist(), empty.values[0, 1].tolist()) == ([3], [0, 0, 0])
+
+
+def test_our_own_counts_need_no_explanation():
+    """Of traces with rows that are not known, and of their shuffles."""
+    traces = []
+    for trace in random_traces(weights=False):
+        experts = trace.experts.copy()
+        experts[1, :3] = 65535
+        options = {"token_ids": trace.token_ids, "task": trace.task, "id": trace.id}
+        traces.append(rs.RoutingTrace.from_arrays(experts, num_experts=16, **options))
+    sigs = rs.signatures(traces)
+    assert len(set(sigs.counts[0].sum(axis=-1).tolist())) == 2
+    assert [len(s) for s in rs.controls.shuffled_signatures(traces, shuffles=2)] == [6, 6]
 
 
 def test_select_and_index():

@@ -14,11 +14,14 @@ pa = pytest.importorskip("pyarrow", reason="Parquet files need pyarrow")
 def signature_sets():
     traces = random_traces()
     counts = np.arange(24).reshape(2, 3, 4)
+    unequal = {"unequal_layers": True}
     return {
         "count": rs.signatures(traces),
         "gate": rs.signatures(traces, weighting="gate"),
-        "without labels": rs.SignatureSet.from_counts(counts),
-        "unlabelled in part": rs.SignatureSet.from_counts(counts, tasks=["a", None], groups=[None, "g"], top_k=2),
+        "without labels": rs.SignatureSet.from_counts(counts, **unequal),
+        "unlabelled in part": rs.SignatureSet.from_counts(
+            counts, tasks=["a", None], groups=[None, "g"], top_k=2, **unequal
+        ),
         "empty": rs.signatures(traces)[0:0],
     }
 

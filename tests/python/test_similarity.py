@@ -69,7 +69,7 @@ def test_single_precision_stays_within_a_millionth(metric):
 )
 def test_similarity_is_symmetric_bounded_and_masked_without_a_common_layer(metric, rows):
     counts = np.array(rows).reshape(len(rows), 2, 3)
-    matrix = rs.similarity(rs.SignatureSet.from_counts(counts), metric=metric)
+    matrix = rs.similarity(rs.SignatureSet.from_counts(counts, unequal_layers=True), metric=metric)
     known = counts.any(axis=2)
     shared = known.astype(int) @ known.T > 0
     assert (np.ma.getmaskarray(matrix) == ~shared).all()

@@ -143,6 +143,7 @@ def test_plain_permutation_fails_where_group_permutation_holds():
             random.poisson(rates),
             tasks=[f"task-{i // 16}" for i in range(64)],
             groups=[f"template-{i // 4}" for i in range(64)],
+            unequal_layers=True,
         )
         options = {"permutations": 199, "layers": False, "pairs": False, "seed": seed}
         plain += rst.permutation_test(sigs, groups=False, **options).p_value.value <= 0.05
@@ -156,7 +157,7 @@ def test_plain_permutation_fails_where_group_permutation_holds():
 def test_orders_of_prompts_experts_and_layers_do_not_matter(prompts, experts, layers, seed):
     sigs = tasks_apart((4, 3, 2), layers=3, experts=6, seed=seed)
     counts = sigs.counts[prompts][:, layers][:, :, experts]
-    other = rs.SignatureSet.from_counts(counts, tasks=[sigs.tasks[i] for i in prompts])
+    other = rs.SignatureSet.from_counts(counts, tasks=[sigs.tasks[i] for i in prompts], unequal_layers=True)
     a, b = (rst.permutation_test(s, pairs=False) for s in (sigs, other))
     assert a.difference == pytest.approx(b.difference, abs=1e-13)
     assert a.p_value == b.p_value  # enumerated, so that it is a property of the set
@@ -186,7 +187,8 @@ def test_threads_do_not_change_a_byte_and_seeds_do():
 
 def test_unlabelled_prompts_are_left_out_and_counted():
     sigs = tasks_apart((5, 5, 5))
-    mixed = rs.SignatureSet.from_counts(sigs.counts, tasks=[None if task == "c" else task for task in sigs.tasks])
+    tasks = [None if task == "c" else task for task in sigs.tasks]
+    mixed = rs.SignatureSet.from_counts(sigs.counts, tasks=tasks, unequal_layers=True)
     found, alone = rst.permutation_test(mixed), rst.permutation_test(sigs.select(tasks=["a", "b"]))
     assert (found.unlabelled, alone.unlabelled) == (5, 0)
     assert found.p_value == alone.p_value

@@ -403,7 +403,9 @@ def test_what_no_test_could_have_found_is_said():
 
 def test_groups_that_span_tasks_are_refused_with_the_way_out():
     counts = np.random.default_rng(0).poisson(4.0, (12, 2, 4))
-    sigs = rs.SignatureSet.from_counts(counts, tasks=["a", "b"] * 6, groups=["g"] * 2 + [None] * 10)
+    sigs = rs.SignatureSet.from_counts(
+        counts, tasks=["a", "b"] * 6, groups=["g"] * 2 + [None] * 10, unequal_layers=True
+    )
     with pytest.raises(ValueError, match=r"every group within one task.*groups=False"):
         rs.study(sigs, **QUICK)
     assert rs.study(sigs, **ALONE).permutation_test.unit == "prompts"
@@ -432,7 +434,7 @@ def test_provenance_recognises_the_same_traces_in_another_file(tmp_path):
 
 def test_notebooks_show_it_escaped():
     counts = np.random.default_rng(0).poisson(9.0, (12, 2, 4)) + 9 * np.eye(4, dtype=int)[[0, 1] * 6][:, None]
-    sigs = rs.SignatureSet.from_counts(counts, tasks=["<i>", "math"] * 6, top_k=1)
+    sigs = rs.SignatureSet.from_counts(counts, tasks=["<i>", "math"] * 6, top_k=1, unequal_layers=True)
     found = rs.study(sigs, controls={"<script>": sigs}, **ALONE)
     assert "<script>" in found.headline  # the strongest control
     shown = found._repr_html_()
@@ -447,10 +449,12 @@ def test_whether_it_grows_with_depth():
     rates = np.full((30, 6, 8), 10.0)
     for i in range(30):
         rates[i, :, i % 3] += 20 * effect
-    sigs = rs.SignatureSet.from_counts(random.poisson(rates), tasks=[str(i % 3) for i in range(30)], top_k=1)
+    sigs = rs.SignatureSet.from_counts(
+        random.poisson(rates), tasks=[str(i % 3) for i in range(30)], top_k=1, unequal_layers=True
+    )
     deeper = rs.study(sigs, **{**ALONE, "bootstrap": 500})
     assert deeper.depth.grows is True
-    shallower = rs.SignatureSet.from_counts(sigs.counts[:, ::-1], tasks=sigs.tasks, top_k=1)
+    shallower = rs.SignatureSet.from_counts(sigs.counts[:, ::-1], tasks=sigs.tasks, top_k=1, unequal_layers=True)
     assert rs.study(shallower, **ALONE).depth.grows is False
 
 

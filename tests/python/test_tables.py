@@ -195,6 +195,19 @@ def test_notebooks_show_long_texts_short_and_nothing_where_nothing_is():
     assert "92 more tasks" in Page(many._repr_html_()).text
 
 
+def test_notebooks_show_what_is_not_known_not_finite_and_dropped():
+    experts, weights = np.array([[[0, 1], [2, 3], [4, 5]]]), np.array([[[1, 1], [1, np.nan], [1, 1]]], np.float32)
+    trace = rs.RoutingTrace.from_arrays(
+        experts, num_experts=8, weights=weights, positions=[0, 1, 0], drop_invalid=True, id="a"
+    )
+    assert "tokens dropped\n2\n" in Page(rs.TraceSet([trace])._repr_html_()).text
+    trace = rs.RoutingTrace.from_arrays(experts, num_experts=8, weights=weights, id="a")
+    text = Page(rs.TraceSet([trace])._repr_html_()).text
+    assert "unknown rows\n1\n" in text
+    assert "rows not finite\n1\n" in text
+    assert "dropped" not in text
+
+
 def test_a_set_of_a_file_that_was_cut_off_says_so_in_notebooks(tmp_path):
     random_traces().save(tmp_path / "t.jsonl")
     lines = (tmp_path / "t.jsonl").read_bytes().splitlines(keepends=True)

@@ -49,6 +49,45 @@ def test_unknown_rows_are_minus_one_or_65535():
         assert trace.valid.tolist() == [[False]]
 
 
+def test_rows_with_weights_that_are_not_finite_are_unknown_and_counted():
+    experts = [[[0, 1], [2, 3], [4, 5]], [[1, 0], [3, 2], [5, 4]]]
+    weights = np.full((2, 3, 2), 0.25, np.float32)
+    weights[0, 1, 1] = np.nan
+    weights[1, 2] = np.inf
+    trace = one(experts, weights=weights, id="a")
+    assert trace.valid.tolist() == [[True, False, True], [True, True, False]]
+    assert trace.experts[0, 1].tolist() == [65535, 65535]
+    assert np.isnan(trace.weights[0, 1, 1])
+    assert (trace.nonfinite_rows, trace.unknown_rows) == (2, 2)
+    assert repr(trace).endswith("experts=8, unknown_rows=2, nonfinite_rows=2)")
+    assert repr(rs.TraceSet([trace])).endswith("top-2, 2 unknown rows, 2 not finite)")
+    assert pickle.loads(pickle.dumps(trace)) == trace
+    sigs = rs.signatures([trace], weighting="gate")
+    assert sigs.info["unknown_rows"] == 2
+    assert np.isfinite(sigs.values).all()
+
+
+def test_positions_that_do_not_ascend_are_refused_or_the_earlier_tokens_dropped():
+    ids = np.array([[[0], [1], [2], [3], [4], [5]]])
+    options = {"positions": [0, 1, 2, 3, 2, 3], "token_ids": [7, 8, 9, 10, 11, 12], "prompt_tokens": 3, "id": "draft"}
+    message = r'expected positions that ascend, got 2 after 3 at token 4 \(trace "draft"; drop_invalid keeps the later'
+    with pytest.raises(ValueError, match=message):
+        one(ids, **options)
+    trace = one(ids, **options, drop_invalid=True)
+    assert trace.positions.tolist() == [0, 1, 2, 3]
+    assert trace.experts[0, :, 0].tolist() == [0, 1, 4, 5]
+    assert trace.token_ids.tolist() == [7, 8, 11, 12]
+    assert trace.token_types.tolist() == [0, 0, 1, 1]
+    assert (trace.prompt_tokens, trace.dropped_tokens) == (2, 2)
+    traces = rs.TraceSet([trace, one(ids, id="whole", drop_invalid=True)])
+    assert (traces.dropped_tokens, traces[1].dropped_tokens, traces[:1].dropped_tokens) == (2, 0, 2)
+    assert "2 tokens dropped" in repr(traces)
+    assert "dropped_tokens=2" in repr(trace)
+    assert pickle.loads(pickle.dumps(traces)).dropped_tokens == 2
+    with pytest.raises(ValueError, match="got 1 after 1 at token 2"):
+        one(ids, positions=[0, 1, 1, 2, 3, 4])
+
+
 @pytest.mark.parametrize(
     ("experts", "options", "message"),
     [

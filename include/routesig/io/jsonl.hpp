@@ -76,6 +76,9 @@ class JsonlRecorder final : public RoutingRecorder {
 struct ReadOptions {
   bool recover = false;  ///< read the whole lines of a file that was cut off; TraceSet::complete() is then false
   int experts = 0;       ///< for the event form, which does not say how many there are; 0: the largest id + 1
+  /// Of tokens whose positions repeat or decrease keep the later ones (`kept_tokens`), counted, instead of refusing
+  /// them.
+  bool drop_invalid = false;
 };
 
 /// Hears one sentence for each thing that is not wrong but should be known: an ignored field, what `recover` dropped,

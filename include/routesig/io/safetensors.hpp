@@ -76,7 +76,7 @@ struct SafetensorsHeader {
 /// The tensors of a checkpoint, in one file or several. Immutable, and cheap to copy: copies share the maps.
 class Safetensors {
  public:
-  /// A `.safetensors` file, a `.safetensors.index.json`, or a folder that holds `model.safetensors` or
+  /// A `.safetensors` file, a `.safetensors.index.json`, or a folder that holds `model.safetensors`, else
   /// `model.safetensors.index.json` with its shards: plain file names inside the folder, and every tensor in exactly
   /// the shard that the index gives it. Throws FormatError or FileError.
   [[nodiscard]] static Safetensors open(const std::filesystem::path& folder_or_file);

@@ -294,6 +294,7 @@ def shuffled_signatures(
             groups=[trace.group for trace in chosen],
             sources=[source_of(trace) for trace in chosen],
             top_k=chosen[0].info.top_k if chosen else None,
+            unequal_layers=True,  # rows of which nothing is known
         )
 
     def draw(count: int) -> Iterator[SignatureSet]:

@@ -3,6 +3,7 @@
 ///
 ///     routesig::Random random(/*seed=*/0);
 ///     const std::uint64_t heads = routesig::binomial(random, /*n=*/1'000'000'000'000, /*p=*/0.5);
+///     const double half = routesig::binomial_probability(/*k=*/500'000'000'000, /*n=*/1'000'000'000'000, /*p=*/0.5);
 ///
 /// Means below 10 by inversion, larger ones by transformed rejection with a squeeze (BTRS: Hormann, J. Statistical
 /// Computation and Simulation 46, 1993). Probabilities far from the mode are compared by logarithms without the
@@ -95,6 +96,11 @@ inline constexpr std::array<double, 16> kFactorials = [] {
 }
 
 }  // namespace detail
+
+/// P(X = k) of X binomial(n, p): n, k whole numbers of at most 2^53, 0 < p < 1.
+[[nodiscard]] inline double binomial_probability(double k, double n, double p) {
+  return std::exp(detail::log_rarity(n, n) - detail::log_rarity(k, n * p) - detail::log_rarity(n - k, n * (1.0 - p)));
+}
 
 /// Binomial(n, p), for any n; p is from 0 to 1.
 [[nodiscard]] inline std::uint64_t binomial(Random& random, std::uint64_t n, double p) {

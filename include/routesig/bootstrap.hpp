@@ -25,6 +25,7 @@
 
 #include "routesig/bca.hpp"
 #include "routesig/error.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/random.hpp"
 #include "routesig/similarity.hpp"
@@ -261,6 +262,7 @@ class ResampledDifferences {
         weights_(static_cast<Eigen::Index>(resamples.draws()), static_cast<Eigen::Index>(units.size())) {
     const WeightedCounts number(units, resamples);
     for (std::size_t draw = 0; draw < resamples.draws(); ++draw) {
+      interruption_point();
       const std::span row(weights_.row(static_cast<Eigen::Index>(draw)).data(), units.size());
       resamples.fill(draw, row);
       numbers_.push_back(number(row));

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "routesig/bootstrap.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/quantile.hpp"
 #include "routesig/token_shuffle.hpp"
@@ -108,6 +109,7 @@ inline void add_similarities(const TokenTable& table, std::size_t layer,
   const auto n = static_cast<Eigen::Index>(table.prompts()), width = static_cast<Eigen::Index>(table.experts);
   constexpr std::size_t kAtOnce = 8;  // side by side, so that the sum is passed over once for them
   for (std::size_t first = 0; first < sources.size(); first += kAtOnce) {
+    interruption_point();
     const auto some = sources.subspan(first, std::min(kAtOnce, sources.size() - first));
     PairMatrix rows = PairMatrix::Zero(n, width * static_cast<Eigen::Index>(some.size()));
     for (std::size_t s = 0; s < some.size(); ++s) {
@@ -153,7 +155,10 @@ inline void add_similarities(const TokenTable& table, std::size_t layer,
   const Resamples resamples(units, {.draws = options.bootstrap, .seed = options.seed});
   const ResampledDifferences differences(units, resamples);
   std::vector<std::vector<std::uint32_t>> sources(options.shuffles);
-  for (std::size_t r = 0; r < options.shuffles; ++r) sources[r] = table.shuffled(options.seed, r);
+  for (std::size_t r = 0; r < options.shuffles; ++r) {
+    interruption_point();
+    sources[r] = table.shuffled(options.seed, r);
+  }
   const std::vector<std::vector<std::uint32_t>> own{table.unshuffled()};
   const std::vector<double> factors = load_balance_factors(table);
 

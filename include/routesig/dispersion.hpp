@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "routesig/error.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/labelling.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/statistics.hpp"
@@ -49,6 +50,7 @@ namespace detail {
   std::unordered_map<int, Task> tasks;
   std::vector<double> own(n);  // inner products with all of the task
   for (std::size_t i = 0; i < n; ++i) {
+    interruption_point();
     if (task[i] < 0) continue;
     for (std::size_t j = 0; j < n; ++j)
       if (task[j] == task[i]) own[i] += inner(i, j);

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "routesig/error.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/labelling.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/random.hpp"
@@ -233,8 +234,10 @@ inline void estimate(const LayerRows& rows, std::span<const std::uint32_t> label
   out.plug_in = LayerRows::information(sums);
   const auto n = static_cast<double>(out.units);
   std::vector<double> without;
-  for (const std::size_t unit : rows.units())
+  for (const std::size_t unit : rows.units()) {
+    interruption_point();
     without.push_back(LayerRows::information(rows.without(sums, label, unit)));
+  }
   double mean = 0.0, squares = 0.0;
   for (const double x : without) mean += x / n;
   for (const double x : without) squares += (x - mean) * (x - mean);
@@ -288,8 +291,10 @@ inline void estimate(const LayerRows& rows, std::span<const std::uint32_t> label
     std::vector<std::uint32_t> label(units.size());
     for (std::size_t i = begin; i < end; ++i) {
       labellings->fill(i, label);
-      for (std::size_t l = 0; l < layers; ++l)
+      for (std::size_t l = 0; l < layers; ++l) {
+        interruption_point();
         if (scale[l] > 0.0) out[l].draws[i] = rows[l].information(rows[l].sums(label, classes));
+      }
     }
   };
   parallel_for(draws, 16, permute, progress);

@@ -11,6 +11,10 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <future>
+#include <memory>
+#include <thread>
+#include <type_traits>
 #include <utility>
 
 namespace routesig {
@@ -35,31 +39,42 @@ struct LoopEnded {};
 
 }  // namespace detail
 
-/// While it lives, work on the thread that made it calls `check` at its points, at most 20 times a second, first after
-/// a twentieth of a second. What `check` throws ends the work. Guards may nest: the innermost is asked.
+/// While it lives, work on the thread that made it calls `check` at its points: first after `interval`, then no more
+/// often than that. What `check` throws ends the work. Guards may nest: the innermost is asked.
 class Interruptible {
  public:
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds kInterval{50};
 
-  explicit Interruptible(std::function<void()> check)
+  explicit Interruptible(std::function<void()> check, Clock::duration interval = kInterval)
       : check_(std::move(check)),
-        next_(Clock::now() + kInterval),
+        interval_(interval),
+        next_(Clock::now() + interval),
         outer_(std::exchange(detail::heeded().caller, this)) {}
   Interruptible(const Interruptible&) = delete;
   Interruptible& operator=(const Interruptible&) = delete;
   ~Interruptible() { detail::heeded().caller = outer_; }
 
-  /// Calls `check` where it is time.
+  /// Calls `check` where it is time. It may do work of its own, of which nobody is asked.
   void poll() {
     const auto now = Clock::now();
     if (now < next_) return;
-    next_ = now + kInterval;
+    next_ = now + interval_;
+    const Asking asking;
     check_();
   }
 
  private:
+  struct Asking {
+    Interruptible* const asked = std::exchange(detail::heeded().caller, nullptr);
+    Asking() = default;
+    Asking(const Asking&) = delete;
+    Asking& operator=(const Asking&) = delete;
+    ~Asking() { detail::heeded().caller = asked; }
+  };
+
   std::function<void()> check_;
+  Clock::duration interval_;
   Clock::time_point next_;
   Interruptible* outer_;
 };
@@ -70,6 +85,20 @@ inline void interruption_point() {
   const detail::Heeded& here = detail::heeded();
   if (here.ended != nullptr && here.ended->load(std::memory_order_relaxed)) throw detail::LoopEnded{};
   if (here.caller != nullptr) here.caller->poll();
+}
+
+/// work() for what has no points and cannot be given any, such as a library's decomposition of a large matrix: on a
+/// thread of its own where anybody may interrupt, while this thread waits and passes points. What is interrupted leaves
+/// at once; the work then ends unseen, and so has to own all that it uses.
+template <typename Work>
+[[nodiscard]] std::invoke_result_t<Work&> run_apart(Work work) {
+  const detail::Heeded& here = detail::heeded();
+  if (here.caller == nullptr && here.ended == nullptr) return work();
+  const auto task = std::make_shared<std::packaged_task<std::invoke_result_t<Work&>()>>(std::move(work));
+  auto result = task->get_future();
+  std::thread([task] { (*task)(); }).detach();
+  while (result.wait_for(Interruptible::kInterval) != std::future_status::ready) interruption_point();
+  return result.get();
 }
 
 }  // namespace routesig

@@ -18,6 +18,7 @@
 #include <span>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/token_shuffle.hpp"
 #include "routesig/token_table.hpp"
@@ -166,6 +167,7 @@ void for_each_id(const TokenTable& table, std::span<const std::uint32_t> order, 
     const auto row = table.row(source[t], layer);
     if (row[0] != kNoExpert) walk.add(table.prompt[t], table.task[table.prompt[t]], row);
     if (i + 1 < order.size() && table.token_id[order[i + 1]] == table.token_id[t]) continue;
+    interruption_point();
     visit(table.token_id[t], walk.finish());
     walk.clear();
   }
@@ -214,6 +216,7 @@ class MatchedEffects {
     Blocks tasks(table_, [&](std::uint32_t t) { return static_cast<std::uint32_t>(table_.task[table_.prompt[t]]); });
     Blocks prompts(table_, [&](std::uint32_t t) { return table_.prompt[t]; });
     for (const Id& id : ids_) {
+      interruption_point();
       const auto tokens = order_.subspan(id.begin, id.end - id.begin);
       const std::vector<std::uint64_t>&in_tasks = tasks.shared(tokens, source),
             &in_prompts = prompts.shared(tokens, source);

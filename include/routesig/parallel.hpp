@@ -126,8 +126,10 @@ class ThreadPool {
     }
   }
 
-  /// The last pieces may be long ones of other threads: their loop can still be ended from here.
+  /// The last pieces may be long ones of other threads: their loop can still be ended from here. What asks whether to
+  /// may loop itself, and has to do so on this thread: the pool is at work.
   void wait_for_helpers(Job& job) {
+    const InsidePiece inside(job.ended);
     std::unique_lock lock(mutex_);
     job_.reset();
     const auto none_busy = [&] { return job.busy == 0; };

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <numbers>
 #include <vector>
 
 namespace routesig {
@@ -117,6 +118,15 @@ TEST(Binomial, RefusesWhatIsNoProbability) {
   Random random(1);
   for (const double p : {-1e-9, 1.0 + 1e-9, std::numeric_limits<double>::quiet_NaN()})
     EXPECT_THROW((void)binomial(random, 10, p), std::invalid_argument);
+}
+
+TEST(BinomialProbability, IsThatOfTheFormula) {
+  EXPECT_DOUBLE_EQ(binomial_probability(0, 3, 0.25), 27.0 / 64);
+  EXPECT_NEAR(binomial_probability(1, 3, 0.25), 27.0 / 64, 1e-15);
+  EXPECT_NEAR(binomial_probability(3, 3, 0.25), 1.0 / 64, 1e-16);
+  // 100 over 50 halves, 0.0795892...; at 10^15 halves the normal density, 1 / sqrt(pi n / 2).
+  EXPECT_NEAR(binomial_probability(50, 100, 0.5), 0.07958923738717876, 1e-14);
+  EXPECT_NEAR(binomial_probability(5e14, 1e15, 0.5) / (1.0 / std::sqrt(std::numbers::pi * 5e14)), 1.0, 1e-9);
 }
 
 TEST(LogRarity, IsThatOfThePoissonDistribution) {

@@ -92,8 +92,8 @@ def load_balance(
     """Let every token of every layer draw its experts uniformly, as many tokens a prompt as recorded.
 
     What is left is text length: similarity tends to 1 as texts grow, for any model. So "within > load balance > across"
-    holds for short texts and fails for long ones; read it with `tokens` and `break_even`, never as evidence. Of texts of
-    more than 16,384 tokens counts are drawn, which have the same distribution and cost no more for longer ones.
+    holds for short texts and fails for long ones; read it with `tokens` and `break_even`, never as evidence. Of texts
+    of more than 16,384 tokens counts are drawn, which have the same distribution and cost no more for longer ones.
 
     Parameters
     ----------

@@ -37,10 +37,15 @@ struct Heeded {
 /// Thrown out of a piece whose loop has ended on another thread; caught by the loop, which rethrows what ended it.
 struct LoopEnded {};
 
+/// Of a loop whose end is not to be heeded.
+inline constinit const std::atomic<bool> kNeverEnded = false;
+
 }  // namespace detail
 
 /// While it lives, work on the thread that made it calls `check` at its points: first after `interval`, then no more
-/// often than that. What `check` throws ends the work. Guards may nest: the innermost is asked.
+/// often than that. What `check` throws ends the work. Guards may nest: the innermost is asked. Inside a piece of a
+/// loop (in what tells its progress, say) a guard also keeps the end of that loop out: whoever made it may be another
+/// language, through which our own exceptions do not pass.
 class Interruptible {
  public:
   using Clock = std::chrono::steady_clock;
@@ -50,10 +55,12 @@ class Interruptible {
       : check_(std::move(check)),
         interval_(interval),
         next_(Clock::now() + interval),
-        outer_(std::exchange(detail::heeded().caller, this)) {}
+        outer_(std::exchange(detail::heeded(), {.caller = this, .ended = nullptr})) {
+    if (outer_.ended != nullptr) detail::heeded().ended = &detail::kNeverEnded;
+  }
   Interruptible(const Interruptible&) = delete;
   Interruptible& operator=(const Interruptible&) = delete;
-  ~Interruptible() { detail::heeded().caller = outer_; }
+  ~Interruptible() { detail::heeded() = outer_; }
 
   /// Calls `check` where it is time. It may do work of its own, of which nobody is asked.
   void poll() {
@@ -76,7 +83,7 @@ class Interruptible {
   std::function<void()> check_;
   Clock::duration interval_;
   Clock::time_point next_;
-  Interruptible* outer_;
+  detail::Heeded outer_;
 };
 
 /// A place at which work may end with an exception: cheap enough for every microsecond or more of it, needed every

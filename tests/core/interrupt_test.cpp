@@ -113,6 +113,27 @@ TEST_F(Interrupt, AnErrorOfOneThreadEndsThePiecesOfOthers) {
   EXPECT_THROW(parallel_for(3, 1, piece), std::out_of_range);
 }
 
+TEST_F(Interrupt, AGuardInAPieceKeepsTheEndOfTheLoopOut) {
+  set_num_threads(2);
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int> begun = 0;
+  bool kept_out = false;
+  const auto piece = [&](std::size_t, std::size_t) {
+    ++begun;
+    while (begun < 2) std::this_thread::yield();
+    if (std::this_thread::get_id() != caller) throw std::out_of_range("other");
+    {
+      const Interruptible guard([] {});
+      for (int i = 0; i < 10'000'000; ++i) interruption_point();
+      parallel_for(1000, 1, nothing);
+      kept_out = true;
+    }
+    work_for_ever();
+  };
+  EXPECT_THROW(parallel_for(2, 1, piece), std::out_of_range);
+  EXPECT_TRUE(kept_out);
+}
+
 TEST_F(Interrupt, AThreadThatWaitsForThePoolEndsToo) {
   set_num_threads(2);
   std::atomic<bool> begun = false, over = false;

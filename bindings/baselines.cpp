@@ -7,7 +7,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "choice.hpp"
-#include "progress.hpp"
+#include "long_work.hpp"
 
 namespace {
 
@@ -63,12 +63,11 @@ py::dict as_dict(const Baseline& base) {
   return out;
 }
 
-// Runs `make` without the GIL.
 template <typename Make>
 py::dict computed(const Make& make) {
   std::optional<Baseline> base;
   {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     base = make();
   }
   return as_dict(*base);
@@ -151,7 +150,9 @@ void bind_expectations(py::module_& m) {
   m.def(
       "length_free",
       [](const Counts& counts, std::size_t top_k, const Tasks& task, const Tasks& group) {
-        const auto found = routesig::length_free(count_view(counts, top_k), task, group);
+        const CountView set = count_view(counts, top_k);
+        const LongWork working;
+        const auto found = routesig::length_free(set, task, group);
         return found ? std::optional(std::pair(found->within, found->ratio)) : std::nullopt;
       },
       py::arg("counts"), py::arg("top_k"), py::arg("task"), py::arg("group"),

@@ -7,7 +7,7 @@
 
 #include "bindings.hpp"
 #include "features.hpp"
-#include "progress.hpp"
+#include "long_work.hpp"
 #include "routesig/logistic_regression.hpp"
 #include "routesig/nearest_centroid.hpp"
 #include "routesig/statistics.hpp"
@@ -40,7 +40,7 @@ void bind_models(py::module_& m) {
       [](const Values& x, const Labels& labels, double c, bool intercept, double tolerance, int max_iterations) {
         routesig::LogisticModel model;
         {
-          const py::gil_scoped_release nogil;
+          const LongWork working;
           model = routesig::LogisticRegression(
                       {.c = c, .intercept = intercept, .tolerance = tolerance, .max_iterations = max_iterations})
                       .fit(as_features(x), labels);
@@ -67,7 +67,7 @@ void bind_models(py::module_& m) {
         const auto [model, features] = logistic(x, coefficients, intercepts);
         std::vector<double> out;
         {
-          const py::gil_scoped_release nogil;
+          const LongWork working;
           out = model.decision(features);
         }
         return owned(std::move(out), {x.shape(0), size_of(intercepts.size())});
@@ -79,7 +79,7 @@ void bind_models(py::module_& m) {
         const auto [model, features] = logistic(x, coefficients, intercepts);
         std::vector<double> out;
         {
-          const py::gil_scoped_release nogil;
+          const LongWork working;
           out = model.probabilities(features, model.classes.size());
         }
         return owned(std::move(out), {x.shape(0), size_of(model.classes.size())});
@@ -89,7 +89,11 @@ void bind_models(py::module_& m) {
   m.def(
       "centroids",
       [](const Values& x, const Labels& labels) {
-        auto model = routesig::NearestCentroid<>().fit(as_features(x), labels);
+        routesig::CentroidModel<routesig::Euclidean> model;
+        {
+          const LongWork working;
+          model = routesig::NearestCentroid<>().fit(as_features(x), labels);
+        }
         return owned(std::move(model.centroids), {size_of(model.classes.size()), x.shape(1)});
       },
       py::arg("x"), py::arg("labels"), "Mean rows [classes, columns] of the labels that occur, ascending.");
@@ -104,7 +108,7 @@ void bind_models(py::module_& m) {
           for (py::ssize_t k = 0; k < centroids.shape(0); ++k) model.classes.push_back(static_cast<int>(k));
           return model.predict(as_features(x));
         };
-        const py::gil_scoped_release nogil;
+        const LongWork working;
         return layers ? predict(routesig::LayerCosine{.layers = *layers}) : predict(routesig::Euclidean{});
       },
       py::arg("x"), py::arg("centroids"), py::arg("layers") = py::none(),
@@ -174,7 +178,7 @@ void bind_cross_validation(py::module_& m) {
       [](const Values& x, const Labels& labels) {
         std::vector<double> out;
         {
-          const py::gil_scoped_release nogil;
+          const LongWork working;
           const Features all = as_features(x);
           out = routesig::standardized(all, routesig::standardization(all, labels));
         }
@@ -193,7 +197,7 @@ void bind_cross_validation(py::module_& m) {
         const AnyClassifier any = classifier_of(classifier, c, tolerance, layers);
         routesig::HeldOut out;
         {
-          const py::gil_scoped_release nogil;
+          const LongWork working;
           const Features features = as_features(x);
           routesig::detail::check_finite("classify", features);
           out = std::visit([&](const auto& one) { return routesig::cross_validate(features, labels, fold, one); }, any);
@@ -212,7 +216,7 @@ void bind_cross_validation(py::module_& m) {
                              const py::object& progress, const auto& of) {
     const AnyClassifier any = classifier_of(classifier, c, tolerance, layers);
     const routesig::Progress tell = python_progress(progress);
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     return std::visit([&](const auto& one) { return of(one, tell); }, any);
   };
   m.def(

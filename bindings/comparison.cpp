@@ -4,7 +4,7 @@
 #include "bindings.hpp"
 #include "choice.hpp"
 #include "estimate.hpp"
-#include "progress.hpp"
+#include "long_work.hpp"
 #include "routesig/agreement.hpp"
 #include "routesig/cka.hpp"
 #include "routesig/matched_similarity.hpp"
@@ -33,7 +33,7 @@ py::dict agreement(const routesig::TraceSet& a, const routesig::TraceSet& b, con
   Agreement found;
   {
     const auto tell = python_progress(progress);
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     found = routesig::agreement(a, b, options, tell);
   }
   const auto top1_chance = [&](std::size_t l) { return found.ranked ? found.top1_chance(l) : std::nullopt; };
@@ -80,7 +80,7 @@ py::tuple matched_similarity(const Values& a, const Values& b) {
   const routesig::SignatureView x = as_view(a), y = as_view(b);
   std::vector<std::optional<double>> same, other;
   {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     same = routesig::matched_similarity(x, y);
     other = routesig::mismatched_similarity(x, y);
   }
@@ -100,7 +100,7 @@ py::dict paired_bootstrap(const Values& a, const Values& b, const Labels& task, 
   routesig::PairedBootstrap found;
   {
     const auto tell = python_progress(progress);
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     found = routesig::paired_bootstrap(items(a), items(b), task, group, {.draws = draws, .seed = seed, .level = level},
                                        tell);
   }
@@ -122,7 +122,7 @@ py::tuple matrix_correlation(const Values& a, const Values& b, const std::vector
   std::vector<std::optional<routesig::MantelTest>> tests;
   {
     const auto tell = python_progress(progress);
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     const routesig::MatrixCorrelation found(items(a), items(b), n);
     spearman = found.spearman();
     for (const Labels& one : strata)
@@ -148,7 +148,7 @@ std::optional<double> cka(const Values& a, const Values& b) {
   const auto n = static_cast<std::size_t>(a.shape(0));
   if (b.shape(0) != a.shape(0))
     throw routesig::invalid_argument("cka: expected the same prompts, got ", n, " and ", b.shape(0));
-  const py::gil_scoped_release nogil;
+  const LongWork working;
   return routesig::unbiased_cka(routesig::linear_kernel(items(a), n), routesig::linear_kernel(items(b), n), n);
 }
 
@@ -158,6 +158,7 @@ std::vector<double> load_divergence(const Values& a, const Values& b) {
     throw routesig::invalid_argument("compare: expected loads of one shape, got ", a.size(), " and ", b.size(),
                                      " values");
   std::vector<double> out;
+  const LongWork working;
   for (std::size_t at = 0; width > 0 && at < items(a).size(); at += width)
     out.push_back(routesig::load_divergence(items(a).subspan(at, width), items(b).subspan(at, width)));
   return out;

@@ -4,7 +4,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "choice.hpp"
-#include "progress.hpp"
+#include "long_work.hpp"
 #include "routesig/common_prefix.hpp"
 #include "routesig/controls.hpp"
 #include "routesig/decomposition.hpp"
@@ -44,7 +44,7 @@ py::array_t<std::uint64_t> counts_of(const TokenTable& table, std::optional<std:
                                      std::uint64_t repetition) {
   std::vector<std::uint64_t> out;
   {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     const auto counts = table.counts(seed ? table.shuffled(*seed, repetition) : table.unshuffled());
     const std::size_t cells = table.layers * table.experts;
     std::vector<std::size_t> order(table.prompts());
@@ -60,7 +60,7 @@ py::tuple token_shuffle(const TokenTable& table, std::size_t shuffles, std::uint
   routesig::TokenShuffle out;
   {
     const routesig::Progress told = python_progress(progress);
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     out = routesig::token_shuffle(table, {.shuffles = shuffles, .seed = seed}, told);
   }
   py::list layers;
@@ -75,7 +75,7 @@ py::array_t<double> residual_similarity(const TokenTable& table, std::size_t shu
   std::vector<double> out;
   {
     const routesig::Progress told = python_progress(progress);
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     out = routesig::residual_similarity(table, {.shuffles = shuffles, .seed = seed}, told);
   }
   return owned(std::move(out), {size(table.prompts()), size(table.prompts())});
@@ -86,7 +86,7 @@ py::tuple overlap_ladder(const TokenTable& table, std::size_t permutations, std:
   routesig::OverlapLadder out;
   {
     const routesig::Progress told = python_progress(progress);
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     out = routesig::overlap_ladder(table, {.permutations = permutations, .seed = seed, .source = source}, told);
   }
   py::list layers;
@@ -113,7 +113,7 @@ py::tuple decompose(const TokenTable& table, std::vector<double> length, std::si
   routesig::Decomposition out;
   {
     const routesig::Progress told = python_progress(progress);
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     out = routesig::decompose(
         table, {.shuffles = shuffles, .bootstrap = bootstrap, .seed = seed, .length = std::move(length)}, told);
   }
@@ -125,10 +125,16 @@ py::tuple decompose(const TokenTable& table, std::vector<double> length, std::si
   return py::make_tuple(parts_or_none(out.overall), layers, out.no_bands);
 }
 
-py::tuple as_tuple(const routesig::FilteredTraces& filtered) {
+template <typename Filter>
+py::tuple filtered(const Filter& filter) {
+  routesig::FilteredTraces found;
+  {
+    const LongWork working;
+    found = filter();
+  }
   py::list left_out;
-  for (const auto& [id, reason] : filtered.left_out) left_out.append(py::make_tuple(id, reason));
-  return py::make_tuple(filtered.traces, left_out, filtered.length, filtered.tokens_dropped);
+  for (const auto& [id, reason] : found.left_out) left_out.append(py::make_tuple(id, reason));
+  return py::make_tuple(found.traces, left_out, found.length, found.tokens_dropped);
 }
 
 // real, the controls, their mean, smallest and largest, gain, p, its floor
@@ -143,7 +149,7 @@ py::tuple compare_with_controls(const TraceSet& real, const std::vector<TraceSet
   const routesig::SignatureOptions options{.tokens = token_set("controls", tokens), .drop_invalid = drop_invalid};
   routesig::ControlComparison out;
   {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     out = routesig::compare_with_controls(real, controls, options, groups);
   }
   py::list layers;
@@ -156,7 +162,7 @@ void bind_token_table(py::module_& m) {
       .def(py::init([](const TraceSet& traces, const std::string& tokens, bool drop_invalid, bool groups) {
              const routesig::TokenTableOptions options{
                  .tokens = token_set("controls", tokens), .drop_invalid = drop_invalid, .groups = groups};
-             const py::gil_scoped_release nogil;
+             const LongWork working;
              return routesig::token_table(traces, options);
            }),
            py::arg("traces"), py::kw_only(), py::arg("tokens") = "all", py::arg("drop_invalid") = false,
@@ -201,30 +207,35 @@ void bind_controls(py::module_& m) {
   m.def(
       "position_matched",
       [](const TraceSet& traces, const std::string& tokens, std::size_t length) {
-        return as_tuple(
-            routesig::position_matched(traces, {.tokens = token_set("controls", tokens), .length = length}));
+        const routesig::PositionMatchOptions options{.tokens = token_set("controls", tokens), .length = length};
+        return filtered([&] { return routesig::position_matched(traces, options); });
       },
       py::arg("traces"), py::arg("tokens"), py::arg("length"), "(traces, left out, length, tokens dropped).");
   m.def(
-      "drop_first", [](const TraceSet& traces) { return as_tuple(routesig::drop_first(traces)); }, py::arg("traces"),
-      "(traces, left out, 0, tokens dropped).");
+      "drop_first", [](const TraceSet& traces) { return filtered([&] { return routesig::drop_first(traces); }); },
+      py::arg("traces"), "(traces, left out, 0, tokens dropped).");
   m.def(
       "without_duplicates",
       [](const TraceSet& traces, const std::string& tokens) {
-        return as_tuple(routesig::without_duplicates(traces, token_set("controls", tokens)));
+        const routesig::TokenSet set = token_set("controls", tokens);
+        return filtered([&] { return routesig::without_duplicates(traces, set); });
       },
       py::arg("traces"), py::arg("tokens"), "(traces, left out, 0, 0).");
   m.def(
       "common_prefixes",
       [](const TraceSet& traces, bool groups) {
-        auto found = routesig::common_prefixes(traces.traces(), groups);
+        routesig::CommonPrefixes found;
+        {
+          const LongWork working;
+          found = routesig::common_prefixes(traces.traces(), groups);
+        }
         return py::make_tuple(found.by_token_ids, std::move(found.own), std::move(found.foreign));
       },
       py::arg("traces"), py::arg("groups"),
       "(by token ids?, first tokens that another prompt of the task has too, those that one of another task has).");
   m.def(
       "drop_common_prefix",
-      [](const TraceSet& traces, bool groups) { return as_tuple(routesig::drop_common_prefix(traces, groups)); },
+      [](const TraceSet& traces, bool groups) { return filtered([&] { return routesig::drop_common_prefix(traces, groups); }); },
       py::arg("traces"), py::arg("groups"), "(traces, left out, 0, tokens dropped).");
   m.def("compare_with_controls", &compare_with_controls, py::arg("real"), py::arg("controls"), py::arg("tokens"),
         py::arg("drop_invalid"), py::arg("groups"),

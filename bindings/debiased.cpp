@@ -5,6 +5,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "choice.hpp"
+#include "long_work.hpp"
 #include "routesig/reliability.hpp"
 
 namespace {
@@ -26,7 +27,7 @@ std::vector<bool> known(const DebiasedRows& rows) {
 py::array_t<double> layers_of(const DebiasedRows& a, const DebiasedRows* b) {
   std::vector<double> out;
   {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     out = routesig::debiased_layers(a, b);
   }
   const auto rows = static_cast<py::ssize_t>(a.prompts), columns = static_cast<py::ssize_t>((b ? *b : a).prompts);
@@ -36,7 +37,7 @@ py::array_t<double> layers_of(const DebiasedRows& a, const DebiasedRows* b) {
 py::array_t<double> matrix_of(const DebiasedRows& a, const DebiasedRows* b) {
   std::vector<double> out;
   {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     out = routesig::debiased_matrix(a, b);
   }
   return owned(std::move(out), {static_cast<py::ssize_t>(a.prompts), static_cast<py::ssize_t>((b ? *b : a).prompts)});
@@ -60,7 +61,7 @@ void bind_reliability(py::module_& m) {
                                                .drop_invalid = drop_invalid};
         routesig::HalfSimilarities out;
         {
-          const py::gil_scoped_release nogil;
+          const LongWork working;
           out = routesig::half_similarities(traces.traces(), how, which);
         }
         const auto shape = prompts_by_layers(out);
@@ -90,7 +91,7 @@ void bind_debiased(py::module_& m) {
       [](const routesig::TraceSet& traces, const std::string& tokens, int window, bool drop_invalid) {
         const routesig::DebiasedOptions options{
             .which = {.tokens = token_set("debiased", tokens), .drop_invalid = drop_invalid}, .window = window};
-        const py::gil_scoped_release nogil;
+        const LongWork working;
         return routesig::debiased_rows(traces.traces(), options);
       },
       py::arg("traces"), py::arg("tokens"), py::arg("window"), py::arg("drop_invalid"), "DebiasedRows of traces.");
@@ -98,7 +99,9 @@ void bind_debiased(py::module_& m) {
       "debiased_counts",
       [](const Counts& counts, std::uint64_t top_k) {
         const auto size = [&](int axis) { return static_cast<std::size_t>(counts.shape(axis)); };
-        return routesig::debiased_rows(items(counts), size(0), size(1), size(2), top_k);
+        const std::size_t prompts = size(0), layers = size(1), experts = size(2);
+        const LongWork working;
+        return routesig::debiased_rows(items(counts), prompts, layers, experts, top_k);
       },
       py::arg("counts"), py::arg("top_k"), "DebiasedRows of counts [prompts, layers, experts].");
   m.def("debiased_layers", &layers_of, py::arg("a"), py::arg("b") = py::none(),
@@ -108,6 +111,7 @@ void bind_debiased(py::module_& m) {
   m.def(
       "debiased_means",
       [](const DebiasedRows& rows, const std::vector<int>& task, const std::vector<int>& group) {
+        const LongWork working;
         const auto means = routesig::debiased_means(rows, task, group);
         std::vector<Means> by_layer;
         by_layer.reserve(means.layers.size());

@@ -5,7 +5,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "choice.hpp"
-#include "progress.hpp"
+#include "long_work.hpp"
 #include "routesig/evidence.hpp"
 
 namespace {
@@ -34,7 +34,7 @@ py::list layer_information(const Values& values, const std::vector<int>& task, c
   const routesig::Progress tell = python_progress(progress);
   std::vector<routesig::LayerInformation> layers;
   {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     layers = routesig::layer_information(items(values), size(values, 0), size(values, 1), size(values, 2), task, group,
                                          {.permutations = permutations, .seed = seed, .source = source}, tell);
   }
@@ -53,7 +53,7 @@ py::array_t<double> prefix_signatures(const routesig::TraceSet& traces, int toke
   const routesig::SignatureOptions options{.tokens = token_set("evidence", which), .drop_invalid = drop_invalid};
   std::vector<double> out;
   {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     out = routesig::prefix_signatures(traces.traces(), tokens, options);
   }
   const auto prompts = static_cast<py::ssize_t>(traces.size());

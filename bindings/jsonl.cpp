@@ -4,6 +4,7 @@
 #include <pybind11/stl/filesystem.h>
 
 #include "bindings.hpp"
+#include "long_work.hpp"
 
 namespace {
 
@@ -11,7 +12,7 @@ namespace {
 routesig::TraceSet read_warning(const std::filesystem::path& path, bool recover, int experts, bool drop_invalid) {
   std::vector<std::string> notes;
   routesig::TraceSet traces = [&] {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     return routesig::read_jsonl(path, {.recover = recover, .experts = experts, .drop_invalid = drop_invalid},
                                 [&](const std::string& note) { notes.push_back(note); });
   }();

@@ -5,6 +5,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "choice.hpp"
+#include "long_work.hpp"
 
 namespace {
 
@@ -47,17 +48,27 @@ py::dict load(const Values& values) {
   const py::ssize_t experts = values.shape(values.ndim() - 1);
   const auto width = static_cast<std::size_t>(experts);
   std::vector<Load> loads;
-  for (std::size_t at = 0; width > 0 && at < items(values).size(); at += width)
-    loads.push_back(routesig::load(items(values).subspan(at, width)));
+  {
+    const LongWork working;
+    for (std::size_t at = 0; width > 0 && at < items(values).size(); at += width) {
+      routesig::interruption_point();
+      loads.push_back(routesig::load(items(values).subspan(at, width)));
+    }
+  }
   return as_arrays(loads, {values.shape(), values.shape() + values.ndim() - 1}, experts);
 }
 
 py::dict chance_load(int experts, int top_k, const Counts& tokens) {
-  std::map<std::uint64_t, Load> by_tokens;
-  for (const std::uint64_t t : items(tokens))
-    if (!by_tokens.contains(t)) by_tokens.emplace(t, routesig::chance_load(experts, top_k, t));
   std::vector<Load> loads;
-  for (const std::uint64_t t : items(tokens)) loads.push_back(by_tokens.at(t));
+  {
+    const LongWork working;
+    std::map<std::uint64_t, Load> by_tokens;
+    for (const std::uint64_t t : items(tokens)) {
+      routesig::interruption_point();
+      if (!by_tokens.contains(t)) by_tokens.emplace(t, routesig::chance_load(experts, top_k, t));
+      loads.push_back(by_tokens.at(t));
+    }
+  }
   return as_arrays(loads, {tokens.shape(), tokens.shape() + tokens.ndim()}, experts);
 }
 
@@ -69,7 +80,7 @@ py::tuple coactivation(const routesig::TraceSet& traces, const std::string& pair
   const routesig::SignatureOptions options{.tokens = token_set("coactivation", tokens), .drop_invalid = drop_invalid};
   routesig::Coactivation out;
   {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     out = routesig::coactivation(traces.traces(), which, options);
   }
   const auto layers = static_cast<py::ssize_t>(out.layers), experts = static_cast<py::ssize_t>(out.experts);
@@ -86,7 +97,7 @@ py::tuple uncertainty(const Logits& logits, int top_k) {
   for (auto& one : measures) one.resize(rows);
   std::vector<std::uint8_t> known(rows);
   {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     routesig::parallel_for(rows, 256, [&](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i) {
         const auto found = routesig::uncertainty(items(logits).subspan(i * experts, experts), top_k);
@@ -110,7 +121,7 @@ py::tuple vocabulary_specialization(const routesig::TraceSet& traces, std::uint6
   const routesig::SignatureOptions options{.tokens = token_set("specialization", tokens), .drop_invalid = drop_invalid};
   routesig::VocabularySpecialization out;
   {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     out = routesig::vocabulary_specialization(traces.traces(), least, options);
   }
   const auto ids = static_cast<py::ssize_t>(out.token_ids.size()), layers = static_cast<py::ssize_t>(out.layers);

@@ -2,6 +2,7 @@
 
 #include "bindings.hpp"
 #include "features.hpp"
+#include "long_work.hpp"
 
 void bind_projection(py::module_& m) {
   m.def(
@@ -9,7 +10,7 @@ void bind_projection(py::module_& m) {
       [](const Values& x, std::size_t components) {
         routesig::Pca out;
         {
-          const py::gil_scoped_release nogil;
+          const LongWork working;
           out = routesig::pca(features_of("pca", x), components);
         }
         const auto k = static_cast<py::ssize_t>(out.components), rows = x.shape(0), columns = x.shape(1);

@@ -7,13 +7,14 @@
 #include <filesystem>
 
 #include "bindings.hpp"
+#include "long_work.hpp"
 
 void bind_safetensors(py::module_& m) {
   m.def(
       "read_safetensors",
       [](const std::filesystem::path& path) {
         const auto weights = [&] {
-          const py::gil_scoped_release unlocked;
+          const LongWork working;
           return routesig::Safetensors::open(path);
         }();
         py::dict all;

@@ -5,6 +5,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "choice.hpp"
+#include "long_work.hpp"
 
 namespace {
 
@@ -18,7 +19,7 @@ Result signatures(const routesig::TraceSet& traces, const std::string& tokens, c
                                            .drop_invalid = drop_invalid};
   routesig::SignatureSet<double> set;
   {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     set = routesig::signatures(traces, options);
   }
   const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(set.size()), set.layers, set.experts};
@@ -41,7 +42,12 @@ void bind_signature(py::module_& m) {
         if (counts.ndim() != 3)
           throw routesig::invalid_argument("signatures: expected counts [prompts, layers, experts], got ",
                                            counts.ndim(), " axes");
-        auto values = routesig::normalized_layers<double>(items(counts), static_cast<int>(counts.shape(2)));
+        const auto experts = static_cast<int>(counts.shape(2));
+        std::vector<double> values;
+        {
+          const LongWork working;
+          values = routesig::normalized_layers<double>(items(counts), experts);
+        }
         return owned(std::move(values), {counts.shape(0), counts.shape(1), counts.shape(2)});
       },
       py::arg("counts"), "Counts [prompts, layers, experts] divided by their layer totals; an empty layer stays zero.");

@@ -4,6 +4,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "long_work.hpp"
 #include "routesig/category_matrix.hpp"
 #include "routesig/statistics.hpp"
 
@@ -19,7 +20,7 @@ py::array similarity_array(const Values& a, const std::optional<Values>& b, bool
   py::array_t<Scalar> out(shape);
   const std::span<Scalar> values(out.mutable_data(), static_cast<std::size_t>(out.size()));
   {
-    const py::gil_scoped_release nogil;
+    const LongWork working;
     routesig::similarity_into(x, b ? &y : nullptr, per_layer, Metric{}, values);
   }
   return out;
@@ -79,7 +80,7 @@ void bind_similarity(py::module_& m) {
   m.def(
       "separation",
       [](const Values& matrix, const std::vector<int>& task, const std::vector<int>& group) {
-        const py::gil_scoped_release nogil;
+        const LongWork working;
         return routesig::separation(items(matrix), task, group);
       },
       py::arg("matrix"), py::arg("task"), py::arg("group") = std::vector<int>{},
@@ -90,7 +91,7 @@ void bind_similarity(py::module_& m) {
       [](const Values& values, const std::vector<int>& task, bool balanced, const std::vector<int>& group) {
         const routesig::SignatureView set = signature_view("layer_separation", values);
         std::vector<routesig::Separation> out;
-        const py::gil_scoped_release nogil;
+        const LongWork working;
         routesig::LayerSimilarities layers(set);
         out.reserve(set.layers);
         for (std::size_t l = 0; l < set.layers; ++l)

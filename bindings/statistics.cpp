@@ -6,7 +6,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "estimate.hpp"
-#include "progress.hpp"
+#include "long_work.hpp"
 #include "routesig/category_matrix.hpp"
 #include "routesig/dispersion.hpp"
 #include "routesig/multiplicity.hpp"
@@ -21,11 +21,11 @@ py::object pair_of(const std::optional<routesig::PValue>& p) {
   return p ? py::object(py::make_tuple(p->value, p->floor)) : py::object(py::none());
 }
 
-// Runs `make` without the GIL, telling `progress`.
+// Runs `make`, which tells `progress`.
 template <typename Make>
 auto computed(const py::object& progress, const Make& make) {
   const auto tell = python_progress(progress);
-  const py::gil_scoped_release nogil;
+  const LongWork working;
   return make(tell);
 }
 
@@ -143,7 +143,7 @@ void bind_statistics(py::module_& m) {
   m.def(
       "balanced_separation",
       [](const Values& matrix, const Labels& task, const Labels& group) {
-        const py::gil_scoped_release nogil;
+        const LongWork working;
         return routesig::balanced_separation(items(matrix), task, group);
       },
       py::arg("matrix"), py::arg("task"), py::arg("group") = Labels{},
@@ -159,7 +159,11 @@ void bind_statistics(py::module_& m) {
   m.def(
       "category_matrix",
       [](const Values& matrix, const Labels& task, std::size_t tasks, const Labels& group) {
-        const auto found = routesig::category_matrix(items(matrix), task, tasks, group);
+        routesig::CategoryMatrix found;
+        {
+          const LongWork working;
+          found = routesig::category_matrix(items(matrix), task, tasks, group);
+        }
         return py::make_tuple(found.mean, found.pairs);
       },
       py::arg("matrix"), py::arg("task"), py::arg("tasks"), py::arg("group") = Labels{},

@@ -5,6 +5,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "long_work.hpp"
 #include "routesig/io/jsonl.hpp"
 #include "text.hpp"
 #include "trace_arrays.hpp"
@@ -245,7 +246,7 @@ void save(const TraceSet& traces, const std::filesystem::path& path) {
     const py::gil_scoped_acquire gil;
     if (PyErr_WarnEx(PyExc_UserWarning, note.c_str(), 1) != 0) throw py::error_already_set();
   };
-  const py::gil_scoped_release nogil;
+  const LongWork working;
   routesig::save_jsonl(traces, path, warn);
 }
 

@@ -5,7 +5,7 @@
 #include "bindings.hpp"
 #include "choice.hpp"
 #include "features.hpp"
-#include "progress.hpp"
+#include "long_work.hpp"
 
 namespace {
 
@@ -36,7 +36,7 @@ void bind_tuning(py::module_& m) {
         const routesig::Progress tell = python_progress(progress);
         routesig::TunedPredictions out;
         {
-          const py::gil_scoped_release nogil;
+          const LongWork working;
           out = routesig::tuned_cross_validation(all, labels, fold, inner, {.c = c, .seed = seed}, tell);
         }
         std::vector<std::pair<std::size_t, double>> choices;
@@ -50,7 +50,11 @@ void bind_tuning(py::module_& m) {
   m.def(
       "mcnemar",
       [](const std::vector<std::uint8_t>& first, const std::vector<std::uint8_t>& second, const Labels& unit) {
-        const auto test = routesig::mcnemar(first, second, unit);
+        routesig::McNemar test;
+        {
+          const LongWork working;
+          test = routesig::mcnemar(first, second, unit);
+        }
         return py::make_tuple(test.only_first, test.only_second, test.p, test.floor);
       },
       py::arg("first"), py::arg("second"), py::arg("unit") = Labels{},
@@ -59,7 +63,7 @@ void bind_tuning(py::module_& m) {
       "accuracy_difference_interval",
       [](const std::vector<std::uint8_t>& first, const std::vector<std::uint8_t>& second, const Labels& unit,
          std::size_t draws, std::uint64_t seed) {
-        const py::gil_scoped_release nogil;
+        const LongWork working;
         return routesig::accuracy_difference_interval(first, second, unit, draws, seed);
       },
       py::arg("first"), py::arg("second"), py::arg("unit"), py::arg("draws") = 2000, py::arg("seed") = 0,

@@ -35,11 +35,11 @@ FORBIDDEN = {
 
 # The core in the order in which the data travels. A header includes headers of earlier ranks only, or the exceptions.
 RANKS = (
-    ("version", "error", "random", "parallel"),
+    ("version", "error", "random", "interrupt", "parallel"),
     # Arithmetic that knows nothing of routing.
-    ("quantile",),
+    ("quantile", "binomial"),
     ("expert_sampling", "inner_products", "features", "folds", "lbfgs", "unit_pairs", "bca", "multiplicity"),
-    ("row_products", "nearest_centroid", "naive_bayes", "cka"),
+    ("row_products", "nearest_centroid", "naive_bayes", "cka", "count_sampling"),
     ("logistic_search", "eigenpairs"),
     ("logistic_regression",),
     ("routing",),
@@ -64,8 +64,8 @@ RANKS = (
     ("tuning",),
     ("routesig",),
 )
-WITHIN_A_RANK = {("parallel", "error"), ("random", "error")}  # (who, whom)
-STANDARD_LIBRARY_ONLY = ("version", "error", "random", "parallel", "routing", "topk")
+WITHIN_A_RANK = {("parallel", "error"), ("parallel", "interrupt"), ("random", "error")}  # (who, whom)
+STANDARD_LIBRARY_ONLY = ("version", "error", "random", "interrupt", "parallel", "routing", "topk")
 
 
 def includes(file: Path) -> list[str]:

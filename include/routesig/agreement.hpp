@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/known_tokens.hpp"
 #include "routesig/metric.hpp"
 #include "routesig/shared_tokens.hpp"
@@ -267,8 +268,10 @@ class AgreementSums {
   std::mutex mutex;  // sums of whole numbers: their order does not matter
   const auto work = [&](std::size_t begin, std::size_t end) {
     detail::AgreementSums sums(nothing, options);
-    for (std::size_t i = begin; i < end; ++i)
+    for (std::size_t i = begin; i < end; ++i) {
+      interruption_point();
       sums.add(a[i], b[i], out.prompts[i], std::span(out.cells).subspan(i * out.layers, out.layers));
+    }
     const std::scoped_lock lock(mutex);
     sums.add_to(out);
   };

@@ -17,6 +17,7 @@
 #include <span>
 #include <vector>
 
+#include "routesig/count_sampling.hpp"
 #include "routesig/error.hpp"
 #include "routesig/expectations.hpp"
 #include "routesig/expert_sampling.hpp"
@@ -114,8 +115,9 @@ template <typename Add>
   for (std::size_t p = 0; p < set.prompts; ++p)
     for (std::size_t l = 0; l < set.layers; ++l) tokens.push_back(set.tokens(p, l));
   return repeat(shape, labels, purpose, options, [&](Random& random, std::span<double> values) {
-    std::vector<std::uint32_t> counts(set.layers * set.experts);
+    std::vector<std::uint64_t> counts(set.layers * set.experts);
     for (std::size_t p = 0; p < set.prompts; ++p) {
+      interruption_point();
       std::ranges::fill(counts, 0U);
       add(random, std::span(tokens).subspan(p * set.layers, set.layers), std::span(counts));
       std::ranges::copy(counts, values.begin() + static_cast<std::ptrdiff_t>(p * counts.size()));
@@ -179,13 +181,13 @@ template <typename Add>
                                                     RowDraws draws = RowDraws::distinct) {
   const std::vector<double> values = detail::as_values(set);
   const SignatureView view(values, set.prompts, set.layers, set.experts);
-  const UniformRows rows(set.experts, set.top_k, draws);
+  const UniformCounts rows(set.experts, set.top_k, draws);
   const double ratio = sampling_ratio(set.experts, set.top_k, draws);
   Baseline out{.observed = separation(similarity_matrix(view), labels.task, labels.group), .repetitions = {}};
   if (view.complete()) out.closed_form = detail::sampled_form(set, labels, std::vector(set.layers, ratio));
   out.repetitions =
       detail::repeat_rows(set, view, labels, Draws::load_balance, options,
-                          [&](Random& random, std::span<const std::size_t> tokens, std::span<std::uint32_t> counts) {
+                          [&](Random& random, std::span<const std::size_t> tokens, std::span<std::uint64_t> counts) {
                             for (std::size_t l = 0; l < tokens.size(); ++l)
                               rows.add(random, tokens[l], counts.subspan(l * set.experts, set.experts));
                           });
@@ -204,12 +206,12 @@ template <typename Add>
   ratios.reserve(set.layers);
   for (std::size_t l = 0; l < set.layers; ++l)
     ratios.push_back(sampling_ratio(std::span(totals).subspan(l * set.experts, set.experts), set.top_k));
-  const SystematicRows rows(totals, set.layers, set.top_k);
+  const SystematicCounts rows(totals, set.layers, set.top_k);
   Baseline out{.observed = separation(similarity_matrix(view), labels.task, labels.group), .repetitions = {}};
   if (view.complete()) out.closed_form = detail::sampled_form(set, labels, ratios);
   out.repetitions = detail::repeat_rows(set, view, labels, Draws::marginal, options,
                                         [&](Random& random, std::span<const std::size_t> tokens,
-                                            std::span<std::uint32_t> counts) { rows.add(random, tokens, counts); });
+                                            std::span<std::uint64_t> counts) { rows.add(random, tokens, counts); });
   out.p_value = detail::p_of_difference(out);
   return out;
 }

@@ -25,6 +25,7 @@
 
 #include "routesig/bca.hpp"
 #include "routesig/error.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/random.hpp"
 #include "routesig/similarity.hpp"

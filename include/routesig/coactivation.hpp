@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/known_tokens.hpp"
 
 namespace routesig {
@@ -53,7 +54,8 @@ struct Coactivation {
   parallel_for(out.layers, 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t l = begin; l < end; ++l) {
       const auto layer = std::span(out.counts).subspan(l * out.experts * out.experts, out.experts * out.experts);
-      for (const RoutingTrace& trace : traces)
+      for (const RoutingTrace& trace : traces) {
+        interruption_point();
         for (const int token : known_tokens(trace, static_cast<int>(l), options)) {
           const auto row = trace.experts(static_cast<int>(l), token);
           ++out.tokens[l];
@@ -61,6 +63,7 @@ struct Coactivation {
             for (std::size_t j = 0; j < row.size(); ++j)
               if (pairs == Pairs::all || i == j || i + 1 == j || j + 1 == i) ++layer[row[i] * out.experts + row[j]];
         }
+      }
     }
   });
   return out;

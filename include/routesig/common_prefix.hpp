@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/trace_filter.hpp"
 
 namespace routesig {
@@ -73,6 +74,7 @@ void longest_shared(const std::vector<TokenCodes>& codes, std::vector<std::size_
       }
   };
   for (std::size_t place = 0; place < chosen.size(); ++place) {
+    interruption_point();
     look(place, -1);
     look(place, 1);
   }

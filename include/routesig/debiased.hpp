@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "routesig/inner_products.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/known_tokens.hpp"
 #include "routesig/unit_pairs.hpp"
 
@@ -84,12 +85,14 @@ inline void debias_layer(const RoutingTrace& trace, int layer, const DebiasedOpt
     for (const ExpertId e : trace.experts(layer, token)) shares[e] += 1.0;
   for (const double c : shares) common += c * c;
   const auto position = [&](std::size_t i) { return trace.columns().positions[static_cast<std::size_t>(tokens[i])]; };
-  for (std::size_t i = 0; i < n; ++i)
+  for (std::size_t i = 0; i < n; ++i) {
+    if (i % 8 == 0) interruption_point();
     for (std::size_t j = i; j < n && position(j) - position(i) <= options.window; ++j) {
       const double times = i == j ? 1.0 : 2.0;
       common -= times * common_experts(trace.experts(layer, tokens[i]), trace.experts(layer, tokens[j]));
       pairs -= times;
     }
+  }
   if (pairs > 0.0) squared_norm = common / pairs;
   for (double& c : shares) c /= std::max(1.0, static_cast<double>(n));
 }

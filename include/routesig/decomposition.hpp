@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "routesig/bootstrap.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/quantile.hpp"
 #include "routesig/token_shuffle.hpp"
@@ -150,6 +151,7 @@ class ResampledTable {
       }
     };
     for (const auto& stratum : table_.strata) {
+      interruption_point();
       order.clear();
       for_each_copy(stratum, [&](std::uint32_t t, std::size_t) { order.push_back(t); });
       random.shuffle(std::span(order));
@@ -163,7 +165,8 @@ class ResampledTable {
   [[nodiscard]] std::vector<std::uint32_t> counts(std::span<const std::uint32_t> source,
                                                   std::span<const std::size_t> row_begins) const {
     std::vector<std::uint32_t> out(rows() * table_.layers * table_.experts);
-    for (std::size_t row = 0; row < rows(); ++row)
+    for (std::size_t row = 0; row < rows(); ++row) {
+      interruption_point();
       for (std::size_t i = row_begins[row]; i < row_begins[row + 1]; ++i)
         for (std::size_t l = 0; l < table_.layers; ++l) {
           const auto experts = table_.row(source[i], l);
@@ -171,6 +174,7 @@ class ResampledTable {
           if (experts[0] != kNoExpert)
             for (const ExpertId e : experts) ++cell[e];
         }
+    }
     return out;
   }
 

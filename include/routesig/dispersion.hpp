@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "routesig/error.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/labelling.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/statistics.hpp"
@@ -54,6 +55,7 @@ namespace detail {
   std::vector<Sums> of_unit(units.size());
   std::vector<double> own(n), within_unit(n);  // inner products with all of the task; of the unit
   for (std::size_t i = 0; i < n; ++i) {
+    interruption_point();
     if (units.of(i) < 0) continue;
     for (std::size_t j = 0; j < n; ++j) {
       if (units.of(j) < 0 || task_of(j) != task_of(i)) continue;

@@ -16,6 +16,7 @@
 #include <span>
 #include <utility>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/random.hpp"
 #include "routesig/row_products.hpp"
 
@@ -26,8 +27,17 @@ struct Eigenpairs {
   Eigen::MatrixXd vectors;  // [size, pairs]
 };
 
+using EigenSolver = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>;
+
+/// All pairs of a symmetric matrix; the caller may leave while those of a large one are looked for.
+[[nodiscard]] inline EigenSolver decomposed(Eigen::MatrixXd matrix) {
+  constexpr Eigen::Index kLong = 512;
+  if (matrix.rows() < kLong) return EigenSolver(matrix);
+  return run_apart([matrix = std::move(matrix)] { return EigenSolver(matrix); });
+}
+
 /// The largest `count` of all pairs that Eigen found.
-[[nodiscard]] inline Eigenpairs largest(const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>& all, Eigen::Index count) {
+[[nodiscard]] inline Eigenpairs largest(const EigenSolver& all, Eigen::Index count) {
   return {.values = all.eigenvalues().tail(count).reverse(),
           .vectors = all.eigenvectors().rightCols(count).rowwise().reverse()};
 }
@@ -79,8 +89,7 @@ struct Eigenpairs {
     const bool exhausted = r.diagonal().cwiseAbs().minCoeff() <= 1e-13 * scale;
     if (used < next_check && !exhausted) continue;
     next_check = used + std::max<Eigen::Index>(width, used / 2);
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(
-        inner.topLeftCorner(used, used).selfadjointView<Eigen::Upper>());
+    const EigenSolver solver = decomposed(inner.topLeftCorner(used, used).selfadjointView<Eigen::Upper>());
     const Eigenpairs top = largest(solver, count);
     const double residual = (r * top.vectors.bottomRows(width)).colwise().norm().maxCoeff();
     if (residual <= kResidual * std::abs(top.values[0]))
@@ -95,7 +104,7 @@ struct Eigenpairs {
   constexpr Eigen::Index kSmall = 192;
   if (matrix.rows() > kSmall && 12 * count <= matrix.rows())
     if (auto found = block_lanczos(matrix, count)) return std::move(*found);
-  return largest(Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(matrix), count);
+  return largest(decomposed(matrix), count);
 }
 
 }  // namespace routesig::detail

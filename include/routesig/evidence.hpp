@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/known_tokens.hpp"
 
 namespace routesig {
@@ -33,12 +34,14 @@ namespace routesig {
       std::ranges::sort(chosen);
       const auto kept = std::min(chosen.size(), static_cast<std::size_t>(std::max(tokens, 0)));
       if (kept == 0) continue;
-      for (std::size_t l = 0; l < layers; ++l)
+      for (std::size_t l = 0; l < layers; ++l) {
+        interruption_point();
         for (const int token : known_tokens(traces[i], static_cast<int>(l), options)) {
           if (positions[static_cast<std::size_t>(token)] > chosen[kept - 1]) continue;
           for (const ExpertId e : traces[i].experts(static_cast<int>(l), token))
             ++counts[(i * layers + l) * experts + e];
         }
+      }
     }
   });
   return normalized_layers<double>(std::span<const std::uint64_t>(counts), info.experts);

@@ -3,8 +3,10 @@
 ///
 ///     const routesig::UniformRows uniform(/*experts=*/64, /*top_k=*/8);
 ///     uniform.add(random, /*rows=*/40, counts);                        // counts [64] grow by 40 x 8
-///     const routesig::SystematicRows popular(totals, /*layers=*/16, /*top_k=*/8);   // [16, 64]: how often each was
-///     chosen popular.add(random, std::vector<std::size_t>(16, 40), counts);   // counts [16, 64]
+///     const routesig::SystematicRows popular(totals, /*layers=*/16, /*top_k=*/8);   // totals [16, 64]
+///     popular.add(random, std::vector<std::size_t>(16, 40), counts);                // counts [16, 64]
+///
+/// Their cost grows with the rows; count_sampling.hpp has that of long texts, which does not.
 #pragma once
 
 #include <algorithm>
@@ -91,7 +93,7 @@ class UniformRows {
       : experts_(experts), first_(experts - top_k), draws_(draws), digits_(sizes(experts, top_k, draws)) {}
 
   /// Adds the experts of `rows` rows to counts [experts].
-  void add(Random& random, std::size_t rows, std::span<std::uint32_t> counts) const {
+  void add(Random& random, std::size_t rows, std::span<std::uint64_t> counts) const {
     in_parts(rows, [&](std::size_t part) {
       const std::vector<std::uint32_t> numbers = digits_.draw(random, part);
       if (draws_ == RowDraws::with_replacement)
@@ -115,7 +117,7 @@ class UniformRows {
   // Floyd: for j = E - K, ..., E - 1 draw t from 0 ... j and take t, or j where t is taken already. Here t is j less
   // the number drawn, the experts of a row are the bits of a word, and all rows take a step at once: vector
   // instructions.
-  void add_few(std::span<const std::uint32_t> numbers, std::size_t rows, std::span<std::uint32_t> counts) const {
+  void add_few(std::span<const std::uint32_t> numbers, std::size_t rows, std::span<std::uint64_t> counts) const {
     std::vector<std::uint64_t> taken(rows);
     for (std::size_t step = 0; step < numbers.size() / rows; ++step) {
       const std::uint64_t j = std::uint64_t{1} << (first_ + step);
@@ -128,7 +130,7 @@ class UniformRows {
   }
 
   // Adds to counts[e] how many words have bit e: 64 counters side by side, bit b of all of them in planes[b].
-  static void count_bits(std::span<const std::uint64_t> words, std::span<std::uint32_t> counts) {
+  static void count_bits(std::span<const std::uint64_t> words, std::span<std::uint64_t> counts) {
     static_assert(kRowsAtOnce < 128);
     std::array<std::uint64_t, 7> planes{};
     for (std::uint64_t carry : words)
@@ -136,12 +138,12 @@ class UniformRows {
     for (std::size_t e = 0; e < counts.size(); ++e) {
       std::uint64_t sum = 0;
       for (std::size_t b = 0; b < planes.size(); ++b) sum |= ((planes[b] >> e) & 1U) << b;
-      counts[e] += static_cast<std::uint32_t>(sum);
+      counts[e] += sum;
     }
   }
 
   // The same row by row, with a mark an expert.
-  void add_many(std::span<const std::uint32_t> numbers, std::size_t rows, std::span<std::uint32_t> counts) const {
+  void add_many(std::span<const std::uint32_t> numbers, std::size_t rows, std::span<std::uint64_t> counts) const {
     std::vector<std::uint32_t> taken_by(experts_);  // 1 + the last row that took it
     for (std::uint32_t row = 0; row < rows; ++row)
       for (std::size_t j = first_; j < experts_; ++j) {
@@ -156,6 +158,32 @@ class UniformRows {
   RowDraws draws_;
   Digits digits_;
 };
+
+namespace detail {
+
+/// Positions on a line of length top_k are in units of 1 / kOne: sums of them are exact.
+inline constexpr std::uint64_t kOne = std::uint64_t{1} << 31U;
+
+/// pi_e = K A_e / sum A of one layer: differences of rounded cumulative sums, each within 1 / kOne of pi, and K in all.
+/// 0 for experts never chosen.
+[[nodiscard]] inline std::vector<std::uint32_t> inclusion(std::span<const std::uint64_t> totals, std::size_t top_k) {
+  __extension__ using Wide = unsigned __int128;
+  const auto sum = std::accumulate(totals.begin(), totals.end(), std::uint64_t{0});
+  std::vector<std::uint32_t> out;
+  std::uint64_t so_far = 0, end = 0;
+  for (std::size_t e = 0; e < totals.size(); ++e) {
+    if (Wide{totals[e]} * top_k > sum)
+      throw invalid_argument("sampling: expected counts of top-", top_k, " routing, got expert ", e, " in ", totals[e],
+                             " of ", sum, " selections, more than 1 in ", top_k);
+    so_far += totals[e];
+    const std::uint64_t begin = end;
+    if (sum > 0) end = static_cast<std::uint64_t>(Wide{so_far} * top_k * kOne / sum);
+    out.push_back(static_cast<std::uint32_t>(end - begin));
+  }
+  return out;
+}
+
+}  // namespace detail
 
 /// Rows of K distinct experts in which expert e occurs with probability pi_e = K A_e / sum A, for popularity A:
 /// randomised systematic sampling (Madow 1949). Put the experts in random order, end to end on a line of length K, each
@@ -175,19 +203,21 @@ class SystematicRows {
         longest_(groups_ * experts_, Lanes{} - 1),
         order_(descending(experts_)) {
     for (std::size_t l = 0; l < layers; ++l) {
-      const std::vector<std::uint32_t> pi = shares(totals.subspan(l * experts_, experts_), top_k);
+      const std::vector<std::uint32_t> pi = detail::inclusion(totals.subspan(l * experts_, experts_), top_k);
       for (std::size_t e = 0; e < experts_; ++e)
         longest_[l / kLanes * experts_ + e][l % kLanes] = static_cast<std::int32_t>(pi[e] - 1);
     }
   }
 
-  /// Adds the experts of rows[l] rows of every layer l to counts [layers, experts].
-  void add(Random& random, std::span<const std::size_t> rows, std::span<std::uint32_t> counts) const {
+  /// Adds the experts of rows[l] rows of every layer l to counts [layers, experts]. Fewer than 2^31 rows.
+  void add(Random& random, std::span<const std::size_t> rows, std::span<std::uint64_t> counts) const {
+    const std::size_t most = rows.empty() ? 0 : std::ranges::max(rows);
+    if (most >= detail::kOne) throw invalid_argument("sampling: expected fewer than 2^31 rows at a time, got ", most);
     std::vector<Lanes> seen(longest_.size());
     std::vector<std::uint32_t> experts(experts_);
     std::iota(experts.begin(), experts.end(), 0U);
     std::size_t token = 0;
-    in_parts(rows.empty() ? 0 : std::ranges::max(rows), [&](std::size_t part) {
+    in_parts(most, [&](std::size_t part) {
       const std::vector<std::uint32_t> numbers = order_.draw(random, part);
       for (std::size_t row = 0; row < part; ++row, ++token) {
         for (std::size_t i = 0; i + 1 < experts.size(); ++i)
@@ -198,7 +228,7 @@ class SystematicRows {
     });
     for (std::size_t l = 0; l < layers_; ++l)
       for (std::size_t e = 0; e < experts_; ++e)
-        counts[l * experts_ + e] += static_cast<std::uint32_t>(seen[l / kLanes * experts_ + e][l % kLanes]);
+        counts[l * experts_ + e] += static_cast<std::uint64_t>(seen[l / kLanes * experts_ + e][l % kLanes]);
   }
 
  private:
@@ -211,10 +241,7 @@ class SystematicRows {
 #endif
   using Lanes [[gnu::vector_size(kLanes * sizeof(std::int32_t))]] = std::int32_t;
 
-  static constexpr std::int32_t kMask = 0x7FFF'FFFF;               // positions count modulo 1, which is kMask + 1
-  static constexpr std::uint64_t kOne = std::uint64_t{kMask} + 1;  // pi = 1 in fixed point: sums are exact
-
-  __extension__ using Wide = unsigned __int128;
+  static constexpr std::int32_t kMask = detail::kOne - 1;  // positions count modulo 1
 
   /// One token in the layers of a group. The next point lies `left` beyond the end of what has been laid out; it is in
   /// the next expert if that is longer.
@@ -231,23 +258,6 @@ class SystematicRows {
       seen[e] -= (left <= most) & wanted;
       left = (left + ~most) & kMask;  // ~most = -(most + 1)
     }
-  }
-
-  // Differences of rounded cumulative sums: each within 2^-31 of pi, and K in all. 0 for experts never chosen.
-  static std::vector<std::uint32_t> shares(std::span<const std::uint64_t> totals, std::size_t top_k) {
-    const auto sum = std::accumulate(totals.begin(), totals.end(), std::uint64_t{0});
-    std::vector<std::uint32_t> out;
-    std::uint64_t so_far = 0, end = 0;
-    for (std::size_t e = 0; e < totals.size(); ++e) {
-      if (Wide{totals[e]} * top_k > sum)
-        throw invalid_argument("sampling: expected counts of top-", top_k, " routing, got expert ", e, " in ",
-                               totals[e], " of ", sum, " selections, more than 1 in ", top_k);
-      so_far += totals[e];
-      const std::uint64_t begin = end;
-      if (sum > 0) end = static_cast<std::uint64_t>(Wide{so_far} * top_k * kOne / sum);
-      out.push_back(static_cast<std::uint32_t>(end - begin));
-    }
-    return out;
   }
 
   // Fisher and Yates: n, n - 1, ..., 2.

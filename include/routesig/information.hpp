@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "routesig/error.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/labelling.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/random.hpp"
@@ -299,8 +300,10 @@ inline void estimate(const LayerRows& rows, std::span<const std::uint32_t> label
   out.statistic = rows.statistic(label, sums);
   const auto n = static_cast<double>(out.units);
   std::vector<double> without;
-  for (const std::size_t unit : rows.units())
+  for (const std::size_t unit : rows.units()) {
+    interruption_point();
     without.push_back(LayerRows::information(rows.without(sums, label, unit)));
+  }
   double mean = 0.0, squares = 0.0;
   for (const double x : without) mean += x / n;
   for (const double x : without) squares += (x - mean) * (x - mean);
@@ -358,6 +361,7 @@ inline void estimate(const LayerRows& rows, std::span<const std::uint32_t> label
     for (std::size_t i = begin; i < end; ++i) {
       labellings->fill(i, label);
       for (std::size_t l = 0; l < layers; ++l) {
+        interruption_point();
         if (!(scale[l] > 0.0)) continue;
         const auto sums = rows[l].sums(label, classes);
         out[l].statistics[i] = rows[l].statistic(label, sums);

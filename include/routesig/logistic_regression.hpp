@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/logistic_search.hpp"
 
 namespace routesig {
@@ -141,6 +142,13 @@ struct TrainingPlan {
   return out;
 }
 
+/// The Cholesky factor; the caller may leave while that of a large matrix is computed.
+[[nodiscard]] inline Eigen::LLT<Eigen::MatrixXd> cholesky_of(Eigen::MatrixXd matrix) {
+  constexpr Eigen::Index kLong = 1024;
+  if (matrix.rows() < kLong) return Eigen::LLT<Eigen::MatrixXd>(matrix);
+  return run_apart([matrix = std::move(matrix)] { return Eigen::LLT<Eigen::MatrixXd>(matrix); });
+}
+
 /// Models of one set with fewer rows than columns. With Z the moved and scaled training rows and Z Z^T = L L^T, the
 /// weights are w = Z^T L^-T v with |w| = |v| and scores L v. A ridge of relative size 1e-12 keeps L regular where rows
 /// repeat or sum to zero; it stands for features that no other row has, so that predictions move by that much.
@@ -156,7 +164,7 @@ struct TrainingPlan {
   }
   Eigen::MatrixXd inner = gram(z);
   inner.diagonal().array() += std::max(1e-12 * inner.diagonal().maxCoeff(), 1e-300);
-  const Eigen::LLT<Eigen::MatrixXd> cholesky(inner);
+  const Eigen::LLT<Eigen::MatrixXd> cholesky = cholesky_of(std::move(inner));
   const Table factor = cholesky.matrixL();
 
   const Standardization as_it_is{.mean = std::vector<double>(plan.rows, 0.0),

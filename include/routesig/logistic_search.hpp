@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "routesig/features.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/lbfgs.hpp"
 #include "routesig/row_products.hpp"
 
@@ -147,6 +148,7 @@ inline void add_piece(const Features& x, std::size_t begin, std::size_t end, std
   sums.loss.assign(searches.size(), 0.0);
   SideBySide free(kRowBlock, weights.vectors);
   for (std::size_t first = begin; first < end; first += kRowBlock) {
+    interruption_point();
     const std::size_t count = std::min(kRowBlock, end - first);
     row_dots(x, first, count, weights, free);
     auto scores = free.values.topLeftCorner(static_cast<Eigen::Index>(count), offsets.size());

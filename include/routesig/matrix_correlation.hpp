@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "routesig/error.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/random.hpp"
 #include "routesig/statistics.hpp"
@@ -81,7 +82,11 @@ class StratifiedPermutations {
 [[nodiscard]] inline std::vector<double> average_ranks(std::span<const double> values) {
   std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(values[i], i); });
+  std::size_t looks = 0;
+  std::ranges::sort(order, {}, [&](std::size_t i) {
+    if (++looks % 65'536 == 0) interruption_point();
+    return std::pair(values[i], i);
+  });
   std::vector<double> ranks(values.size());
   for (std::size_t first = 0, last = 0; first < order.size(); first = last) {
     while (last < order.size() && values[order[last]] == values[order[first]]) ++last;
@@ -125,6 +130,7 @@ class MatrixCorrelation {
     const auto work = [&](std::size_t begin, std::size_t end) {
       std::vector<std::uint32_t> order(n_);
       for (std::size_t i = begin; i < end; ++i) {
+        interruption_point();
         orders.fill(i, order);
         draws[i] = correlation(order);
       }

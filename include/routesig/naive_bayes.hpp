@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "routesig/features.hpp"
+#include "routesig/interrupt.hpp"
 
 namespace routesig {
 
@@ -25,6 +26,7 @@ struct NaiveBayesModel {
     if (x.columns != columns) throw invalid_argument("NaiveBayes: expected ", columns, " features, got ", x.columns);
     std::vector<int> out(x.rows);
     for (std::size_t i = 0; i < x.rows; ++i) {
+      interruption_point();
       std::size_t best = 0;
       double most = 0.0;
       for (std::size_t k = 0; k < classes.size(); ++k) {
@@ -52,6 +54,7 @@ class NaiveBayes {
     if (out.classes.empty()) throw invalid_argument("NaiveBayes: expected labelled rows, got none");
     const auto all = std::ranges::count_if(labels, [](int label) { return label >= 0; });
     for (const int label : out.classes) {
+      interruption_point();
       Eigen::ArrayXd sums = Eigen::ArrayXd::Ones(static_cast<Eigen::Index>(x.columns));
       for (std::size_t i = 0; i < x.rows; ++i)
         if (labels[i] == label) sums += detail::as_array(x.row(i));

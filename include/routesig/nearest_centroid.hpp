@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "routesig/features.hpp"
+#include "routesig/interrupt.hpp"
 
 namespace routesig {
 
@@ -93,6 +94,7 @@ class NearestCentroid {
     Model out{.closeness = closeness_, .columns = x.columns, .classes = labels_present(labels), .centroids = {}};
     if (out.classes.empty()) throw invalid_argument("NearestCentroid: expected labelled rows, got none");
     for (const int label : out.classes) {
+      interruption_point();
       Eigen::ArrayXd sum = Eigen::ArrayXd::Zero(static_cast<Eigen::Index>(x.columns));
       double rows = 0.0;
       for (std::size_t i = 0; i < x.rows; ++i) {

@@ -21,6 +21,7 @@
 #include <span>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/labelling.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/statistics.hpp"
@@ -188,6 +189,7 @@ void for_each_id(const TokensById& tokens, std::size_t layer, const Visit& visit
     const auto row = tokens.table.row(t, layer);
     if (row[0] != kNoExpert) walk.add(tokens.unit(t), tokens.task(t), row);
     if (!tokens.ends(i)) continue;
+    interruption_point();
     visit(walk.finish());
     walk.clear();
   }
@@ -241,6 +243,7 @@ class MatchedEffects {
     std::vector<Overlap> within(table.layers);
     SharedInBlocks blocks(table, tasks);
     for (const Id& id : ids_) {
+      interruption_point();
       blocks.count(
           std::span(tokens_.order).subspan(id.begin, id.end - id.begin),
           [&](std::uint32_t t) { return label[static_cast<std::size_t>(tokens_.unit(t))]; }, within);

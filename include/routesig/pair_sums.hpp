@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "routesig/error.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/labelling.hpp"
 #include "routesig/parallel.hpp"
 
@@ -205,6 +206,7 @@ void same_label_sums(const LowerPairs& pairs, const Labellings& labellings, std:
   std::vector<Labellings::Lanes<Label>> labels(labellings.units());
   LabelLanes<Planes> lanes(labellings.units());
   for (std::size_t done = 0; done < out.size(); done += Labellings::kLanes) {
+    interruption_point();
     labellings.fill_lanes((first + done) / Labellings::kLanes, std::span(labels));
     lanes.assign(std::span<const Labellings::Lanes<Label>>(labels));
     DoubleLanes sums{};

@@ -7,7 +7,7 @@
 ///
 /// The number of threads: `set_num_threads`, else ROUTESIG_NUM_THREADS, else the processors this process may use.
 /// Pieces are [0, grain), [grain, 2 grain), ... whatever the thread count: a result kept per piece and added up in
-/// order has the same bytes on any number of threads.
+/// order has the same bytes on any number of threads. Before each piece the loop may be interrupted (interrupt.hpp).
 #pragma once
 
 #include <pthread.h>
@@ -25,20 +25,40 @@
 #include <stop_token>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "routesig/error.hpp"
+#include "routesig/interrupt.hpp"
 
 namespace routesig {
 namespace detail {
 
+/// This thread runs a piece of a loop over the pool: a loop within it runs on this thread alone, and ends where
+/// `ended`.
+class InsidePiece {
+ public:
+  explicit InsidePiece(const std::atomic<bool>& ended) noexcept : outer_(std::exchange(heeded().ended, &ended)) {}
+  InsidePiece(const InsidePiece&) = delete;
+  InsidePiece& operator=(const InsidePiece&) = delete;
+  ~InsidePiece() { heeded().ended = outer_; }
+
+  [[nodiscard]] static bool anywhere() noexcept { return heeded().ended != nullptr; }
+
+ private:
+  const std::atomic<bool>* outer_;
+};
+
 class ThreadPool {
  public:
-  using Piece = std::function<void(std::size_t)>;
+  /// Called with the index of a piece and whether the loop has ended. It makes the `InsidePiece` and catches
+  /// `LoopEnded`, because pool threads may run the code of another of our libraries, which heeds what is its own.
+  using Piece = std::function<void(std::size_t, const std::atomic<bool>&)>;
 
-  /// Calls piece(0) ... piece(count - 1) on `threads` threads, this one among them. The first exception is rethrown.
+  /// Calls piece(0) ... piece(count - 1) on `threads` threads, this one among them. The first exception ends the loop
+  /// and is rethrown when no thread is at work any more.
   void run(std::size_t count, int threads, const Piece& piece) {
-    const std::scoped_lock one_loop(loop_mutex_);
+    const Turn turn(*this);
     grow(threads - 1);
     auto job = std::make_shared<Job>();
     job->piece = &piece;
@@ -51,16 +71,8 @@ class ThreadPool {
     }
     wake_.notify_all();
     work(*job);
-    std::unique_lock lock(mutex_);
-    job_.reset();
-    idle_.wait(lock, [&] { return job->busy == 0; });
+    wait_for_helpers(*job);
     if (job->error) std::rethrow_exception(job->error);
-  }
-
-  /// True inside a piece: a loop within a loop runs on its own thread.
-  static bool& inside() noexcept {
-    thread_local bool value = false;
-    return value;
   }
 
  private:
@@ -70,22 +82,74 @@ class ThreadPool {
     int helpers = 0;  // how many pool threads may still join; guarded by mutex_
     int busy = 0;     // pool threads at work; guarded by mutex_
     std::atomic<std::size_t> next = 0;
+    std::atomic<bool> ended = false;
     std::mutex error_mutex;
     std::exception_ptr error;
+
+    void end(std::exception_ptr why) {
+      const std::scoped_lock lock(error_mutex);
+      if (!error) error = std::move(why);
+      ended = true;
+      next = count;
+    }
   };
 
+  /// One loop at a time: others wait, and may be interrupted while they do.
+  class Turn {
+   public:
+    explicit Turn(ThreadPool& pool) : pool_(pool) {
+      std::unique_lock lock(pool_.mutex_);
+      wait(lock, pool_.idle_, [&] { return !pool_.looping_; });
+      pool_.looping_ = true;
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    ~Turn() {
+      {
+        const std::scoped_lock lock(pool_.mutex_);
+        pool_.looping_ = false;
+      }
+      pool_.idle_.notify_all();
+    }
+
+   private:
+    ThreadPool& pool_;
+  };
+
+  /// Until `ready`, passing interruption points; what they throw leaves with the lock open.
+  template <typename Ready>
+  static void wait(std::unique_lock<std::mutex>& lock, std::condition_variable_any& changed, const Ready& ready) {
+    while (!changed.wait_for(lock, Interruptible::kInterval, ready)) {
+      lock.unlock();
+      interruption_point();
+      lock.lock();
+    }
+  }
+
+  /// The last pieces may be long ones of other threads: their loop can still be ended from here. What asks whether to
+  /// may loop itself, and has to do so on this thread: the pool is at work.
+  void wait_for_helpers(Job& job) {
+    const InsidePiece inside(job.ended);
+    std::unique_lock lock(mutex_);
+    job_.reset();
+    const auto none_busy = [&] { return job.busy == 0; };
+    try {
+      wait(lock, idle_, none_busy);
+    } catch (...) {
+      job.end(std::current_exception());
+      lock.lock();
+      idle_.wait(lock, none_busy);
+    }
+  }
+
   static void work(Job& job) {
-    inside() = true;
     for (std::size_t i = job.next++; i < job.count; i = job.next++) {
       try {
-        (*job.piece)(i);
+        (*job.piece)(i, job.ended);
       } catch (...) {
-        const std::scoped_lock lock(job.error_mutex);
-        if (!job.error) job.error = std::current_exception();
-        job.next = job.count;
+        job.end(std::current_exception());
       }
     }
-    inside() = false;
   }
 
   void grow(int helpers) {
@@ -110,12 +174,12 @@ class ThreadPool {
     }
   }
 
-  std::mutex loop_mutex_;
   std::mutex mutex_;
   std::condition_variable_any wake_;
-  std::condition_variable_any idle_;
+  std::condition_variable_any idle_;  // no pool thread is busy, or no loop under way
   std::shared_ptr<Job> job_;
   std::size_t generation_ = 0;
+  bool looping_ = false;
   std::vector<std::jthread> threads_;  // last: joined before the rest is destroyed
 };
 
@@ -172,17 +236,27 @@ inline void set_num_threads(int count) {
 }
 
 /// Calls body(begin, end) for every piece of `grain` items of [0, count); the last may be shorter. Blocks until all are
-/// done; the first exception is rethrown and keeps pieces not yet begun from running.
+/// done; the first exception is rethrown and keeps pieces not yet begun from running. Every piece begins with an
+/// interruption point, at which those of other threads end too where one has thrown.
 template <typename Body>
 void parallel_for(std::size_t count, std::size_t grain, const Body& body) {
   grain = std::max<std::size_t>(grain, 1);
   const std::size_t pieces = count / grain + (count % grain != 0 ? 1 : 0);
-  const auto piece = [&](std::size_t i) { body(i * grain, std::min(count, (i + 1) * grain)); };
+  const auto piece = [&](std::size_t i) {
+    interruption_point();
+    body(i * grain, std::min(count, (i + 1) * grain));
+  };
   const int threads = static_cast<int>(std::min<std::size_t>(pieces, static_cast<std::size_t>(num_threads())));
-  if (threads <= 1 || detail::ThreadPool::inside()) {
+  if (threads <= 1 || detail::InsidePiece::anywhere()) {
     for (std::size_t i = 0; i < pieces; ++i) piece(i);
   } else {
-    detail::pool().run(pieces, threads, piece);
+    detail::pool().run(pieces, threads, [&](std::size_t i, const std::atomic<bool>& ended) {
+      const detail::InsidePiece inside(ended);
+      try {
+        piece(i);
+      } catch (const detail::LoopEnded&) {  // NOLINT(bugprone-empty-catch): the pool keeps what ended it
+      }
+    });
   }
 }
 

@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/known_tokens.hpp"
 #include "routesig/metric.hpp"
 
@@ -50,6 +51,7 @@ struct HalfSimilarities {
     std::vector<double> halves[2];
     for (std::size_t i = begin; i < end; ++i)
       for (int layer = 0; layer < info.layers; ++layer) {
+        interruption_point();
         const std::vector<int> tokens = known_tokens(traces[i], layer, options);
         for (auto& half : halves) half.assign(static_cast<std::size_t>(info.experts), 0.0);
         for (std::size_t t = 0; t < tokens.size(); ++t) {

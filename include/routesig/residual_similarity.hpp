@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "routesig/inner_products.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/similarity.hpp"
 #include "routesig/token_shuffle.hpp"
 #include "routesig/token_table.hpp"
@@ -32,6 +33,7 @@ namespace detail {
   counts.reserve(sources.size());
   for (const auto& source : sources) counts.push_back(table.counts(source));
   const PackedRows<double> rows(n, cells * sources.size(), [&](std::size_t prompt, std::span<double> out) {
+    interruption_point();
     for (std::size_t s = 0; s < counts.size(); ++s)
       for (std::size_t l = 0; l < table.layers; ++l) {
         const auto* const from = counts[s].data() + prompt * cells + l * table.experts;

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/trace.hpp"
 
@@ -115,6 +116,7 @@ template <std::floating_point Scalar = double>
   std::vector<double> gates(options.weighting == Weighting::gate ? cells : 0);
 
   for (int token = 0; token < trace.tokens(); ++token) {
+    if (token % 1024 == 0) interruption_point();
     if (!contains(options.tokens, trace.columns().types[static_cast<std::size_t>(token)])) continue;
     ++out.num_tokens;
     for (int layer = 0; layer < trace.layers(); ++layer) {

@@ -16,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/similarity.hpp"
 #include "routesig/statistics.hpp"
 
@@ -73,7 +74,12 @@ struct CellSums {
     own += squares.sum();
     own_squares += squares.squaredNorm();
     sum += rows.colwise().sum().transpose();
-    products.selfadjointView<Eigen::Lower>().rankUpdate(rows.transpose());
+    constexpr Eigen::Index kAtOnce = 1024;
+    for (Eigen::Index first = 0; first < rows.rows(); first += kAtOnce) {
+      interruption_point();
+      const auto some = rows.middleRows(first, std::min(kAtOnce, rows.rows() - first));
+      products.selfadjointView<Eigen::Lower>().rankUpdate(some.transpose());
+    }
   }
   [[nodiscard]] PairPowers pairs() const {
     double squares = 0.0;

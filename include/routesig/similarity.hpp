@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "routesig/inner_products.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/metric.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/signature.hpp"
@@ -131,6 +132,7 @@ void similarity_block(const SignatureView& a, const SignatureView& b, bool symme
     parallel_for(a.prompts, 1, [&](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i)
         for (std::size_t j = symmetric ? i : 0; j < b.prompts; ++j) {
+          if (j % 16 == 0) interruption_point();
           double sum = 0.0;
           for (std::size_t l = first; l < first + count; ++l) sum += metric(a.row(i, l), b.row(j, l));
           out[i * b.prompts + j] = sum * scale;

@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/known_tokens.hpp"
 
 namespace routesig {
@@ -45,6 +46,7 @@ struct VocabularySpecialization {
       throw invalid_argument("specialization: trace ", shown(trace.sequence().id), " has another routing shape");
     if (trace.columns().token_ids.empty() && trace.tokens() > 0)
       throw invalid_argument("specialization: expected token ids, trace ", shown(trace.sequence().id), " has none");
+    interruption_point();
     for (const std::int32_t id : trace.columns().token_ids) ++total[id];
   }
   std::map<std::int32_t, std::size_t> place;
@@ -55,7 +57,8 @@ struct VocabularySpecialization {
   std::vector<std::uint64_t> occurrences(place.size() * out.layers);
   parallel_for(out.layers, 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t l = begin; l < end; ++l)
-      for (const RoutingTrace& trace : traces)
+      for (const RoutingTrace& trace : traces) {
+        interruption_point();
         for (const int token : known_tokens(trace, static_cast<int>(l), options)) {
           const auto found = place.find(trace.columns().token_ids[static_cast<std::size_t>(token)]);
           if (found == place.end()) continue;
@@ -63,6 +66,7 @@ struct VocabularySpecialization {
           ++occurrences[row];
           for (const ExpertId e : trace.experts(static_cast<int>(l), token)) ++counts[row * out.experts + e];
         }
+      }
   });
   for (const auto& [id, at] : place) {  // the chosen tokens may be fewer than all
     const auto rows = std::span(occurrences).subspan(at * out.layers, out.layers);

@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/random.hpp"
 #include "routesig/signature.hpp"
 
@@ -26,10 +27,12 @@ class TokenPool {
     const auto top_k = static_cast<std::size_t>(traces[0].top_k());
     layers_ = static_cast<std::size_t>(observed_.layers);
     width_ = options.weighting == Weighting::top1 ? 1 : top_k;
-    for (const RoutingTrace& trace : traces)
+    for (const RoutingTrace& trace : traces) {
+      interruption_point();
       for (int token = 0; token < trace.tokens(); ++token)
         if (contains(options.tokens, trace.columns().types[static_cast<std::size_t>(token)]))
           add(trace, token, options.weighting == Weighting::gate);
+    }
   }
 
   /// The signatures of the prompts as they are.
@@ -43,9 +46,11 @@ class TokenPool {
     std::ranges::fill(sums, 0.0);
     const auto experts = static_cast<std::size_t>(observed_.experts);
     auto next = order.begin();
-    for (std::size_t prompt = 0; prompt < observed_.size(); ++prompt)
+    for (std::size_t prompt = 0; prompt < observed_.size(); ++prompt) {
+      interruption_point();
       for (std::uint64_t t = 0; t < observed_.num_tokens[prompt]; ++t)
         add_token(*next++, sums.subspan(prompt * layers_ * experts, layers_ * experts));
+    }
   }
 
  private:

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/statistics.hpp"
 #include "routesig/token_table.hpp"
@@ -137,7 +138,8 @@ template <typename Count>
                                                     std::size_t layers, std::size_t experts) {
   std::vector<double> out;
   out.reserve(layers);
-  for (std::size_t l = 0; l < layers; ++l)
+  for (std::size_t l = 0; l < layers; ++l) {
+    interruption_point();
     out.push_back(detail::mean_product_difference(labels, experts, [&](std::size_t p, std::span<double> row) {
       const auto cells = counts.subspan((p * layers + l) * experts, experts);
       double norm = 0.0;
@@ -146,6 +148,7 @@ template <typename Count>
       for (std::size_t e = 0; e < experts; ++e) row[e] = static_cast<double>(cells[e]) * scale;
       return norm > 0.0;
     }));
+  }
   return out;
 }
 

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/random.hpp"
 #include "routesig/signature.hpp"
 #include "routesig/unit_pairs.hpp"
@@ -96,13 +97,15 @@ struct TokenTable {
   /// Tokens that chose each expert, [prompts, layers, experts], when token t has the routing of source[t].
   [[nodiscard]] std::vector<std::uint32_t> counts(std::span<const std::uint32_t> source) const {
     std::vector<std::uint32_t> out(prompts() * layers * experts);
-    for (std::size_t t = 0; t < tokens(); ++t)
+    for (std::size_t t = 0; t < tokens(); ++t) {
+      if (t % 1024 == 0) interruption_point();
       for (std::size_t l = 0; l < layers; ++l) {
         const auto experts_of = row(source[t], l);
         std::uint32_t* const cell = out.data() + (prompt[t] * layers + l) * experts;
         if (experts_of[0] != kNoExpert)
           for (const ExpertId e : experts_of) ++cell[e];
       }
+    }
     return out;
   }
 };
@@ -159,6 +162,7 @@ class TokenTableBuilder {
     const std::string* last = nullptr;
     int task = -1;
     for (const std::size_t i : order) {
+      interruption_point();
       const std::string& name = traces_[i].sequence().task;
       if (!add(i)) continue;
       if (last == nullptr || *last != name) ++task;

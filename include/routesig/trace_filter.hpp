@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/quantile.hpp"
 #include "routesig/signature.hpp"
 
@@ -75,12 +76,14 @@ namespace detail {
   std::vector<std::vector<std::size_t>> tokens;
   std::vector<std::size_t> lengths;
   for (const RoutingTrace& trace : traces) {
+    interruption_point();
     tokens.push_back(detail::tokens_of(trace, options.tokens));
     lengths.push_back(tokens.back().size());
   }
   FilteredTraces out{.length = options.length > 0 ? options.length : detail::matched_length(lengths)};
   std::vector<RoutingTrace> kept;
   for (std::size_t i = 0; i < traces.size(); ++i) {
+    interruption_point();
     if (lengths[i] < out.length) {
       out.left_out.push_back(
           {traces[i].sequence().id, sentence(lengths[i], " tokens, fewer than the ", out.length, " compared")});
@@ -98,6 +101,7 @@ namespace detail {
   FilteredTraces out;
   std::vector<RoutingTrace> kept;
   for (const RoutingTrace& trace : traces) {
+    interruption_point();
     std::vector<std::size_t> tokens = detail::tokens_of(trace, TokenSet::all);
     const std::size_t before = tokens.size();
     std::erase_if(tokens, [&](std::size_t t) { return trace.columns().positions[t] == 0; });
@@ -119,6 +123,7 @@ namespace detail {
   std::vector<RoutingTrace> kept;
   std::map<std::vector<std::int32_t>, std::string> seen;  // token ids -> the prompt that had them first
   for (const RoutingTrace& trace : traces) {
+    interruption_point();
     const SequenceInfo& sequence = trace.sequence();
     if (trace.columns().token_ids.empty() && trace.tokens() > 0)
       throw invalid_argument("without_duplicates: expected token ids, trace ", shown(sequence.id), " has none");

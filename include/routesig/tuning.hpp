@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "routesig/classifier.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/logistic_regression.hpp"
 #include "routesig/naive_bayes.hpp"
 #include "routesig/quantile.hpp"
@@ -196,6 +197,7 @@ struct McNemar {
   std::vector<double> share{1.0};
   std::size_t sum = 0;  // of the units that are positive as observed
   for (const auto& [name, difference] : differences) {
+    interruption_point();
     const auto size = static_cast<std::size_t>(std::abs(difference));
     if (size == 0) continue;
     if (difference > 0) sum += size;

@@ -101,7 +101,8 @@ def load_balance(
     """Let every token of every layer draw its experts uniformly, as many tokens a prompt as recorded.
 
     What is left is text length: similarity tends to 1 as texts grow, for any model. So "within > load balance > across"
-    holds for short texts and fails for long ones; read it with `tokens` and `break_even`, never as evidence.
+    holds for short texts and fails for long ones; read it with `tokens` and `break_even`, never as evidence. Of texts
+    of more than 16,384 tokens counts are drawn, which have the same distribution and cost no more for longer ones.
 
     Parameters
     ----------
@@ -164,7 +165,8 @@ def marginal(
 ) -> Baseline:
     """Let every token draw distinct experts as popular as they are in all prompts together, layer by layer.
 
-    What is left is text length, and that some experts are chosen more than others whatever the prompt.
+    What is left is text length, and that some experts are chosen more than others whatever the prompt. Of texts of more
+    than 16,384 tokens counts are drawn, with the same means, variances and covariances at a bounded cost.
 
     Parameters
     ----------

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "jsonl_reader.hpp"
+#include "routesig/interrupt.hpp"
 
 namespace routesig::io {
 namespace {
@@ -36,7 +37,10 @@ class EventReader {
     });
     infer_shape();
     std::vector<RoutingTrace> traces;
-    for (std::size_t at = 0; at < events_.size();) traces.push_back(read_trace(at));
+    for (std::size_t at = 0; at < events_.size();) {
+      interruption_point();
+      traces.push_back(read_trace(at));
+    }
     return TraceSet(std::move(traces), {}, complete_);
   }
 
@@ -45,6 +49,7 @@ class EventReader {
 
   void read_lines() {
     for (std::size_t begin = 0; begin < bytes_.size();) {
+      interruption_point();
       const std::size_t end = std::min(bytes_.find('\n', begin), bytes_.size());
       ++line_;
       try {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "jsonl_lines.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/io/file.hpp"
 
 namespace routesig::io {
@@ -51,6 +52,7 @@ void JsonlReader::read() {
   while (begin < bytes_.size()) {
     const std::size_t end = bytes_.find('\n', begin);
     if (end == std::string_view::npos) break;
+    interruption_point();
     ++line_;
     with_line(name_, line_, [&] { read_line(bytes_.substr(begin, end - begin), begin); });
     begin = end + 1;

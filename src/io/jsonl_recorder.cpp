@@ -9,6 +9,7 @@
 #include "crc32c.hpp"
 #include "jsonl_lines.hpp"
 #include "jsonl_resume.hpp"
+#include "routesig/interrupt.hpp"
 #include "routesig/io/file.hpp"
 #include "routesig/io/jsonl.hpp"
 
@@ -378,7 +379,10 @@ void save_jsonl(const TraceSet& traces, const std::filesystem::path& path, const
   try {
     file.write(header);
     io::TokenLine line(*traces.info());
-    for (const RoutingTrace& trace : traces) write_trace(file, line, trace);
+    for (const RoutingTrace& trace : traces) {
+      interruption_point();
+      write_trace(file, line, trace);
+    }
     file.finish();
   } catch (...) {
     file.out().discard();

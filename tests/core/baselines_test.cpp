@@ -27,7 +27,7 @@ SignatureSet<double> preferring(std::size_t prompts, std::size_t tokens, std::ui
       for (std::size_t e = 0; e < 8; ++e) totals[e] += 10;
       for (std::size_t e = 0; e < 4; ++e) totals[8 + 4 * (p % 2) + e] += task_preference;
       for (int i = 0; i < 4; ++i) totals[preferences.below(kExperts)] += own_preference;
-      std::vector<std::uint32_t> counts(kExperts);
+      std::vector<std::uint64_t> counts(kExperts);
       SystematicRows(totals, 1, kTopK).add(random, std::vector<std::size_t>{t}, counts);
       set.counts.insert(set.counts.end(), counts.begin(), counts.end());
     }
@@ -134,6 +134,80 @@ TEST(MarginalBaseline, ItsPValueIsSmallForTasksAndNotForPopularity) {
   EXPECT_EQ(small.p_value->value, small.p_value->floor);
   EXPECT_EQ(small.p_value->floor, 1.0 / 200.0);
   EXPECT_GT(marginal_baseline({popularity, kTopK}, in_turn(12), {.repetitions = 199}).p_value->value, .02);
+}
+
+// Counts of `tokens` tokens a prompt, in one layer, alike in all prompts; experts differ in popularity, up to 4 to 1.
+std::vector<std::uint64_t> long_counts(std::size_t prompts, std::uint64_t tokens) {
+  std::vector<std::uint64_t> out;
+  for (std::size_t p = 0; p < prompts; ++p) {
+    for (std::uint64_t e = 0; e < kExperts; ++e) out.push_back(tokens * kTopK / 200 * (5 + e));
+    out.back() += tokens * kTopK % 200;
+  }
+  return out;
+}
+
+// `ours` and `theirs` have one mean, and sds with a ratio from 1 to `most`, give or take four standard errors.
+void expect_same_distribution(std::span<const double> ours, std::span<const double> theirs, double most) {
+  const Spread a = spread({ours.begin(), ours.end()}), b = spread({theirs.begin(), theirs.end()});
+  const auto n = static_cast<double>(ours.size()), m = static_cast<double>(theirs.size());
+  EXPECT_NEAR(a.mean, b.mean, 4.0 * std::sqrt(a.sd * a.sd / n + b.sd * b.sd / m));
+  const double error = std::sqrt(0.5 / n + 0.5 / m);  // of the logarithm of a ratio of two sds of normal numbers
+  EXPECT_GT(std::log(a.sd / b.sd), -4.0 * error);
+  EXPECT_LT(std::log(a.sd / b.sd), 4.0 * error + std::log(most));
+}
+
+// A baseline of texts too long to be drawn token by token, beside that of rows drawn one by one by `add`.
+template <typename Make, typename Add>
+void expect_same_baseline(const Make& make, Draws purpose, double most, const Add& add) {
+  constexpr std::size_t kPrompts = 5;
+  const auto counts = long_counts(kPrompts, kRowsOneByOne + 1);
+  const CountView set(counts, kPrompts, 1, kExperts, kTopK);
+  const std::vector<int> task{0, 0, 0, 1, 1};  // of different sizes, so that lengths of deviations matter to D
+  const Baseline counted = make(set, task, BaselineOptions{.repetitions = 1500});
+  const std::vector<double> values = detail::as_values(set);
+  const Repetitions drawn =
+      detail::repeat_rows(set, {values, kPrompts, 1, kExperts}, task, purpose, {.repetitions = 200, .seed = 1}, add);
+  expect_same_distribution(counted.repetitions.within, drawn.within, most);
+  expect_same_distribution(counted.repetitions.across, drawn.across, most);
+  expect_same_distribution(counted.repetitions.difference, drawn.difference, most);
+  EXPECT_NEAR(spread(counted.repetitions.within).mean, *counted.closed_form->within, 1e-5);
+}
+
+TEST(LoadBalanceBaseline, LongTextsAreAsIfDrawnTokenByToken) {
+  for (const RowDraws draws : {RowDraws::distinct, RowDraws::with_replacement}) {
+    const UniformRows rows(kExperts, kTopK, draws);
+    expect_same_baseline(
+        [&](const CountView& set, std::span<const int> task, const BaselineOptions& options) {
+          return load_balance_baseline(set, task, options, draws);
+        },
+        Draws::load_balance, 1.0,
+        [&](Random& random, std::span<const std::size_t> tokens, std::span<std::uint64_t> counts) {
+          rows.add(random, tokens[0], counts);
+        });
+  }
+}
+
+TEST(MarginalBaseline, LongTextsAreAsIfDrawnTokenByToken) {
+  const auto totals = long_counts(1, kRowsOneByOne + 1);
+  const SystematicRows rows(totals, 1, kTopK);
+  // Shared orders: squared lengths of deviations vary by an eighth more at most, their sd by a sixteenth.
+  expect_same_baseline([](const CountView& set, std::span<const int> task,
+                          const BaselineOptions& options) { return marginal_baseline(set, task, options); },
+                       Draws::marginal, 1.0625,
+                       [&](Random& random, std::span<const std::size_t> tokens, std::span<std::uint64_t> counts) {
+                         rows.add(random, tokens, counts);
+                       });
+}
+
+TEST(Baselines, TextsOfAnyLengthFinish) {
+  for (const std::uint64_t tokens : {1'000'000'000ULL, 2'000'000'000'000'000ULL}) {
+    const auto counts = long_counts(4, tokens);
+    const CountView set(counts, 4, 1, kExperts, kTopK);
+    for (const Baseline& base : {load_balance_baseline(set, in_turn(4), {.repetitions = 5}),
+                                 load_balance_baseline(set, in_turn(4), {.repetitions = 5}, RowDraws::with_replacement),
+                                 marginal_baseline(set, in_turn(4), {.repetitions = 5})})
+      for (const double within : base.repetitions.within) EXPECT_NEAR(within, *base.closed_form->within, 1e-8);
+  }
 }
 
 TEST(TokenPoolBaseline, ObservesTheTokenSetAndDealsIt) {

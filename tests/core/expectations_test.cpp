@@ -65,7 +65,7 @@ TEST(SampledSimilarity, AgreesWithDrawsFromEightTokensOn) {
       Random random(tokens);
       double mean = 0.0;
       for (int i = 0; i < kPairs; ++i) {
-        std::vector<std::uint32_t> a(64), b(64);
+        std::vector<std::uint64_t> a(64), b(64);
         rows.add(random, tokens, a);
         rows.add(random, tokens, b);
         mean += Cosine()(std::vector<double>(a.begin(), a.end()), std::vector<double>(b.begin(), b.end())) / kPairs;
@@ -144,7 +144,7 @@ TEST(LengthFree, DoesNotDependOnLength) {
     constexpr std::size_t kLayers = 600;
     for (const SystematicRows* rows : {&a, &b})
       for (std::size_t l = 0; l < kLayers; ++l) {
-        std::vector<std::uint32_t> row(kExperts);
+        std::vector<std::uint64_t> row(kExperts);
         rows->add(random, std::vector<std::size_t>{tokens}, row);
         counts.insert(counts.end(), row.begin(), row.end());
       }

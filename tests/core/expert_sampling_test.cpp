@@ -11,7 +11,7 @@
 namespace routesig {
 namespace {
 
-using Counts = std::vector<std::uint32_t>;
+using Counts = std::vector<std::uint64_t>;
 
 // `rows` rows one by one: [rows, experts] of 0 or 1 where experts are distinct.
 template <typename Rows>
@@ -74,7 +74,7 @@ TEST(UniformRows, AddAsManyAsAsked) {
       UniformRows(experts, 8).add(random, rows, counts);
       EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), 0U), experts * 5 + rows * 8);
       const double expected = 5.0 + 8.0 * static_cast<double>(rows) / static_cast<double>(experts);
-      for (const std::uint32_t n : counts) EXPECT_NEAR(n, expected, 5.0 * std::sqrt(expected));
+      for (const std::uint64_t n : counts) EXPECT_NEAR(static_cast<double>(n), expected, 5.0 * std::sqrt(expected));
     }
 }
 
@@ -144,7 +144,7 @@ TEST(SystematicRows, IncludeEveryExpertAsOftenAsTheTargetSays) {
   for (const Counts& row : one_by_one(SystematicRows(totals, 1, 2), 1, 5, kRows, 6)) {
     ASSERT_EQ(std::accumulate(row.begin(), row.end(), 0U), 2U);
     ASSERT_LE(std::ranges::max(row), 1U);
-    for (std::size_t e = 0; e < 5; ++e) seen[e] += row[e] / static_cast<double>(kRows);
+    for (std::size_t e = 0; e < 5; ++e) seen[e] += static_cast<double>(row[e]) / kRows;
   }
   for (std::size_t e = 0; e < 5; ++e) EXPECT_NEAR(seen[e], static_cast<double>(totals[e]) / 100.0, 0.01) << e;
   EXPECT_LT(successive_inclusion(totals, 2, kRows)[1], 0.85);  // the test above would notice
@@ -160,7 +160,7 @@ TEST(SystematicRows, HaveDistinctExpertsHoweverUnevenTheTargets) {
   for (const Counts& row : one_by_one(SystematicRows(totals, 1, 8), 1, 64, 20'000, 7)) {
     ASSERT_EQ(std::accumulate(row.begin(), row.end(), 0U), 8U);
     ASSERT_LE(std::ranges::max(row), 1U);
-    for (std::size_t e = 0; e < 64; ++e) seen[e] += row[e] / 20'000.0;
+    for (std::size_t e = 0; e < 64; ++e) seen[e] += static_cast<double>(row[e]) / 20'000.0;
   }
   for (std::size_t e = 0; e < 64; ++e)
     EXPECT_NEAR(seen[e], 8.0 * static_cast<double>(totals[e]) / static_cast<double>(sum), 0.015) << e;
@@ -206,7 +206,8 @@ TEST(SystematicRows, EveryLayerHasItsOwnTargetsAndNumberOfRows) {
     for (std::size_t e = 0; e < kExperts; ++e) {
       const double drawn = 200.0 * static_cast<double>(rows[l]),
                    pi = 2.0 * (1.0 + static_cast<double>((e + l) % kExperts)) / 21.0;
-      EXPECT_NEAR(counts[l * kExperts + e], drawn * pi, 5.0 * std::sqrt(drawn * pi * (1.0 - pi))) << l << " " << e;
+      EXPECT_NEAR(static_cast<double>(counts[l * kExperts + e]), drawn * pi, 5.0 * std::sqrt(drawn * pi * (1.0 - pi)))
+          << l << " " << e;
     }
 }
 

@@ -90,6 +90,30 @@ TEST(Load, ChanceKnowsItsEnds) {
   EXPECT_THROW((void)chance_load(8, 9, 1), std::invalid_argument);
 }
 
+TEST(ChanceLoad, LongTextsCostNoMoreAndGoOnAsShortOnesDo) {
+  // 24 sd of 15,000 tokens take fewer steps than 1024; those of 30,000 more, and are compared with steps of 1.
+  for (const std::uint64_t tokens : {15'000ULL, 30'000ULL, 400'000ULL}) {
+    const double sd = std::sqrt(static_cast<double>(tokens) * 7.0 / 64.0);
+    const auto some = detail::binomial_tail(tokens, 0.125), all = detail::binomial_tail(tokens, 0.125, 1'000'000);
+    EXPECT_EQ(some.step > 1, tokens > 20'000);
+    EXPECT_LE(some.cumulative.size(), 1025U);
+    const auto largest = [&](const detail::BinomialTail& tail) {  // of 64 independent counts, expected
+      double sum = static_cast<double>(tail.first);
+      for (const double below : tail.cumulative) sum += static_cast<double>(tail.step) * (1.0 - std::pow(below, 64.0));
+      return sum;
+    };
+    EXPECT_NEAR(largest(some) / sd, largest(all) / sd, 2e-4) << tokens;
+  }
+  for (const std::uint64_t tokens : {1'000'000'000ULL, 2'000'000'000'000'000ULL}) {
+    const Load chance = chance_load(64, 8, tokens);
+    // In units of the sd of a share the largest of 64 counts stands as in a shorter text.
+    const double unit = std::sqrt(7.0 / static_cast<double>(tokens));
+    const double of_short = chance_load(64, 8, 400'000).max_violation / std::sqrt(7.0 / 400'000.0);
+    EXPECT_NEAR(chance.max_violation / unit, of_short, 0.005);
+    EXPECT_NEAR(chance.entropy_bits, 6.0, 1e-8);
+  }
+}
+
 TEST(Coactivation, ByHand) {
   // Rows (0, 1, 2) and (0, 2, 3).
   const std::vector<RoutingTrace> traces{trace_of(shape(1, 4, 3), {0, 1, 2, 0, 2, 3}, 2)};

@@ -2,11 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "routesig/interrupt.hpp"
 #include "routesig/io/jsonl.hpp"
 #include "support/scratch_folder.hpp"
 #include "support/traces.hpp"
@@ -82,6 +85,31 @@ TEST(SaveJsonl, AWarningThatThrowsLeavesNoFile) {
   const auto refuse = [](const std::string& note) { throw std::runtime_error(note); };
   EXPECT_THROW(save_jsonl(set, folder / "t.jsonl", refuse), std::runtime_error);
   EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+// A caller that ends long work at its points, of which there is one a trace and one a line.
+TEST(SaveJsonl, InterruptedItLeavesNoFileAndReadingLeavesTheFileAlone) {
+  struct Stop {};
+  const ScratchFolder folder;
+  const auto shape = testing::shape(2, 8, 2);
+  const TraceSet traces({testing::random_trace(shape, 4, 2, 1, "a"), testing::random_trace(shape, 4, 2, 2, "b")});
+  save_jsonl(traces, folder / "t.jsonl");
+  const std::string bytes = bytes_of(folder / "t.jsonl");
+  for (const int points : {0, 1}) {
+    int left = points;
+    const Interruptible watched(
+        [&] {
+          if (left-- == 0) throw Stop();
+        },
+        std::chrono::milliseconds(0));
+    EXPECT_THROW(save_jsonl(traces, folder / "u.jsonl"), Stop);
+    left = points;
+    EXPECT_THROW(save_jsonl(traces, folder / "t.jsonl"), Stop);
+    left = points;
+    EXPECT_THROW((void)read_jsonl(folder / "t.jsonl"), Stop);
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
+  EXPECT_EQ(bytes_of(folder / "t.jsonl"), bytes);
 }
 
 }  // namespace

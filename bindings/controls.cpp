@@ -29,14 +29,6 @@ py::object or_none(const std::optional<routesig::ShuffleTest>& test) {
   return test ? py::object(as_tuple(*test)) : py::object(py::none());
 }
 
-// observed; mean, sd, low, high under permuted labels; (p, its floor) or None
-py::object or_none(const std::optional<routesig::EffectTest>& test) {
-  if (!test) return py::none();
-  std::optional<std::pair<double, double>> p;
-  if (test->p) p.emplace(test->p->value, test->p->floor);
-  return py::make_tuple(test->observed, test->null.mean, test->null.sd, test->null.low, test->null.high, p);
-}
-
 py::ssize_t size(std::size_t n) { return static_cast<py::ssize_t>(n); }
 
 // Counts in the order of the traces, prompts without a place in the table left out: [prompts, layers, experts].
@@ -81,20 +73,21 @@ py::array_t<double> residual_similarity(const TokenTable& table, std::size_t shu
   return owned(std::move(out), {size(table.prompts()), size(table.prompts())});
 }
 
-py::tuple overlap_ladder(const TokenTable& table, std::size_t permutations, std::uint64_t seed,
-                         const std::vector<int>& source, const py::object& progress) {
+// value, standard error or None; or None.
+py::object as_object(const std::optional<routesig::MatchedEffect>& effect) {
+  return effect ? py::object(py::make_tuple(effect->value, effect->error)) : py::object(py::none());
+}
+
+py::tuple overlap_ladder(const TokenTable& table) {
   routesig::OverlapLadder out;
   {
-    const routesig::Progress told = python_progress(progress);
     const LongWork working;
-    out = routesig::overlap_ladder(table, {.permutations = permutations, .seed = seed, .source = source}, told);
+    out = routesig::overlap_ladder(table);
   }
   py::list layers;
-  for (std::size_t l = 0; l < out.layers.size(); ++l)
-    layers.append(py::make_tuple(out.layers[l].overlap, out.layers[l].pairs, out.layers[l].chance,
-                                 or_none(out.layer_effects[l])));
-  return py::make_tuple(out.overlap, out.chance, or_none(out.effect), out.token_ids, out.units, out.permutations,
-                        layers);
+  for (const routesig::LadderLayer& layer : out.layers)
+    layers.append(py::make_tuple(layer.overlap, layer.pairs, layer.chance, as_object(layer.effect)));
+  return py::make_tuple(out.overlap, out.chance, as_object(out.effect), out.token_ids, out.units, out.fewest, layers);
 }
 
 // value, band (low, high) or None: of total, length, vocabulary, context.
@@ -193,9 +186,8 @@ void bind_controls(py::module_& m) {
   m.def("residual_similarity", &residual_similarity, py::arg("table"), py::arg("shuffles"), py::arg("seed"),
         py::arg("progress") = py::none(),
         "Similarity less its mean under the shuffle [prompts, prompts]; NaN where absent.");
-  m.def("overlap_ladder", &overlap_ladder, py::arg("table"), py::arg("permutations"), py::arg("seed"),
-        py::arg("source") = std::vector<int>{}, py::arg("progress") = py::none(),
-        "(rungs, chance, test of the effect or None, token ids, units, permutations, layers).");
+  m.def("overlap_ladder", &overlap_ladder, py::arg("table"),
+        "(rungs, chance, effect or None, token ids, units, fewest units of a task, layers).");
   m.def(
       "shuffle_test",
       [](double observed, const std::vector<double>& draws) {

@@ -51,9 +51,6 @@ struct Bootstrap {
   BootstrapEstimate slope{};                       ///< of d over the matrices (layers), a step; absent for fewer than 2
 };
 
-/// Tasks with fewer prompts (or groups) than this give no interval.
-inline constexpr std::size_t kFewestResampled = 5;
-
 namespace detail {
 
 using RowMajorMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -80,12 +77,6 @@ class Resamples {
   [[nodiscard]] std::size_t tasks() const noexcept { return starts_.size() - 1; }
   [[nodiscard]] std::size_t start(std::size_t task) const noexcept { return starts_[task]; }
   [[nodiscard]] std::size_t count(std::size_t task) const noexcept { return starts_[task + 1] - starts_[task]; }
-  /// Units of the smallest task; 0 without a task.
-  [[nodiscard]] std::size_t fewest() const noexcept {
-    std::size_t least = tasks() == 0 ? 0 : count(0);
-    for (std::size_t task = 1; task < tasks(); ++task) least = std::min(least, count(task));
-    return least;
-  }
   [[nodiscard]] std::size_t draws() const noexcept { return options_.draws; }
   /// All units once; `draws` draws; each unit left out in turn.
   [[nodiscard]] std::size_t rows() const noexcept { return 1 + draws() + units(); }
@@ -281,7 +272,7 @@ template <typename Matrix>
                                        const Progress& progress) {
   const Units units(task, group);
   const Resamples resamples(units, options);
-  Bootstrap out{.units = units.size(), .fewest = resamples.fewest()};
+  Bootstrap out{.units = units.size(), .fewest = units.fewest()};
   const bool intervals = out.fewest >= kFewestResampled, too_few_pairs = units.short_task().has_value();
 
   const std::size_t rows = resamples.rows(), draws = resamples.draws();

@@ -98,7 +98,7 @@ namespace detail {
 [[nodiscard]] inline std::string why_no_bands(const TokenTable& table, const DecompositionOptions& options) {
   if (options.bootstrap == 0) return "no bootstrap was asked for";
   const Units units = table.units();
-  const std::size_t fewest = Resamples(units, {.draws = 1}).fewest();
+  const std::size_t fewest = units.fewest();
   if (fewest >= kFewestResampled) return "";
   return sentence("a task has ", fewest, units.size() < table.prompts() ? " groups" : " prompts", ", fewer than ",
                   kFewestResampled);

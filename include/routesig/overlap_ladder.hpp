@@ -2,9 +2,9 @@
 /// How many experts do two tokens share, if they are the same word or not, in prompts of one task or of two? Free of
 /// prompt length, and the difference between tasks at equal vocabulary.
 ///
-///     const auto ladder = routesig::overlap_ladder(routesig::token_table(traces), {.permutations = 1'000});
+///     const auto ladder = routesig::overlap_ladder(routesig::token_table(traces));
 ///     const auto same_word = ladder.layers[3].overlap[routesig::kSameIdSameTask];   // share of top_k, or nothing
-///     if (ladder.effect && ladder.effect->p) use(ladder.effect->observed, ladder.effect->p->value);
+///     if (ladder.effect && ladder.effect->error) use(ladder.effect->value, *ladder.effect->error);
 ///
 /// Over pairs of tokens from different prompts, and from different groups where prompts have them; |E_s & E_t| is
 /// summed by counting experts, never by visiting pairs.
@@ -16,15 +16,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "routesig/interrupt.hpp"
-#include "routesig/labelling.hpp"
 #include "routesig/parallel.hpp"
-#include "routesig/statistics.hpp"
 #include "routesig/token_table.hpp"
 #include "routesig/unit_pairs.hpp"
 
@@ -38,129 +35,81 @@ inline constexpr std::size_t kOtherIdOtherTask = 3;
 
 using Rungs = std::array<std::optional<double>, 4>;
 
+/// Vocabulary-matched effect Delta = sum_v w_v (O_v(same task) - O_v(other task)) / sum_v w_v over token ids v, with
+/// w = n_s n_d / (n_s + n_d) of their pairs.
+struct MatchedEffect {
+  double value = 0.0;
+  /// Standard error over prompts, over whole groups where there are groups: of the linearization of Delta in how often
+  /// each of them counts. Absent where a task has fewer than 5 of them.
+  std::optional<double> error{};
+};
+
 struct LadderLayer {
   Rungs overlap{};                       ///< sum |E_s & E_t| / (top_k x pairs); absent without a pair
   std::array<std::uint64_t, 4> pairs{};  ///< pairs of tokens from different prompts (groups)
   std::optional<double> chance{};        ///< sum pi_e^2 / top_k, pi_e the share of tokens that chose expert e
-  std::optional<double> effect{};        ///< Delta of this layer
-};
-
-/// Delta as observed, and under permuted labels of prompts (or whole groups).
-struct EffectTest {
-  double observed = 0.0;
-  Spread null{};              ///< over the labellings
-  std::optional<PValue> p{};  ///< one-sided; absent where no other labelling is possible
+  std::optional<MatchedEffect> effect{};
 };
 
 struct OverlapLadder {
   std::vector<LadderLayer> layers{};
-  Rungs overlap{};                 ///< means over the layers that have the rung
-  std::optional<double> chance{};  ///< mean over layers
-  /// Vocabulary-matched effect Delta = sum_v w_v (O_v(same task) - O_v(other task)) / sum_v w_v over token ids v, with
-  /// w = n_s n_d / (n_s + n_d) of their pairs; mean over layers. Absent where no id has both kinds of pairs.
-  std::optional<EffectTest> effect{};
-  std::vector<std::optional<EffectTest>> layer_effects{};  ///< [layers]; p not adjusted for their number
-  std::size_t units = 0;                                   ///< prompts, or groups, whose labels were permuted
-  std::size_t permutations = 0;                            ///< labellings looked at
-  std::size_t token_ids = 0;                               ///< ids with both kinds of pairs in some layer
+  Rungs overlap{};                        ///< means over the layers that have the rung
+  std::optional<double> chance{};         ///< mean over layers
+  std::optional<MatchedEffect> effect{};  ///< mean over layers; absent where no id has both kinds of pairs
+  std::size_t units = 0;                  ///< prompts, or groups
+  std::size_t fewest = 0;                 ///< of them in a task
+  std::size_t token_ids = 0;              ///< ids with both kinds of pairs in some layer
 };
 
 namespace detail {
-
-/// Sum over ordered pairs of rows, each with itself included, of the experts they share; and the number of rows.
-class SharedExperts {
- public:
-  explicit SharedExperts(std::size_t experts) : counts_(experts) {}
-
-  void add(std::span<const ExpertId> row) {
-    for (const ExpertId e : row) shared_ += 2 * std::uint64_t{counts_[e]++} + 1;
-    ++rows_;
-  }
-  void clear() {
-    std::ranges::fill(counts_, 0U);
-    shared_ = rows_ = 0;
-  }
-  [[nodiscard]] std::uint64_t shared() const noexcept { return shared_; }
-  [[nodiscard]] std::uint64_t pairs() const noexcept { return rows_ * rows_; }
-  [[nodiscard]] std::uint64_t rows() const noexcept { return rows_; }
-  [[nodiscard]] std::span<const std::uint32_t> counts() const noexcept { return counts_; }
-
- private:
-  std::vector<std::uint32_t> counts_;
-  std::uint64_t shared_ = 0;
-  std::uint64_t rows_ = 0;
-};
 
 /// Shared experts and pairs, over ordered pairs of tokens.
 struct Overlap {
   std::uint64_t shared = 0;
   std::uint64_t pairs = 0;
 
-  /// Adds what `all` has beyond `part`.
-  void add_difference(const Overlap& all, const Overlap& part) {
-    shared += all.shared - part.shared;
-    pairs += all.pairs - part.pairs;
+  Overlap& operator+=(const Overlap& other) {
+    shared += other.shared;
+    pairs += other.pairs;
+    return *this;
   }
-  void add(const SharedExperts& block) {
-    shared += block.shared();
-    pairs += block.pairs();
-  }
+  [[nodiscard]] Overlap operator-(const Overlap& part) const { return {shared - part.shared, pairs - part.pairs}; }
   [[nodiscard]] double mean(std::size_t top_k) const {
     return static_cast<double>(shared) / (static_cast<double>(pairs) * static_cast<double>(top_k));
   }
 };
 
-struct TaskOverlap {
-  Overlap same;   // units of one task
-  Overlap other;  // units of two tasks
-  Overlap own;    // one unit, each token with itself too
-};
-
-/// Walks rows in the order task, unit, and gives the overlap of pairs from different units.
-class OverlapWalk {
+/// How often rows chose each expert.
+class ExpertCounts {
  public:
-  explicit OverlapWalk(std::size_t experts) : unit_(experts), task_(experts), all_(experts) {}
+  explicit ExpertCounts(std::size_t experts) : counts_(experts) {}
 
-  void add(int unit, int task, std::span<const ExpertId> row) {
-    if (unit != last_unit_) close_unit();
-    if (task != last_task_) close_task();
-    last_unit_ = unit;
-    last_task_ = task;
-    unit_.add(row);
-    task_.add(row);
-    all_.add(row);
-  }
-  /// The overlap of everything added; call once, then `clear`.
-  [[nodiscard]] TaskOverlap finish() {
-    close_unit();
-    close_task();
-    Overlap whole;
-    whole.add(all_);
-    TaskOverlap out;
-    out.same.add_difference(tasks_, units_);
-    out.other.add_difference(whole, tasks_);
-    out.own = units_;
-    return out;
+  void add(std::span<const ExpertId> row) {
+    for (const ExpertId e : row) ++counts_[e];
+    ++rows_;
   }
   void clear() {
-    all_.clear();
-    units_ = tasks_ = {};
+    std::ranges::fill(counts_, 0U);
+    rows_ = 0;
   }
-  [[nodiscard]] const SharedExperts& all() const noexcept { return all_; }
+  /// Of a row with all that were added.
+  [[nodiscard]] Overlap overlap(std::span<const ExpertId> row) const {
+    Overlap out{.pairs = rows_};
+    for (const ExpertId e : row) out.shared += counts_[e];
+    return out;
+  }
+  [[nodiscard]] std::uint64_t rows() const noexcept { return rows_; }
+  [[nodiscard]] std::span<const std::uint32_t> counts() const noexcept { return counts_; }
 
  private:
-  void close_unit() {
-    units_.add(unit_);
-    unit_.clear();
-  }
-  void close_task() {
-    tasks_.add(task_);
-    task_.clear();
-  }
+  std::vector<std::uint32_t> counts_;
+  std::uint64_t rows_ = 0;
+};
 
-  SharedExperts unit_, task_, all_;
-  Overlap units_, tasks_;
-  int last_unit_ = 0, last_task_ = 0;
+/// The overlap of one unit's tokens with those of other units: of its task, and of other tasks.
+struct UnitOverlap {
+  std::size_t unit = 0;
+  Overlap same{}, other{};
 };
 
 /// The tokens of a table by id, then task and unit.
@@ -168,160 +117,146 @@ struct TokensById {
   const TokenTable& table;
   Units units;
   std::vector<std::uint32_t> order;  // [tokens]
+  std::vector<std::size_t> begins;   // [ids + 1]: in the order, of ids that occur in two units; others are no id's
+  std::vector<std::size_t> ends;     // [ids]
 
   explicit TokensById(const TokenTable& all) : table(all), units(all.units()), order(all.unshuffled()) {
     std::ranges::stable_sort(order, {}, [&](std::uint32_t t) { return table.token_id[t]; });
+    for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+      while (end < order.size() && table.token_id[order[end]] == table.token_id[order[begin]]) ++end;
+      if (unit(order[begin]) == unit(order[end - 1])) continue;
+      begins.push_back(begin);
+      ends.push_back(end);
+    }
+  }
+  [[nodiscard]] std::size_t ids() const noexcept { return begins.size(); }
+  [[nodiscard]] std::span<const std::uint32_t> of_id(std::size_t id) const {
+    return std::span(order).subspan(begins[id], ends[id] - begins[id]);
   }
   [[nodiscard]] int unit(std::uint32_t token) const { return units.of(table.prompt[token]); }
   [[nodiscard]] int task(std::uint32_t token) const { return table.task[table.prompt[token]]; }
-  /// Whether an id ends at a place of the order.
-  [[nodiscard]] bool ends(std::size_t place) const {
-    return place + 1 == order.size() || table.token_id[order[place + 1]] != table.token_id[order[place]];
-  }
 };
 
-/// Calls visit(overlap of one id) for every id of one layer.
-template <typename Visit>
-void for_each_id(const TokensById& tokens, std::size_t layer, const Visit& visit) {
-  OverlapWalk walk(tokens.table.experts);
-  for (std::size_t i = 0; i < tokens.order.size(); ++i) {
-    const std::uint32_t t = tokens.order[i];
-    const auto row = tokens.table.row(t, layer);
-    if (row[0] != kNoExpert) walk.add(tokens.unit(t), tokens.task(t), row);
-    if (!tokens.ends(i)) continue;
-    interruption_point();
-    visit(walk.finish());
-    walk.clear();
+/// The overlaps of units in one layer.
+class LayerOverlaps {
+ public:
+  LayerOverlaps(const TokensById& tokens, std::size_t layer)
+      : tokens_(tokens),
+        layer_(layer),
+        all_(tokens.table.experts),
+        task_(tokens.table.experts),
+        unit_(tokens.table.experts) {}
+
+  /// Of tokens in the order task, unit: an entry for each unit. Valid until the next call.
+  [[nodiscard]] std::span<const UnitOverlap> operator()(std::span<const std::uint32_t> tokens) {
+    known_.clear();
+    out_.clear();
+    all_.clear();
+    for (const std::uint32_t t : tokens)
+      if (row(t)[0] != kNoExpert) known_.push_back(t);
+    for (const std::uint32_t t : known_) all_.add(row(t));
+    for_blocks(
+        known_, [&](std::uint32_t t) { return tokens_.task(t); },
+        [&](std::span<const std::uint32_t> of_task) {
+          fill(task_, of_task);
+          for_blocks(
+              of_task, [&](std::uint32_t t) { return tokens_.unit(t); },
+              [&](std::span<const std::uint32_t> of_unit) { add_unit(of_unit); });
+        });
+    return out_;
   }
-}
+  /// Of the last call.
+  [[nodiscard]] const ExpertCounts& all() const noexcept { return all_; }
 
-/// Delta of one layer, its terms added id by id.
-struct EffectSum {
-  double weighted = 0.0;
-  double weights = 0.0;
+ private:
+  template <typename Label, typename Visit>
+  static void for_blocks(std::span<const std::uint32_t> tokens, const Label& label, const Visit& visit) {
+    for (std::size_t begin = 0, end = 0; begin < tokens.size(); begin = end) {
+      while (end < tokens.size() && label(tokens[end]) == label(tokens[begin])) ++end;
+      visit(tokens.subspan(begin, end - begin));
+    }
+  }
+  void fill(ExpertCounts& counts, std::span<const std::uint32_t> tokens) const {
+    counts.clear();
+    for (const std::uint32_t t : tokens) counts.add(row(t));
+  }
+  void add_unit(std::span<const std::uint32_t> tokens) {
+    fill(unit_, tokens);
+    UnitOverlap one{.unit = static_cast<std::size_t>(tokens_.unit(tokens.front()))};
+    for (const std::uint32_t t : tokens) {
+      const Overlap task = task_.overlap(row(t));
+      one.same += task - unit_.overlap(row(t));
+      one.other += all_.overlap(row(t)) - task;
+    }
+    out_.push_back(one);
+  }
+  [[nodiscard]] std::span<const ExpertId> row(std::uint32_t token) const { return tokens_.table.row(token, layer_); }
 
-  void add(const TaskOverlap& of_id, std::size_t top_k) {
-    const auto same = static_cast<double>(of_id.same.pairs), other = static_cast<double>(of_id.other.pairs);
-    if (same == 0.0 || other == 0.0) return;
-    const double weight = same * other / (same + other);
-    weighted += weight * (of_id.same.mean(top_k) - of_id.other.mean(top_k));
-    weights += weight;
+  const TokensById& tokens_;
+  std::size_t layer_;
+  ExpertCounts all_, task_, unit_;
+  std::vector<std::uint32_t> known_;  // tokens
+  std::vector<UnitOverlap> out_;
+};
+
+/// Delta of one layer, its terms added id by id, and what each unit contributes to it.
+class EffectSum {
+ public:
+  EffectSum(std::size_t units, std::size_t top_k) : terms_(units), weights_of_(units), top_k_(top_k) {}
+
+  /// Whether the id has both kinds of pairs, and so a term.
+  bool add(std::span<const UnitOverlap> of_id) {
+    Overlap same, other;
+    for (const UnitOverlap& one : of_id) {
+      same += one.same;
+      other += one.other;
+    }
+    if (same.pairs == 0 || other.pairs == 0) return false;
+    const auto n_s = static_cast<double>(same.pairs), n_d = static_cast<double>(other.pairs);
+    const double o_s = same.mean(top_k_), o_d = other.mean(top_k_);
+    const double weight = n_s * n_d / (n_s + n_d);
+    weighted_ += weight * (o_s - o_d);
+    weights_ += weight;
+    for (const UnitOverlap& one : of_id) {
+      // Derivatives by how often the unit counts: every pair of its tokens counts so often.
+      const double of_overlap = weight * 2.0 * (beyond(one.same, o_s) / n_s - beyond(one.other, o_d) / n_d);
+      const double of_weight =
+          2.0 *
+          (n_d * n_d * static_cast<double>(one.same.pairs) + n_s * n_s * static_cast<double>(one.other.pairs)) /
+          ((n_s + n_d) * (n_s + n_d));
+      terms_[one.unit] += of_overlap + of_weight * (o_s - o_d);
+      weights_of_[one.unit] += of_weight;
+    }
+    return true;
   }
   [[nodiscard]] std::optional<double> value() const {
-    return weights > 0.0 ? std::optional(weighted / weights) : std::nullopt;
+    return weights_ > 0.0 ? std::optional(weighted_ / weights_) : std::nullopt;
   }
-};
-
-/// Delta of every layer under labels of units. Only the experts that are shared within tasks have to be counted anew.
-class MatchedEffects {
- public:
-  explicit MatchedEffects(const TokensById& tokens) : tokens_(tokens) {
-    const std::size_t layers = tokens.table.layers;
-    std::vector<TaskOverlap> overlaps;  // [layers, ids]
-    for (std::size_t l = 0; l < layers; ++l)
-      for_each_id(tokens, l, [&](const TaskOverlap& one) { overlaps.push_back(one); });
-    const std::size_t all = layers > 0 ? overlaps.size() / layers : 0;
-    for (std::size_t i = 0, begin = 0, id = 0; i < tokens.order.size(); ++i) {
-      if (!tokens.ends(i)) continue;
-      Id one{.begin = begin, .end = i + 1};
-      bool pairs = false;
-      for (std::size_t l = 0; l < layers; ++l) {
-        one.layers.push_back(overlaps[l * all + id]);
-        pairs = pairs || one.layers.back().same.pairs + one.layers.back().other.pairs > 0;
-      }
-      if (pairs) ids_.push_back(std::move(one));
-      begin = i + 1;
-      ++id;
-    }
-  }
-
-  /// `label` is [units], below `tasks`: [layers]; absent where no id has both kinds of pairs.
-  [[nodiscard]] std::vector<std::optional<double>> operator()(std::span<const std::uint32_t> label,
-                                                              std::size_t tasks) const {
-    const TokenTable& table = tokens_.table;
-    std::vector<EffectSum> sums(table.layers);
-    std::vector<Overlap> within(table.layers);
-    SharedInBlocks blocks(table, tasks);
-    for (const Id& id : ids_) {
-      interruption_point();
-      blocks.count(
-          std::span(tokens_.order).subspan(id.begin, id.end - id.begin),
-          [&](std::uint32_t t) { return label[static_cast<std::size_t>(tokens_.unit(t))]; }, within);
-      for (std::size_t l = 0; l < table.layers; ++l) {
-        const TaskOverlap& observed = id.layers[l];
-        TaskOverlap labelled;
-        labelled.own = observed.own;
-        labelled.same.add_difference(within[l], observed.own);
-        labelled.other = {observed.same.shared + observed.other.shared - labelled.same.shared,
-                          observed.same.pairs + observed.other.pairs - labelled.same.pairs};
-        sums[l].add(labelled, table.top_k);
-      }
-    }
-    std::vector<std::optional<double>> out;
-    out.reserve(sums.size());
-    for (const EffectSum& sum : sums) out.push_back(sum.value());
+  /// Derivative of the value by how often each unit counts: [units], of sum 0. Only where there is a value.
+  [[nodiscard]] std::vector<double> influence() const {
+    std::vector<double> out(terms_.size());
+    for (std::size_t u = 0; u < out.size(); ++u)
+      out[u] = (terms_[u] - weighted_ / weights_ * weights_of_[u]) / weights_;
     return out;
   }
 
  private:
-  struct Id {
-    std::size_t begin, end;             // in the order of tokens
-    std::vector<TaskOverlap> layers{};  // [layers], as observed
-  };
+  [[nodiscard]] double beyond(const Overlap& overlap, double mean) const {
+    return static_cast<double>(overlap.shared) / static_cast<double>(top_k_) - mean * static_cast<double>(overlap.pairs);
+  }
 
-  /// Experts shared within blocks of tokens, all layers of a token at a time.
-  class SharedInBlocks {
-   public:
-    SharedInBlocks(const TokenTable& table, std::size_t blocks)
-        : table_(table), tokens_(blocks), counts_(table.layers * table.experts), rows_(table.layers) {}
-
-    /// Over ordered pairs within blocks, a token with itself too: `out` [layers].
-    template <typename BlockOf>
-    void count(std::span<const std::uint32_t> tokens, const BlockOf& block_of, std::span<Overlap> out) {
-      std::ranges::fill(out, Overlap{});
-      for (const std::uint32_t t : tokens) tokens_[block_of(t)].push_back(t);
-      for (auto& block : tokens_) {
-        if (block.size() == 1)
-          add_one(block.front(), out);
-        else if (!block.empty())
-          add_some(block, out);
-        block.clear();
-      }
-    }
-
-   private:
-    void add_one(std::uint32_t token, std::span<Overlap> out) const {
-      for (std::size_t l = 0; l < table_.layers; ++l)
-        if (table_.row(token, l)[0] != kNoExpert) {
-          out[l].shared += table_.top_k;
-          ++out[l].pairs;
-        }
-    }
-    void add_some(std::span<const std::uint32_t> tokens, std::span<Overlap> out) {
-      std::ranges::fill(counts_, 0U);
-      std::ranges::fill(rows_, 0U);
-      for (const std::uint32_t t : tokens)
-        for (std::size_t l = 0; l < table_.layers; ++l) {
-          const auto row = table_.row(t, l);
-          if (row[0] == kNoExpert) continue;
-          std::uint32_t* const counts = counts_.data() + l * table_.experts;
-          std::uint64_t before = 0;
-          for (const ExpertId e : row) before += counts[e]++;
-          out[l].shared += 2 * before + row.size();
-          ++rows_[l];
-        }
-      for (std::size_t l = 0; l < table_.layers; ++l) out[l].pairs += rows_[l] * rows_[l];
-    }
-
-    const TokenTable& table_;
-    std::vector<std::vector<std::uint32_t>> tokens_;  // [blocks]
-    std::vector<std::uint32_t> counts_;               // [layers, experts]
-    std::vector<std::uint64_t> rows_;                 // [layers]
-  };
-
-  const TokensById& tokens_;
-  std::vector<Id> ids_;  // those that occur in two units
+  double weighted_ = 0.0, weights_ = 0.0;
+  std::vector<double> terms_, weights_of_;  // [units]
+  std::size_t top_k_;
 };
+
+/// Standard error of what has these derivatives by how often each unit counts.
+[[nodiscard]] inline double linearized_error(std::span<const double> influence) {
+  double squares = 0.0;
+  for (const double x : influence) squares += x * x;
+  const auto units = static_cast<double>(influence.size());
+  return std::sqrt(squares * units / (units - 1.0));
+}
 
 /// Mean of those optional numbers of the items that are there.
 template <typename Items, typename Projection>
@@ -335,105 +270,81 @@ template <typename Items, typename Projection>
   return count > 0.0 ? std::optional(sum / count) : std::nullopt;
 }
 
-[[nodiscard]] inline LadderLayer ladder_layer(const TokensById& tokens, std::size_t layer,
-                                              std::vector<std::uint8_t>& matched) {
+/// One layer; marks the ids on which its Delta rests, and gives what each unit contributes to it: [units] or nothing.
+[[nodiscard]] inline std::vector<double> fill_layer(const TokensById& tokens, std::size_t layer, LadderLayer& out,
+                                                    std::vector<std::uint8_t>& matched) {
   const TokenTable& table = tokens.table;
-  TaskOverlap same_id;
-  EffectSum effect;
-  std::size_t id = 0;
-  for_each_id(tokens, layer, [&](const TaskOverlap& of_id) {
-    same_id.same.add_difference(of_id.same, {});
-    same_id.other.add_difference(of_id.other, {});
-    effect.add(of_id, table.top_k);
-    if (of_id.same.pairs > 0 && of_id.other.pairs > 0) matched[id] = 1;
-    ++id;
-  });
-  OverlapWalk walk(table.experts);
-  for (std::uint32_t t = 0; t < table.tokens(); ++t)
-    if (const auto row = table.row(t, layer); row[0] != kNoExpert) walk.add(tokens.unit(t), tokens.task(t), row);
-  const TaskOverlap any = walk.finish();
-
-  LadderLayer out{.effect = effect.value()};
-  Overlap other_id_same, other_id_other;
-  other_id_same.add_difference(any.same, same_id.same);
-  other_id_other.add_difference(any.other, same_id.other);
-  const std::array<Overlap, 4> rungs{same_id.same, same_id.other, other_id_same, other_id_other};
+  LayerOverlaps overlaps(tokens, layer);
+  EffectSum effect(tokens.units.size(), table.top_k);
+  std::array<Overlap, 4> rungs{};
+  for (std::size_t id = 0; id < tokens.ids(); ++id) {
+    interruption_point();
+    const auto of_id = overlaps(tokens.of_id(id));
+    matched[id] = effect.add(of_id) ? 1 : 0;
+    for (const UnitOverlap& one : of_id) {
+      rungs[kSameIdSameTask] += one.same;
+      rungs[kSameIdOtherTask] += one.other;
+    }
+  }
+  for (const UnitOverlap& one : overlaps(table.unshuffled())) {
+    rungs[kOtherIdSameTask] += one.same;
+    rungs[kOtherIdOtherTask] += one.other;
+  }
+  for (const std::size_t rung : {kOtherIdSameTask, kOtherIdOtherTask}) rungs[rung] = rungs[rung] - rungs[rung - 2];
   for (std::size_t rung = 0; rung < 4; ++rung) {
     out.pairs[rung] = rungs[rung].pairs / 2;  // ordered pairs were counted
     if (rungs[rung].pairs > 0) out.overlap[rung] = rungs[rung].mean(table.top_k);
   }
-  if (const auto rows = static_cast<double>(walk.all().rows()); rows > 0.0) {
+  if (const auto rows = static_cast<double>(overlaps.all().rows()); rows > 0.0) {
     double sum = 0.0;
-    for (const std::uint32_t count : walk.all().counts()) sum += (count / rows) * (count / rows);
+    for (const std::uint32_t count : overlaps.all().counts()) sum += (count / rows) * (count / rows);
     out.chance = sum / static_cast<double>(table.top_k);
   }
-  return out;
+  if (!effect.value()) return {};
+  out.effect = MatchedEffect{.value = *effect.value()};
+  return effect.influence();
 }
 
-/// Delta as observed against its values under labellings, NaN where one has none: that counts against the observed one.
-[[nodiscard]] inline EffectTest effect_test(double observed, std::vector<double> draws, const Labellings& labellings) {
-  EffectTest out{.observed = observed};
-  std::vector<double> against = draws;
-  std::ranges::replace_if(against, [](double x) { return std::isnan(x); }, HUGE_VAL);
-  if (labellings.floor() < 1.0) out.p = labellings.p_value(observed, against);
-  std::erase_if(draws, [](double x) { return std::isnan(x); });
-  out.null = spread(std::move(draws));
-  return out;
-}
-
-/// Delta, overall and per layer, under permuted labels.
-inline void test_effects(const TokensById& tokens, LabellingOptions options, const Progress& progress,
-                         OverlapLadder& out) {
-  const TokenTable& table = tokens.table;
-  out.layer_effects.resize(table.layers);
-  out.units = tokens.units.size();
-  const std::optional<double> observed = mean_present(out.layers, &LadderLayer::effect);
-  if (!observed) return;
-  options.purpose = Draws::matched_effect;
-  const Labellings labellings(tokens.units, options);
-  out.permutations = labellings.size();
-  const MatchedEffects effects(tokens);
-  constexpr double absent = std::numeric_limits<double>::quiet_NaN();
-  std::vector<double> draws(labellings.size());
-  std::vector<std::vector<double>> layer_draws(table.layers, draws);
-  const auto work = [&](std::size_t begin, std::size_t end) {
-    std::vector<std::uint32_t> label(tokens.units.size());
-    for (std::size_t i = begin; i < end; ++i) {
-      labellings.fill(i, label);
-      const auto drawn = effects(label, labellings.tasks());
-      draws[i] = mean_present(drawn, std::identity()).value_or(absent);
-      for (std::size_t l = 0; l < table.layers; ++l) layer_draws[l][i] = drawn[l].value_or(absent);
-    }
+/// Delta and its standard error, of every layer and overall, from what units contribute: [layers][units] or empty.
+inline void estimate_effects(const std::vector<std::vector<double>>& influence, OverlapLadder& out) {
+  const auto value = [](const LadderLayer& layer) {
+    return layer.effect ? std::optional(layer.effect->value) : std::nullopt;
   };
-  parallel_for(draws.size(), 4, work, progress);
-  out.effect = effect_test(*observed, std::move(draws), labellings);
-  for (std::size_t l = 0; l < table.layers; ++l)
-    if (const auto& effect = out.layers[l].effect)
-      out.layer_effects[l] = effect_test(*effect, std::move(layer_draws[l]), labellings);
+  const std::optional<double> overall = mean_present(out.layers, value);
+  if (!overall) return;
+  out.effect = MatchedEffect{.value = *overall};
+  if (out.fewest < kFewestResampled) return;
+  std::vector<double> all(out.units);
+  double present = 0.0;
+  for (std::size_t l = 0; l < out.layers.size(); ++l) {
+    if (!out.layers[l].effect) continue;
+    out.layers[l].effect->error = linearized_error(influence[l]);
+    for (std::size_t u = 0; u < all.size(); ++u) all[u] += influence[l][u];
+    present += 1.0;
+  }
+  for (double& x : all) x /= present;
+  out.effect->error = linearized_error(all);
 }
 
 }  // namespace detail
 
-/// The ladder of every layer and its means, and the vocabulary-matched effect with its p under permuted labels of
-/// prompts, of whole groups where there are groups: equal words routed alike in each prompt for itself are no effect of
-/// the task. `options.source` is [prompts of the table] or empty.
-[[nodiscard]] inline OverlapLadder overlap_ladder(const TokenTable& table,
-                                                  const LabellingOptions& options = {.permutations = 1'000},
-                                                  const Progress& progress = {}) {
+/// The ladder of every layer and its means, and the vocabulary-matched effect with its standard error.
+[[nodiscard]] inline OverlapLadder overlap_ladder(const TokenTable& table) {
   const detail::TokensById tokens(table);
-  OverlapLadder out;
+  OverlapLadder out{.units = tokens.units.size(), .fewest = tokens.units.fewest()};
   out.layers.resize(table.layers);
-  std::vector<std::vector<std::uint8_t>> matched(table.layers, std::vector<std::uint8_t>(table.tokens()));
+  std::vector<std::vector<std::uint8_t>> matched(table.layers, std::vector<std::uint8_t>(tokens.ids()));
+  std::vector<std::vector<double>> influence(table.layers);
   parallel_for(table.layers, 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t l = begin; l < end; ++l) out.layers[l] = detail::ladder_layer(tokens, l, matched[l]);
+    for (std::size_t l = begin; l < end; ++l)
+      influence[l] = detail::fill_layer(tokens, l, out.layers[l], matched[l]);
   });
-  for (std::size_t i = 0; i < table.tokens(); ++i)
-    out.token_ids += std::ranges::any_of(matched, [&](const auto& layer) { return layer[i] != 0; }) ? 1U : 0U;
-
+  for (std::size_t id = 0; id < tokens.ids(); ++id)
+    out.token_ids += std::ranges::any_of(matched, [&](const auto& layer) { return layer[id] != 0; }) ? 1U : 0U;
   for (std::size_t rung = 0; rung < 4; ++rung)
     out.overlap[rung] = detail::mean_present(out.layers, [&](const LadderLayer& layer) { return layer.overlap[rung]; });
   out.chance = detail::mean_present(out.layers, &LadderLayer::chance);
-  detail::test_effects(tokens, options, progress, out);
+  detail::estimate_effects(influence, out);
   return out;
 }
 

@@ -35,7 +35,7 @@ struct PairedBootstrap {
                                                       const Progress& progress = {}) {
   const Units units(task, group);
   const detail::Resamples resamples(units, options);
-  PairedBootstrap out{.units = units.size(), .fewest = resamples.fewest()};
+  PairedBootstrap out{.units = units.size(), .fewest = units.fewest()};
   const bool intervals = out.fewest >= kFewestResampled, too_few_pairs = units.short_task().has_value();
 
   const std::size_t rows = resamples.rows();

@@ -50,7 +50,6 @@ enum class Draws : std::uint16_t {
   classifier,
   information,
   mantel,
-  matched_effect,
 };
 
 /// The stream of repetition `index` of a procedure.

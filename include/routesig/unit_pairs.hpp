@@ -16,6 +16,7 @@
 #include <map>
 #include <numeric>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -34,6 +35,9 @@ struct ShortTask {
 
 /// Fewer pairs than this within a task are too few, where others were left out because they lie within a group.
 inline constexpr std::size_t kFewestPairs = 5;
+
+/// Tasks with fewer prompts (or groups) than this give no interval.
+inline constexpr std::size_t kFewestResampled = 5;
 
 class Units {
  public:
@@ -68,6 +72,12 @@ class Units {
   /// The unit of a prompt; -1 where it is unlabelled.
   [[nodiscard]] int of(std::size_t prompt) const noexcept { return unit_[prompt]; }
 
+  /// Units of the smallest task; 0 without a task.
+  [[nodiscard]] std::size_t fewest() const {
+    std::unordered_map<int, std::size_t> counts;
+    for (const int task : task_) ++counts[task];
+    return counts.empty() ? 0 : std::ranges::min(counts | std::views::values);
+  }
   /// Whether all units have as many prompts.
   [[nodiscard]] bool equal_sizes() const {
     return std::ranges::all_of(members_, [&](const auto& unit) { return unit.size() == members_.front().size(); });

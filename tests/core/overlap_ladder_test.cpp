@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <vector>
 
 #include "../support/words.hpp"
@@ -22,7 +23,7 @@ TEST(OverlapLadder, ByHand) {
   const auto info = shape(1, 4, 2);
   const TraceSet set({worded(info, {1, 1}, {0, 1, 0, 2}, "p", "a"), worded(info, {1}, {0, 3}, "q", "a"),
                       worded(info, {1, 2}, {1, 2, 2, 3}, "r", "b")});
-  const OverlapLadder ladder = overlap_ladder(token_table(set), {.permutations = 5});
+  const OverlapLadder ladder = overlap_ladder(token_table(set));
   const LadderLayer& layer = ladder.layers.at(0);
   // Word 1 in p, q: {01}{03} 1, {02}{03} 1: 2 of 2 pairs x 2. In a, b: {01}{12} 1, {02}{12} 1, {03}{12} 0: 2 of 3 x 2.
   // Words 1 and 2: {01}{23} 0, {02}{23} 1, {03}{23} 1: 2 of 3 x 2. The pairs within p and within r do not count.
@@ -34,15 +35,17 @@ TEST(OverlapLadder, ByHand) {
   // Chosen 3, 2, 3, 2 times by 5 tokens.
   EXPECT_DOUBLE_EQ(*layer.chance, (9.0 + 4.0 + 9.0 + 4.0) / 25.0 / 2.0);
   // Only word 1 has both kinds of pairs.
-  EXPECT_DOUBLE_EQ(*layer.effect, 0.5 - 1.0 / 3.0);
-  EXPECT_DOUBLE_EQ(ladder.effect->observed, *layer.effect);
+  EXPECT_DOUBLE_EQ(layer.effect->value, 0.5 - 1.0 / 3.0);
+  EXPECT_FALSE(layer.effect->error);  // of two prompts and one
+  EXPECT_DOUBLE_EQ(ladder.effect->value, layer.effect->value);
   EXPECT_EQ(ladder.token_ids, 1U);
   EXPECT_DOUBLE_EQ(*ladder.overlap[kSameIdSameTask], 0.5);
   EXPECT_DOUBLE_EQ(*ladder.chance, *layer.chance);
 }
 
-// Pair by pair, as the definition reads.
-LadderLayer slow_layer(const TokenTable& table, std::size_t layer) {
+// Pair by pair, as the definition reads. For Delta alone, pairs of tokens of unit u count `times`[u] times as often.
+LadderLayer slow_layer(const TokenTable& table, std::size_t layer, const std::vector<double>& times = {}) {
+  const Units units = table.units();
   LadderLayer out;
   std::array<double, 4> sums{};
   struct OfId {
@@ -52,7 +55,7 @@ LadderLayer slow_layer(const TokenTable& table, std::size_t layer) {
   for (std::size_t s = 0; s < table.tokens(); ++s)
     for (std::size_t t = 0; t < s; ++t) {
       const auto a = table.row(s, layer), b = table.row(t, layer);
-      if (table.units().of(table.prompt[s]) == table.units().of(table.prompt[t]) || a[0] == kNoExpert ||
+      if (units.of(table.prompt[s]) == units.of(table.prompt[t]) || a[0] == kNoExpert ||
           b[0] == kNoExpert)
         continue;
       const bool same_id = table.token_id[s] == table.token_id[t];
@@ -65,8 +68,11 @@ LadderLayer slow_layer(const TokenTable& table, std::size_t layer) {
       ++out.pairs[rung];
       if (!same_id) continue;
       OfId& id = ids[table.token_id[s]];
-      (same_task ? id.same : id.other) += shared;
-      (same_task ? id.same_pairs : id.other_pairs) += 1.0;
+      double often = 1.0;
+      for (const std::size_t token : {s, t})
+        if (!times.empty()) often *= times[static_cast<std::size_t>(units.of(table.prompt[token]))];
+      (same_task ? id.same : id.other) += often * shared;
+      (same_task ? id.same_pairs : id.other_pairs) += often;
     }
   for (std::size_t r = 0; r < 4; ++r)
     if (out.pairs[r] > 0) out.overlap[r] = sums[r] / static_cast<double>(out.pairs[r]);
@@ -77,7 +83,7 @@ LadderLayer slow_layer(const TokenTable& table, std::size_t layer) {
     weighted += w * (x.same / x.same_pairs - x.other / x.other_pairs);
     weights += w;
   }
-  if (weights > 0.0) out.effect = weighted / weights;
+  if (weights > 0.0) out.effect = MatchedEffect{.value = weighted / weights};
   return out;
 }
 
@@ -88,66 +94,70 @@ TEST(OverlapLadder, EqualsTheSumOverPairs) {
   set.push_back(worded(set[0].shared_info(), {0, 1, 2}, {0, 1, x, x, x, x, 2, 3, 4, 5, 6, 7}, "partly", "task0"));
   set.push_back(worded(set[0].shared_info(), {0, 1, 0}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1}, "alone", "task9"));
   const TokenTable table = token_table(set);
-  const OverlapLadder ladder = overlap_ladder(table, {.permutations = 2});
+  const OverlapLadder ladder = overlap_ladder(table);
   for (std::size_t l = 0; l < table.layers; ++l) {
     const LadderLayer slow = slow_layer(table, l), &fast = ladder.layers[l];
     EXPECT_EQ(fast.pairs, slow.pairs);
     for (std::size_t r = 0; r < 4; ++r) EXPECT_NEAR(*fast.overlap[r], *slow.overlap[r], 1e-14);
-    EXPECT_NEAR(*fast.effect, *slow.effect, 1e-14);
-    EXPECT_EQ(ladder.layer_effects[l]->observed, *fast.effect);
+    EXPECT_NEAR(fast.effect->value, slow.effect->value, 1e-14);
   }
   EXPECT_NE(ladder.layers[0].pairs, ladder.layers[1].pairs);
 }
 
-TEST(OverlapLadder, ThePOfTheEffectIsThatOfPermutedLabels) {
-  const TraceSet plain = draw({.tasks = 2, .prompts = 4, .tokens = 10, .words = 12, .context = 0.4}, 2);
+TEST(OverlapLadder, TheErrorIsThatOfTheDerivatives) {
+  const TraceSet plain = draw({.tasks = 2, .prompts = 15, .tokens = 10, .words = 12, .context = 0.4}, 2);
   for (const bool groups : {false, true}) {
-    const TokenTable table = token_table(groups ? testing::grouped(plain, 2) : plain);
-    const OverlapLadder found = overlap_ladder(table, {.permutations = 100});
-    EXPECT_EQ(found.units, groups ? 4U : 8U);
-    EXPECT_EQ(found.permutations, groups ? 6U : 70U);  // all of them
-    const Labellings labellings(table.units(), {.permutations = 100});
-    std::vector<std::uint32_t> label(found.units);
-    std::vector<double> draws;
-    for (std::size_t i = 0; i < labellings.size(); ++i) {
-      labellings.fill(i, label);
-      TokenTable relabelled = table;
-      for (std::size_t p = 0; p < table.prompts(); ++p)
-        relabelled.task[p] = static_cast<int>(label[static_cast<std::size_t>(table.units().of(p))]);
-      double sum = 0.0;
-      for (std::size_t l = 0; l < table.layers; ++l) sum += slow_layer(relabelled, l).effect.value_or(0.0) / 2.0;
-      draws.push_back(sum);
+    const TokenTable table = token_table(groups ? testing::grouped(plain, 3) : plain);
+    const OverlapLadder found = overlap_ladder(table);
+    ASSERT_EQ(found.units, groups ? 10U : 30U);
+    ASSERT_EQ(found.fewest, found.units / 2);
+    const auto n = static_cast<double>(found.units);
+    constexpr double kStep = 1e-4;
+    double squares = 0.0, of_layer = 0.0;
+    for (std::size_t u = 0; u < found.units; ++u) {
+      std::vector<double> derivative(table.layers);
+      for (const double step : {kStep, -kStep}) {
+        std::vector<double> times(found.units, 1.0);
+        times[u] += step;
+        for (std::size_t l = 0; l < table.layers; ++l)
+          derivative[l] += slow_layer(table, l, times).effect->value / (2.0 * step);
+      }
+      const double mean = std::accumulate(derivative.begin(), derivative.end(), 0.0) / static_cast<double>(table.layers);
+      squares += mean * mean;
+      of_layer += derivative[1] * derivative[1];
     }
-    EXPECT_NEAR(found.effect->null.mean, spread(draws).mean, 1e-13);
-    EXPECT_NEAR(found.effect->null.high, spread(draws).high, 1e-13);
-    EXPECT_DOUBLE_EQ(found.effect->p->value, labellings.p_value(found.effect->observed, draws).value);
+    EXPECT_NEAR(*found.effect->error, std::sqrt(squares * n / (n - 1.0)), 1e-8);
+    EXPECT_NEAR(*found.layers[1].effect->error, std::sqrt(of_layer * n / (n - 1.0)), 1e-8);
   }
 }
 
 TEST(OverlapLadder, ContextAloneMakesAnEffect) {
-  const auto with = overlap_ladder(token_table(draw({.context = 0.8}, 1)), {.permutations = 199});
-  EXPECT_DOUBLE_EQ(with.effect->p->value, 1.0 / 200.0);
-  EXPECT_GT(with.effect->observed, 0.05);
-  int rejected = 0;
-  for (std::uint64_t i = 0; i < 100; ++i)
-    rejected += overlap_ladder(token_table(draw({}, 500 + i)), {.permutations = 39}).effect->p->value <= 0.05 ? 1 : 0;
-  EXPECT_LE(rejected, 15);  // Binomial(100, .05): 15 or fewer with probability .9999
+  const auto with = overlap_ladder(token_table(draw({.context = 0.8}, 1)));
+  EXPECT_GT(with.effect->value, 0.05);
+  EXPECT_GT(with.effect->value, 3.0 * *with.effect->error);
+  int above = 0;
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    const auto effect = *overlap_ladder(token_table(draw({}, 500 + i))).effect;
+    above += effect.value > 1.96 * *effect.error ? 1 : 0;
+  }
+  EXPECT_LE(above, 12);  // Binomial(200, .025): 12 or fewer with probability .998
 }
 
-TEST(OverlapLadder, OneGroupPerTaskGivesNoP) {
+TEST(OverlapLadder, OneGroupPerTaskHasNoEffect) {
   const TraceSet set = testing::grouped(draw({.tasks = 2, .prompts = 4, .context = 0.4}, 2), 4);
   EXPECT_FALSE(overlap_ladder(token_table(set)).effect);  // no pair of one task is left
-  const TokenTable alone = token_table(set, {.groups = false});
-  EXPECT_TRUE(overlap_ladder(alone).effect->p);
+  const OverlapLadder alone = overlap_ladder(token_table(set, {.groups = false}));
+  EXPECT_TRUE(alone.effect);
+  EXPECT_FALSE(alone.effect->error);  // of four prompts
 }
 
 TEST(OverlapLadder, WhatIsUndefinedIsAbsent) {
   const auto info = shape(1, 4, 1);
-  const OverlapLadder none = overlap_ladder(token_table(TraceSet()), {.permutations = 1});
+  const OverlapLadder none = overlap_ladder(token_table(TraceSet()));
   EXPECT_TRUE(none.layers.empty() && !none.effect && !none.chance && !none.overlap[0]);
   const OverlapLadder apart = overlap_ladder(
-      token_table(TraceSet({worded(info, {1}, {0}, "p", "a"), worded(info, {2}, {1}, "q", "b")})), {.permutations = 1});
-  EXPECT_TRUE(!apart.overlap[kSameIdSameTask] && !apart.effect && !apart.layer_effects[0]);
+      token_table(TraceSet({worded(info, {1}, {0}, "p", "a"), worded(info, {2}, {1}, "q", "b")})));
+  EXPECT_TRUE(!apart.overlap[kSameIdSameTask] && !apart.effect && !apart.layers[0].effect);
   EXPECT_DOUBLE_EQ(*apart.overlap[kOtherIdOtherTask], 0.0);
   EXPECT_DOUBLE_EQ(*apart.chance, 0.5);
   EXPECT_EQ(apart.token_ids, 0U);
@@ -157,14 +167,13 @@ TEST(OverlapLadder, DoesNotDependOnPromptOrderOrThreads) {
   const TraceSet set = draw({.context = 0.3}, 8);
   std::vector<RoutingTrace> reversed(set.begin(), set.end());
   std::ranges::reverse(reversed);
-  const auto once = overlap_ladder(token_table(set), {.permutations = 20});
-  EXPECT_EQ(once.effect->null.mean,
-            overlap_ladder(token_table(TraceSet(reversed)), {.permutations = 20}).effect->null.mean);
+  const auto once = overlap_ladder(token_table(set));
+  EXPECT_NEAR(overlap_ladder(token_table(TraceSet(reversed))).effect->value, once.effect->value, 1e-15);
   for (const int threads : {1, 2, 3}) {
     set_num_threads(threads);
-    const auto again = overlap_ladder(token_table(set), {.permutations = 20});
-    EXPECT_EQ(again.effect->null.mean, once.effect->null.mean);
-    EXPECT_EQ(again.layer_effects[1]->p->value, once.layer_effects[1]->p->value);
+    const auto again = overlap_ladder(token_table(set));
+    EXPECT_EQ(again.effect->value, once.effect->value);
+    EXPECT_EQ(again.layers[1].effect->error, once.layers[1].effect->error);
     EXPECT_EQ(again.overlap, once.overlap);
   }
   set_num_threads(0);

@@ -4,13 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from routesig import _core
-from routesig._labelled import NO_TEST
 from routesig._left_out import LeftOut
-from routesig._options import whole_number
-from routesig._p_value import PValue
-from routesig._progress import progress_bar
-from routesig._signatures import source_of
-from routesig._tasks import Sources, numbered_sources, numbered_tasks
 from routesig.controls._shuffle import as_traces, left_out, token_table
 
 RUNGS = ("same id, same task", "same id, other task", "other id, same task", "other id, other task")
@@ -18,33 +12,30 @@ RUNGS = ("same id, same task", "same id, other task", "other id, same task", "ot
 
 @dataclass(frozen=True)
 class MatchedEffect:
-    """The vocabulary-matched task effect Delta, as observed and under permuted labels.
+    """The vocabulary-matched task effect Delta. Whether it could be chance: `context_test`.
 
     Attributes
     ----------
     observed : float
         How many more of its experts a word shares between prompts of one task than between prompts of two, as a share.
-    mean, sd, low, high : float
-        Under permuted labels: mean, standard deviation (ddof 1), 2.5 % and 97.5 % quantiles.
-    p_value : PValue or None
-        One-sided: labels of prompts (or of whole groups) permuted; None where no other labelling is possible.
+    standard_error : float or None
+        Over prompts (or whole groups), from the linearization of Delta in how often each of them counts. None where a
+        task has fewer than 5 of them.
     """
 
     observed: float
-    mean: float
-    sd: float
-    low: float
-    high: float
-    p_value: PValue | None
+    standard_error: float | None
 
-    @classmethod
-    def of(cls, *test: Any) -> "MatchedEffect":
-        """From what the core gives: all fields in order, p with its floor."""
-        observed, mean, sd, low, high, p = test
-        return cls(observed, mean, sd, low, high, None if p is None else PValue(*p))
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 %: `observed` less and plus 1.96 standard errors."""
+        if self.standard_error is None:
+            return None
+        return self.observed - 1.96 * self.standard_error, self.observed + 1.96 * self.standard_error
 
     def __repr__(self) -> str:
-        return f"MatchedEffect(observed={self.observed:.4f}, p_value={self.p_value!r})"
+        error = "" if self.standard_error is None else f", standard_error={self.standard_error:.4f}"
+        return f"MatchedEffect(observed={self.observed:.4f}{error})"
 
 
 @dataclass(frozen=True)
@@ -69,13 +60,10 @@ class OverlapLadder:
     chance : float or None
         What two tokens drawn at random have in common: sum pi^2 / top_k, mean over layers.
     effect : MatchedEffect or None
-        Vocabulary-matched task effect Delta and its p from permuted labels.
+        Vocabulary-matched task effect Delta, mean over layers.
     token_ids : int
         Token ids that Delta rests on.
-    unit, units, permutations
-        What was permuted ("prompts" or "groups"), how many, and how many labellings were looked at.
     layers : list of LadderLayer
-        p-values of layers are not adjusted for their number.
     left_out : list of LeftOut
     absent : dict
         Name of a field or rung that is None -> why.
@@ -85,9 +73,6 @@ class OverlapLadder:
     chance: float | None
     effect: MatchedEffect | None
     token_ids: int
-    unit: str
-    units: int
-    permutations: int
     layers: list[LadderLayer]
     left_out: list[LeftOut]
     absent: dict[str, str] = field(default_factory=dict)
@@ -101,13 +86,9 @@ class OverlapLadder:
 def overlap_ladder(
     traces: _core.TraceSet,
     *,
-    permutations: int = 1_000,
-    seed: int = 0,
     tokens: str = "all",
     drop_invalid: bool = False,
     groups: bool = True,
-    sources: Sources = None,
-    progress: bool = False,
 ) -> OverlapLadder:
     """How many experts do two tokens share, by word and by task? Does not depend on prompt length.
 
@@ -119,13 +100,8 @@ def overlap_ladder(
     ----------
     traces : TraceSet
         With token ids. Unlabelled prompts are left out.
-    permutations : int
-        Labellings for the p of Delta; where no more are possible, all of them are looked at once.
-    seed, tokens, drop_invalid, groups, progress
-        As for `token_shuffle`. Labels of whole groups are permuted.
-    sources : sequence of str, False, or None
-        One per trace; labels are permuted within each source. Default: the field "source" of the prompts where any
-        source has prompts of two tasks.
+    tokens, drop_invalid, groups
+        As for `token_shuffle`.
 
     Returns
     -------
@@ -150,15 +126,9 @@ def overlap_ladder(
     >>> ladder.overlap["same id, same task"], ladder.overlap["same id, other task"], ladder.effect.observed
     (0.5, 0.25, 0.25)
     """
-    permutations = whole_number("overlap_ladder", "permutations", permutations)
-    seed = whole_number("overlap_ladder", "seed", seed)
     traces = as_traces(traces)
     table = token_table("overlap_ladder", traces, tokens, drop_invalid, groups)
-    source = table_sources("overlap_ladder", traces, table, sources)
-    with progress_bar("overlap ladder", progress) as told:
-        overlap, chance, effect, token_ids, units, labellings, layers = _core.overlap_ladder(
-            table, permutations, seed, source, told
-        )
+    overlap, chance, effect, token_ids, units, fewest, layers = _core.overlap_ladder(table)
     rungs = dict(zip(RUNGS, overlap, strict=True))
     absent = {rung: "no two tokens of different prompts are such a pair" for rung in RUNGS if rungs[rung] is None}
     if chance is None:
@@ -166,31 +136,22 @@ def overlap_ladder(
     if effect is None:
         absent["effect"] = "no token id occurs both in two prompts of one task and in prompts of two tasks"
     elif effect[-1] is None:
-        absent["effect.p_value"] = NO_TEST
+        unit = "groups" if units < table.prompts else "prompts"
+        absent["effect.standard_error"] = f"a task has {fewest} {unit}, fewer than 5"
     return OverlapLadder(
         overlap=rungs,
         chance=chance,
-        effect=None if effect is None else MatchedEffect.of(*effect),
+        effect=None if effect is None else MatchedEffect(*effect),
         token_ids=token_ids,
-        unit="groups" if units < table.prompts else "prompts",
-        units=units,
-        permutations=labellings,
         layers=[
             LadderLayer(
                 overlap=dict(zip(RUNGS, layer_overlap, strict=True)),
                 pairs=dict(zip(RUNGS, pairs, strict=True)),
                 chance=layer_chance,
-                effect=None if layer_effect is None else MatchedEffect.of(*layer_effect),
+                effect=None if layer_effect is None else MatchedEffect(*layer_effect),
             )
             for layer_overlap, pairs, layer_chance, layer_effect in layers
         ],
         left_out=left_out(traces, table),
         absent=absent,
     )
-
-
-def table_sources(who: str, traces: _core.TraceSet, table: Any, sources: Sources) -> list[int]:
-    """The number of the source of every prompt of a table; empty where labels are permuted among all."""
-    codes = numbered_tasks(traces.tasks)[1]
-    found = numbered_sources(sources, [source_of(trace) for trace in traces], codes, who)
-    return [found[i] for i in table.trace] if found else []

@@ -58,9 +58,10 @@ inline constexpr std::array<double, 16> kFactorials = [] {
 [[nodiscard]] inline double small_binomial(Random& random, double n, double p) {
   constexpr double kMost = 110.0;  // a larger number has probability below 1e-70: what leads there is rounding
   const double odds = p / (1.0 - p), none = std::exp(n * std::log1p(-p));
+  const int last = static_cast<int>(std::min(n, kMost));
   while (true) {
     double left = random.uniform(), probability = none;
-    for (double k = 0.0; k <= std::min(n, kMost); ++k) {
+    for (int k = 0; k <= last; ++k) {
       if (left < probability) return k;
       left -= probability;
       probability *= (n - k) / (k + 1.0) * odds;
@@ -75,11 +76,13 @@ inline constexpr std::array<double, 16> kFactorials = [] {
     const auto rarity = [&](double x) { return log_rarity(x, n * p) + log_rarity(n - x, n * (1.0 - p)); };
     return std::exp(rarity(m) - rarity(k));
   }
-  const double odds = p / (1.0 - p);
-  double up = 1.0, down = 1.0;
-  for (double x = m; x < k; ++x) up *= (n - x) / (x + 1.0) * odds;
-  for (double x = k; x < m; ++x) down *= (n - x) / (x + 1.0) * odds;
-  return up / down;
+  const auto grown = [&](double from, int steps) {  // probability of from + steps over that of from
+    double out = 1.0;
+    for (int i = 0; i < steps; ++i) out *= (n - from - i) / (from + i + 1.0) * (p / (1.0 - p));
+    return out;
+  };
+  const int steps = static_cast<int>(k - m);
+  return steps >= 0 ? grown(m, steps) : 1.0 / grown(k, -steps);
 }
 
 /// n p >= 10, p <= 1/2. Names as in the paper.

@@ -34,7 +34,8 @@ struct Heeded {
   return here;
 }
 
-/// Thrown out of a piece whose loop has ended on another thread; caught by the loop, which rethrows what ended it.
+/// Thrown out of a piece whose loop has ended on another thread; caught by the loop, which rethrows what ended it. No
+/// std::exception, which a piece might catch on its own account.
 struct LoopEnded {};
 
 /// Of a loop whose end is not to be heeded.
@@ -90,7 +91,8 @@ class Interruptible {
 /// tenth of a second or less.
 inline void interruption_point() {
   const detail::Heeded& here = detail::heeded();
-  if (here.ended != nullptr && here.ended->load(std::memory_order_relaxed)) throw detail::LoopEnded{};
+  if (here.ended != nullptr && here.ended->load(std::memory_order_relaxed))
+    throw detail::LoopEnded{};  // NOLINT(bugprone-std-exception-baseclass): see there
   if (here.caller != nullptr) here.caller->poll();
 }
 

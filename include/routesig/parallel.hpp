@@ -49,6 +49,10 @@ class InsidePiece {
   const std::atomic<bool>* outer_;
 };
 
+/// Libraries of one process share what follows. Its layout is part of its name, so that those built from another
+/// version have a pool of their own: to be counted up with every change of a member.
+inline namespace pool_2 {
+
 class ThreadPool {
  public:
   /// Called with the index of a piece and whether the loop has ended. It makes the `InsidePiece` and catches
@@ -202,6 +206,8 @@ struct Threads {
   }();
   return *instance;
 }
+
+}  // namespace pool_2
 
 [[nodiscard]] inline ThreadPool& pool() {
   if (ThreadPool* standing = threads().pool) return *standing;

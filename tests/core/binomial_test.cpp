@@ -134,7 +134,7 @@ TEST(LogRarity, IsThatOfThePoissonDistribution) {
   for (const double m : {0.3, 10.0, 55.5, 900.0})
     for (const double k : {0.0, 1.0, 15.0, 16.0, 17.0, 40.0, 1000.0}) {
       long double expected = m;
-      for (double i = 1.0; i <= k; ++i) expected += std::log(static_cast<long double>(i) / m);
+      for (int i = 1; i <= static_cast<int>(k); ++i) expected += std::log(static_cast<long double>(i) / m);
       EXPECT_NEAR(detail::log_rarity(k, m), static_cast<double>(expected), 1e-12 * (1.0 + k + m)) << m << " " << k;
     }
 }

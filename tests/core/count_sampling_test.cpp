@@ -127,18 +127,20 @@ TEST(UniformCounts, HoldQuadrillionsOfRows) {
   }
 }
 
-const Counts kTotals{30, 95, 0, 50, 25, 10, 90, 60, 5, 35};  // of 400
 constexpr std::size_t kTopK = 4;
+
+Counts some_totals() { return {30, 95, 0, 50, 25, 10, 90, 60, 5, 35}; }  // of 400
 
 std::vector<double> targets() {
   std::vector<double> pi;
-  for (const std::uint64_t a : kTotals) pi.push_back(static_cast<double>(a) / 100.0);
+  for (const std::uint64_t a : some_totals()) pi.push_back(static_cast<double>(a) / 100.0);
   return pi;
 }
 
 TEST(SystematicCounts, FewRowsAreThoseOfSystematicRows) {
-  Counts totals = kTotals;
-  totals.insert(totals.end(), kTotals.rbegin(), kTotals.rend());
+  Counts totals = some_totals();
+  const Counts second = some_totals();
+  totals.insert(totals.end(), second.rbegin(), second.rend());
   for (const std::size_t most : {std::size_t{0}, std::size_t{77}, kRowsOneByOne}) {
     const std::vector<std::size_t> rows{most / 2, most};
     Counts some(20, 3), same(20, 3);
@@ -150,8 +152,8 @@ TEST(SystematicCounts, FewRowsAreThoseOfSystematicRows) {
 }
 
 TEST(SystematicCounts, HaveTheMeansVariancesAndCovariancesOfRows) {
-  const SystematicCounts counted(kTotals, 1, kTopK);
-  const SystematicRows drawn(kTotals, 1, kTopK);
+  const SystematicCounts counted(some_totals(), 1, kTopK);
+  const SystematicRows drawn(some_totals(), 1, kTopK);
   const auto pi = targets();
   constexpr std::size_t kDraws = 3'000;
   const auto many = deviations(pi, kMany, kDraws, 6, [&](Random& random, std::size_t rows, Counts& counts) {
@@ -208,8 +210,9 @@ TEST(SystematicCounts, LengthsOfDeviationsVaryByAnEighthMoreAtMost) {
 }
 
 TEST(SystematicCounts, LayersAreUncorrelatedThoughTheyShareOrders) {
-  Counts totals = kTotals;
-  totals.insert(totals.end(), kTotals.begin(), kTotals.end());
+  Counts totals = some_totals();
+  const Counts second = some_totals();
+  totals.insert(totals.end(), second.begin(), second.end());
   const SystematicCounts counted(totals, 2, kTopK);
   std::vector<double> pi = targets();
   pi.insert(pi.end(), pi.begin(), pi.end());
@@ -224,8 +227,9 @@ TEST(SystematicCounts, LayersAreUncorrelatedThoughTheyShareOrders) {
 }
 
 TEST(SystematicCounts, EveryLayerHasItsOwnNumberOfRows) {
+  const Counts one = some_totals();
   Counts totals;
-  for (int layer = 0; layer < 4; ++layer) totals.insert(totals.end(), kTotals.begin(), kTotals.end());
+  for (int layer = 0; layer < 4; ++layer) totals.insert(totals.end(), one.begin(), one.end());
   const std::vector<std::size_t> rows{0, 3, 1'000'003, 2'000'000'000'000'000};
   Random random(11);
   Counts counts(40);

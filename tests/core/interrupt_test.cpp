@@ -168,7 +168,7 @@ TEST_F(Interrupt, LeavesTheLoopsOfOtherThreadsAlone) {
 }
 
 TEST_F(Interrupt, TheInnermostGuardIsAskedAndTheOuterOneAfterIt) {
-  struct Inner {};
+  struct Inner : std::exception {};
   const Interruptible outer(stop);
   {
     const Interruptible inner([] { throw Inner(); });

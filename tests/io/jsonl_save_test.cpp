@@ -89,7 +89,7 @@ TEST(SaveJsonl, AWarningThatThrowsLeavesNoFile) {
 
 // A caller that ends long work at its points, of which there is one a trace and one a line.
 TEST(SaveJsonl, InterruptedItLeavesNoFileAndReadingLeavesTheFileAlone) {
-  struct Stop {};
+  struct Stop : std::exception {};
   const ScratchFolder folder;
   const auto shape = testing::shape(2, 8, 2);
   const TraceSet traces({testing::random_trace(shape, 4, 2, 1, "a"), testing::random_trace(shape, 4, 2, 2, "b")});

@@ -54,8 +54,8 @@ def fit_of_many_columns():
 
 
 def cross_validation_of_many_classes():
-    x, labels = random.normal(size=(3000, 600)), [i % 80 for i in range(3000)]
-    fold = [i // 80 % 5 for i in range(3000)]
+    x, labels = random.normal(size=(6000, 1000)), [i % 80 for i in range(6000)]
+    fold = [i // 80 % 5 for i in range(6000)]
     return lambda: _core.cross_validate(x, labels, fold, c=1e4)
 
 

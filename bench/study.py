@@ -1,7 +1,9 @@
-"""How long a default study takes, and how much memory: python bench/study.py 80 1000 5000; needs no model.
+"""How long a default study takes, and how much memory: python bench/study.py 80 443x57x24x32 5000; needs no model.
 
-Each number of prompts runs in a process of its own. Prompts are drawn: 46 tokens of 2,000 words, some words favoured by
-each of four tasks, routed by word, task and chance through 16 layers of 64 experts, eight a token.
+A case is PROMPTS or PROMPTSxTASKSxLAYERSxEXPERTS (4 tasks, 16 layers of 64 experts) and runs in a process of its own.
+With --parts first: the processor time of each part instead, beside what routesig._study._costs expected.
+Prompts are drawn: 46 tokens of 2,000 words, some words favoured by each task, routed by word, task and chance, eight
+experts per token.
 """
 
 import json
@@ -15,38 +17,37 @@ import numpy as np
 
 import routesig as rs
 
-LAYERS, EXPERTS, TOP_K, WORDS = 16, 64, 8, 2_000
-TASKS = ("code", "math", "story", "translation")
+TOP_K, WORDS = 8, 2_000
 
 
-def traces(prompts: int) -> rs.TraceSet:
+def traces(prompts: int, tasks: int = 4, layers: int = 16, experts: int = 64) -> rs.TraceSet:
     random = np.random.default_rng(0)
-    shape = (LAYERS, EXPERTS)
-    of_all, of_task = random.normal(size=shape), random.normal(size=(len(TASKS), *shape))
+    shape = (layers, experts)
+    of_all, of_task = random.normal(size=shape), random.normal(size=(tasks, *shape))
     of_word = random.normal(size=(WORDS, *shape)).astype(np.float32)
     out = []
     for i in range(prompts):
-        task = i % len(TASKS)
-        favoured = np.where(np.arange(WORDS) % len(TASKS) == task, 2.5, 1.0) / np.arange(1, WORDS + 1)
+        task = i % tasks
+        favoured = np.where(np.arange(WORDS) % tasks == task, 2.5, 1.0) / np.arange(1, WORDS + 1)
         words = random.choice(WORDS, 46 + int(random.integers(-8, 9)), p=favoured / favoured.sum())
         logits = of_word[words] + 0.7 * of_all + 0.35 * of_task[task] + 0.5 * random.gumbel(size=(len(words), *shape))
         chosen = np.argpartition(-logits, TOP_K, axis=2)[:, :, :TOP_K].transpose(1, 0, 2)
         out.append(
             rs.RoutingTrace.from_arrays(
                 chosen.astype(np.uint16),
-                num_experts=EXPERTS,
+                num_experts=experts,
                 token_ids=words,
                 prompt_tokens=len(words) // 3,
-                id=f"{TASKS[task]}-{i:05d}",
-                task=TASKS[task],
+                id=f"{task:02d}-{i:05d}",
+                task=f"task {task:02d}",
                 text=" ".join(f"word{word}" for word in words),
             )
         )
     return rs.TraceSet(out)
 
 
-def measure(prompts: int) -> None:
-    given = traces(prompts)
+def measure(case: str) -> None:
+    given = traces(*map(int, case.split("x")))
     began, processor = time.perf_counter(), time.process_time()
     found = rs.study(given, progress=False)
     row = {
@@ -58,17 +59,34 @@ def measure(prompts: int) -> None:
     print(json.dumps(row))
 
 
-def compare(sizes: list[str]) -> None:
+def measure_parts(case: str) -> None:
+    from routesig._study import _compose
+
+    print(f"## {case}\n\n| part | processor time | expected |\n|---|---|---|")
+    step = _compose._Composer.step
+
+    def timed(composer, part, make):
+        expected, began = composer.expected.get(part, 0.0), time.process_time()
+        try:
+            return step(composer, part, make)
+        finally:
+            print(f"| {part} | {time.process_time() - began:.2f} s | {expected:.2f} s |", flush=True)
+
+    _compose._Composer.step = timed
+    rs.study(traces(*map(int, case.split("x"))), progress=False)
+
+
+def compare(cases: list[str]) -> None:
     print(f"{rs.num_threads()} threads\n")
-    print("| prompts | time | processor time | largest memory | fewer |\n|---|---|---|---|---|")
-    for prompts in sizes:
-        command = [sys.executable, __file__, prompts]
+    print("| case | time | processor time | largest memory | fewer |\n|---|---|---|---|---|")
+    for case in cases:
+        command = [sys.executable, __file__, case]
         done = subprocess.run(
             command, env=os.environ | {"ROUTESIG_BENCH_STUDY": "1"}, check=True, stdout=subprocess.PIPE, text=True
         )
         row = json.loads(done.stdout)
         cells = [
-            f"{int(prompts):,}",
+            case,
             f"{row['seconds']:.0f} s",
             f"{row['processor']:.0f} s",
             f"{row['peak']:.1f} GiB",
@@ -79,6 +97,9 @@ def compare(sizes: list[str]) -> None:
 
 if __name__ == "__main__":
     if os.environ.get("ROUTESIG_BENCH_STUDY"):
-        measure(int(sys.argv[1]))
+        measure(sys.argv[1])
+    elif sys.argv[1:2] == ["--parts"]:
+        for case in sys.argv[2:]:
+            measure_parts(case)
     else:
         compare(sys.argv[1:] or ["80", "1000"])

@@ -5,16 +5,20 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(what: str, show: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield what `_core` functions take as `progress`: None, or a callback (done, total) that moves a bar on stderr."""
+def progress_bar(what: str, show: bool, *, counts: bool = True) -> Iterator[Callable[[float, float], None] | None]:
+    """Yield what `_core` functions take as `progress`: None, or a callback (done, total) that moves a bar on stderr.
+
+    Without `counts` the bar shows a share and times alone: what is done is no number of things.
+    """
     if not show:
         yield None
         return
     from tqdm import tqdm
 
-    with tqdm(desc=what, unit="") as bar:
+    layout = None if counts else "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
+    with tqdm(desc=what, unit="", bar_format=layout) as bar:
 
-        def advance(done: int, total: int) -> None:
+        def advance(done: float, total: float) -> None:
             bar.total = total
             bar.update(done - bar.n)
 

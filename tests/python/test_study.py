@@ -8,6 +8,8 @@ import pytest
 from report_studies import worded_traces
 
 import routesig as rs
+from routesig._study import _compose, _costs
+from routesig._study._parts import StudyOptions
 from support import random_experts, random_traces, tasks_apart
 
 QUICK = {"permutations": 200, "bootstrap": 200, "null_draws": 20, "shuffles": 20, "refits": 5, "progress": False}
@@ -153,7 +155,7 @@ def test_text_fits_a_screen_and_names_what_is_not_claimed(study):
 
 
 def like_the_papers(layers=16, experts=64, top_k=8, tasks=4):
-    counts = np.random.default_rng(0).poisson(8.0, (3 * tasks, layers, experts))
+    counts = np.random.default_rng(0).multinomial(480, np.full(experts, 1 / experts), (3 * tasks, layers))
     sigs = rs.SignatureSet.from_counts(counts, tasks=[f"t{i % tasks}" for i in range(len(counts))], top_k=top_k)
     return rs.study(sigs, **ALONE)
 
@@ -310,7 +312,7 @@ def test_length_alone_is_not_announced_as_routing():
 
 
 def test_a_single_group_per_task_is_no_test():
-    counts = np.random.default_rng(0).poisson(4.0, (12, 2, 4))
+    counts = np.random.default_rng(0).multinomial(16, [0.25] * 4, (12, 2))
     sigs = rs.SignatureSet.from_counts(counts, tasks=["a", "b"] * 6, groups=["a", "b"] * 6, top_k=1)
     found = rs.study(sigs, **QUICK)
     assert found.p_value is None
@@ -388,7 +390,8 @@ def test_layers_without_data_are_left_out_and_said():
     sigs = tasks_apart((8, 8), layers=3, top_k=1)
     counts = sigs.counts.copy()
     counts[:5, 1] = 0
-    found = rs.study(rs.SignatureSet.from_counts(counts, tasks=sigs.tasks, top_k=1), **ALONE)
+    missing = rs.SignatureSet.from_counts(counts, tasks=sigs.tasks, top_k=1, unequal_layers=True)
+    found = rs.study(missing, **ALONE)
     finding = next(f for f in found.findings if f.rule == "missing-layers")
     assert finding.count == 5
     assert "5 of 16 prompts have no known routing in some layer" in str(found)
@@ -398,7 +401,7 @@ def test_layers_without_data_are_left_out_and_said():
 def test_what_no_test_could_have_found_is_said():
     found = rs.study(tasks_apart((3, 3, 3), top_k=1), **QUICK)
     finding = next(f for f in found.findings if f.rule == "floor")
-    assert "any pair of tasks, adjusted (smallest 0.3)" in str(finding)
+    assert "any pair of tasks, adjusted: 0.3 at the least" in str(finding)
 
 
 def test_groups_that_span_tasks_are_refused_with_the_way_out():
@@ -458,14 +461,10 @@ def test_whether_it_grows_with_depth():
     assert rs.study(shallower, **ALONE).depth.grows is False
 
 
-def test_hundreds_of_prompts_have_every_part_and_fewer_null_draws():
+def test_hundreds_of_prompts_have_every_part():
     traces = worded_traces(440, layers=2, experts=8)  # more prompts than cells
-    found = rs.study(traces, permutations=50, bootstrap=50, refits=1, shuffles=3, progress=False)
+    found = rs.study(traces, permutations=50, bootstrap=50, null_draws=50, refits=1, shuffles=3, progress=False)
     assert set(found.absent) <= {"tsne"}
-    assert found.options.null_draws == found.baselines["marginal"].repetitions == 909  # 400,000 / 440
-    assert found.fewer == {"null_draws": "909 repetitions of each baseline, not 1,000, because of 440 prompts"}
-    assert "fewer: 909 repetitions" in str(found)
-    assert found.to_dict()["fewer"] == found.fewer
     slow = [rs.separation(matrix, traces.tasks) for matrix in found.layer_similarity()]
     assert [row.cohens_d for row in found.layers] == pytest.approx([one.cohens_d for one in slow])
     assert found.bootstrap.layers[1].value == pytest.approx(slow[1].cohens_d)
@@ -476,7 +475,39 @@ def test_hundreds_of_prompts_have_every_part_and_fewer_null_draws():
     assert found.context.p_value is not None
 
 
-def test_null_draws_that_were_asked_for_are_made():
+@pytest.fixture
+def patient(monkeypatch):
+    """As if everything took ten thousand times as long."""
+    slow = [dataclasses.replace(one, each=lambda size, each=one.each: 1e4 * each(size)) for one in _costs._LIMITS]
+    monkeypatch.setattr(_costs, "_LIMITS", slow)
+
+
+def test_what_would_take_long_is_done_fewer_times_and_said(patient):
+    found = rs.study(worded_traces(40, layers=2, experts=8), progress=False)
+    options = found.options
+    assert 39 <= options.null_draws == found.baselines["marginal"].repetitions < 1_000
+    assert options.bootstrap == 400  # the fewest
+    assert found.fewer["bootstrap"].startswith("400 resamples, not 2,000: those would take some ")
+    assert found.fewer["bootstrap"].endswith(" of processor time for 40 prompts")
+    assert f"fewer: {options.null_draws} repetitions of each baseline, not 1,000" in str(found)
+    assert found.to_dict()["fewer"] == found.fewer
+
+
+def test_repetitions_that_were_asked_for_are_made(patient):
     found = rs.study(tasks_apart((210, 210), layers=1, experts=4), **QUICK)
     assert found.options.null_draws == found.baselines["permutation"].repetitions == QUICK["null_draws"]
     assert found.fewer == {}
+
+
+def test_every_part_is_expected_to_take_a_time():
+    traces = worded_traces(40, layers=2, experts=8)
+    told = []
+    quick = {name: count for name, count in QUICK.items() if name != "progress"}
+    options = StudyOptions(**quick)
+    composer = _compose._Composer(traces, options, {}, set(), lambda *now: told.append(now))
+    parts = set(composer.expected)
+    composer.study()
+    assert len(parts) > 20
+    assert composer.expected == {}  # all of them were done
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1][0] == pytest.approx(told[-1][1])

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from routesig._progress import progress_bar
 from routesig._projection import pca, tsne
 from routesig._reliability import reliability
 from routesig._signatures import SignatureSet
+from routesig._study import _costs
 from routesig._study._controls import (
     Filter,
     GivenControls,
@@ -39,6 +40,7 @@ from routesig._study._provenance import provenance
 from routesig._study._result import Study
 from routesig._tasks import numbered_sources, numbered_tasks
 from routesig._text import whole_text
+from routesig.controls import ContextTest, OverlapLadder
 
 T = TypeVar("T")
 
@@ -51,10 +53,10 @@ def study(
     tokens: str = "all",
     weighting: str = "count",
     seed: int = 0,
-    permutations: int = 10_000,
-    bootstrap: int = 2_000,
+    permutations: int | None = None,
+    bootstrap: int | None = None,
     null_draws: int | None = None,
-    shuffles: int = 200,
+    shuffles: int | None = None,
     refits: int | None = None,
     folds: int = 5,
     groups: bool = True,
@@ -75,17 +77,10 @@ def study(
         As in `signatures`.
     seed : int
         The same seed gives the same study, on any number of threads.
-    permutations : int
-        Labellings of the permutation test.
-    bootstrap : int
-        Resamples for the intervals.
-    null_draws : int, optional
-        Repetitions of each baseline. Default: 1,000; of more than 400 prompts fewer in proportion, but 200 or more,
-        because a repetition looks at every pair of prompts. `fewer` says so.
-    shuffles : int
-        Of the same-token shuffle.
-    refits : int, optional
-        Permuted refits of the classifier. Default: 200; of more than 400 prompts fewer in proportion, but 50 or more.
+    permutations, bootstrap, null_draws, shuffles, refits : int, optional
+        Labellings of the permutation test, resamples for intervals, repetitions of each baseline, same-token shuffles,
+        permuted refits of the classifier. Default: 10,000, 2,000, 1,000, 200 and 200; fewer, but 999, 400, 39, 39 and
+        39 or more, where many prompts, tasks or tokens would make them take minutes. `Study.fewer` says so.
     folds : int
         Of the cross-validation.
     groups : bool
@@ -128,54 +123,59 @@ def study(
     """
     for name in controls or ():
         whole_text(str(name), "study", "the name of a control")
+    repetitions = {
+        "permutations": permutations,
+        "bootstrap": bootstrap,
+        "null_draws": null_draws,
+        "shuffles": shuffles,
+        "refits": refits,
+    }
     options = StudyOptions(
-        tokens,
-        weighting,
-        seed,
-        permutations,
-        bootstrap,
-        _NULL_DRAWS.usual if null_draws is None else null_draws,
-        shuffles,
-        _REFITS.usual if refits is None else refits,
-        folds,
-        groups,
-        sources,
-        drop_invalid,
-        tuple(controls or ()),
+        tokens=tokens,
+        weighting=weighting,
+        seed=seed,
+        folds=folds,
+        groups=groups,
+        sources=sources,
+        drop_invalid=drop_invalid,
+        controls=tuple(controls or ()),
+        **{name: count for name, count in repetitions.items() if count is not None},
     )
-    with progress_bar("study", progress) as advance:
-        lowered = ([_NULL_DRAWS] if null_draws is None else []) + ([_REFITS] if refits is None else [])
-        return _Composer(traces, options, dict(controls or {}), lowered, advance).study()
+    free = {name for name, count in repetitions.items() if count is None}
+    with progress_bar("study", progress, counts=False) as advance:
+        return _Composer(traces, options, dict(controls or {}), free, advance).study()
 
 
 class _Composer:
     """Runs the parts in their order; a part that cannot be had leaves its reason in `absent`."""
 
-    def __init__(
-        self, given: Any, options: StudyOptions, models: dict[str, Any], lowered: "list[_Repetitions]", advance: Any
-    ) -> None:
+    def __init__(self, given: Any, options: StudyOptions, models: dict[str, Any], free: set[str], advance: Any) -> None:
         self.absent: dict[str, str] = {}
-        self.fewer: dict[str, str] = {}
         self.advance = advance
-        self.done = 0
+        self.done = 0.0
         self.given = given if isinstance(given, (SignatureSet, _core.TraceSet)) else _traces(given)
         self.traces, self.sigs, self.left_out = _analysed(self.given, options)
-        self.options = options = self.affordable(options, lowered)
+        size = _size(self.traces, self.sigs)
+        options, self.fewer = _costs.affordable(size, options, free)
+        self.options = options
         rotated = self.given.rotated if isinstance(self.given, _core.TraceSet) else []
         self.draws: dict[str, Any] = {"repetitions": options.null_draws, "seed": options.seed}
         self.models = ({"rotated router": rotated} if rotated else {}) | models
+        self.expected = _costs.expected(size, options, self.models, _crossing(self.sigs))
 
     def study(self) -> Study:
         options, sigs = self.options, self.sigs
         given = LabelledSimilarities(sigs, None, None, "permutation_test", None)
         cosines = given.matrix
         test = self.step(
-            partial(statistics.permutation_test, given, permutations=options.permutations, seed=options.seed)
+            "permutation_test",
+            partial(statistics.permutation_test, given, permutations=options.permutations, seed=options.seed),
         )
-        boot = self.step(partial(statistics.bootstrap, given, draws=options.bootstrap, seed=options.seed))
+        boot = self.step("bootstrap", partial(statistics.bootstrap, given, draws=options.bootstrap, seed=options.seed))
         debiased = self.attempt("debiased", self.counted(self.debiased))
         read = self.step(
-            partial(classify, sigs, folds=options.folds, refits=options.refits, repeats=10, seed=options.seed)
+            "classification",
+            partial(classify, sigs, folds=options.folds, refits=options.refits, repeats=10, seed=options.seed),
         )
         told = self.information(read)
         nulls = self.baselines()
@@ -184,9 +184,7 @@ class _Composer:
             for name in ("prompt", "generation", "all")
         }
         shuffled = self.of_traces("token_shuffle", self.counted(partial(_sampled, controls.token_shuffle, options)))
-        context = self.of_traces(
-            "context", self.counted(partial(self.tested, controls.context_test, shuffles=options.shuffles))
-        )
+        context = self.of_traces("context", self.counted(self.context))
         found_controls = self.controls(shuffled, context)
         pairs = statistics.separation(given)
         layers = layer_rows(given, test, boot, debiased, told)
@@ -222,9 +220,7 @@ class _Composer:
                 "decomposition",
                 self.counted(partial(_sampled, controls.decomposition, options, bootstrap=options.bootstrap)),
             ),
-            overlap_ladder=self.of_traces(
-                "overlap_ladder", partial(self.tested, controls.overlap_ladder, permutations=_LADDER_PERMUTATIONS)
-            ),
+            overlap_ladder=self.of_traces("overlap_ladder", self.ladder),
             pca=self.attempt("pca", lambda: pca(sigs)),
             tsne=self.attempt("tsne", lambda: tsne(sigs, seed=options.seed)),
             information=told,
@@ -236,35 +232,35 @@ class _Composer:
             findings=study_findings(self.traces, sigs, options.groups, test, debiased, read, found_controls),
         )
 
-    def tested(self, function: Callable[..., T], traces: _core.TraceSet, **more: Any) -> T:
-        """A test of tokens that permutes labels, with the options of the study."""
+    def ladder(self, traces: _core.TraceSet) -> OverlapLadder:
         options = self.options
-        chosen: dict[str, Any] = {"permutations": options.permutations, "seed": options.seed, "tokens": options.tokens}
-        chosen |= {"drop_invalid": options.drop_invalid, "groups": options.groups}
-        return function(traces, sources=None if options.sources else False, **(chosen | more))
+        return controls.overlap_ladder(
+            traces, tokens=options.tokens, drop_invalid=options.drop_invalid, groups=options.groups
+        )
 
-    def affordable(self, options: StudyOptions, lowered: "list[_Repetitions]") -> StudyOptions:
-        """Fewer repetitions of what takes long of many prompts."""
-        prompts = len(self.sigs)
-        for one in lowered:
-            count = max(one.fewest, one.usual * _USUAL_PROMPTS // prompts)
-            if count < one.usual:
-                self.fewer[one.option] = f"{count:,} {one.what}, not {one.usual:,}, because of {prompts:,} prompts"
-                options = replace(options, **cast(dict[str, Any], {one.option: count}))
-        return options
+    def context(self, traces: _core.TraceSet) -> ContextTest:
+        options = self.options
+        return _sampled(
+            controls.context_test,
+            options,
+            traces,
+            permutations=options.permutations,
+            sources=None if options.sources else False,
+        )
 
-    def step(self, make: Callable[[], T]) -> T:
-        """Compute a part and move the bar."""
-        value = make()
-        self.done += 1
-        if self.advance is not None:
-            self.advance(self.done, _STEPS + len(self.models))
-        return value
+    def step(self, part: str, make: Callable[[], T]) -> T:
+        """Compute a part and move the bar by what it was expected to take."""
+        try:
+            return make()
+        finally:
+            self.done += self.expected.pop(part, 0.0)
+            if self.advance is not None:
+                self.advance(self.done, self.done + sum(self.expected.values()))
 
     def attempt(self, name: str, make: Callable[[], T]) -> T | None:
         """A part, or None and the sentence of the error that says why there is none."""
         try:
-            return self.step(make)
+            return self.step(name, make)
         except (ValueError, ImportError) as error:
             self.absent[name] = str(error)
             return None
@@ -308,6 +304,8 @@ class _Composer:
             seed=options.seed,
             groups=labels.groups if _whole_groups(labels) else None,
             sources=labels.sources if _crossing(labels) else False,
+            layers=False,
+            pairs=False,
         )
         if means.difference is None or test.difference is None:
             absent["p_value"] = absent["difference"] = test.absent.get(
@@ -416,24 +414,6 @@ class _Composer:
         return reasons
 
 
-_STEPS = 27
-_LADDER_PERMUTATIONS = 1_000
-
-
-@dataclass(frozen=True)
-class _Repetitions:
-    """A number of repetitions: the usual one, and the fewest however many prompts there are."""
-
-    option: str
-    what: str
-    usual: int
-    fewest: int
-
-
-_USUAL_PROMPTS = 400  # of more, repetitions become fewer in proportion
-_NULL_DRAWS = _Repetitions("null_draws", "repetitions of each baseline", 1_000, 200)
-_REFITS = _Repetitions("refits", "permuted refits of the classifier", 200, 50)
-
 _NULLS = {
     "permutation": baselines.permutation,
     "load_balance": baselines.load_balance,
@@ -481,6 +461,11 @@ def _analysed(given: Any, options: StudyOptions) -> tuple[Any, SignatureSet, lis
         return traces, sigs, []
     left_out = [LeftOut(sigs.ids[i], f"no{which} token with known routing") for i in np.flatnonzero(~has)]
     return None if traces is None else traces.take(np.flatnonzero(has).tolist()), sigs[has], left_out
+
+
+def _size(traces: "_core.TraceSet | None", sigs: SignatureSet) -> _costs.Size:
+    tokens = 0 if traces is None else sum(len(trace) for trace in traces)
+    return _costs.Size(len(sigs), max(1, len(set(sigs.tasks) - {None})), sigs.layers, sigs.experts, tokens)
 
 
 def _sampled(function: Callable[..., T], options: StudyOptions, traces: _core.TraceSet, **more: Any) -> T:

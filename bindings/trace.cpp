@@ -58,8 +58,8 @@ void bind_info(py::module_& m) {
           py::arg("model_name") = "", py::arg("model_sha256") = "", py::arg("model_dtype") = "",
           py::arg("tokenizer_sha256") = "")
       .def_readonly("layers", &RoutingInfo::layers, "Mixture-of-experts layers.")
-      .def_readonly("experts", &RoutingInfo::experts, "Experts a layer.")
-      .def_readonly("top_k", &RoutingInfo::top_k, "Experts a token.")
+      .def_readonly("experts", &RoutingInfo::experts, "Experts per layer.")
+      .def_readonly("top_k", &RoutingInfo::top_k, "Experts per token.")
       .def_readonly("model_layers", &RoutingInfo::model_layers,
                     "Index of each layer in the whole model; empty means 0, 1, 2, ...")
       .def_readonly("ranked", &RoutingInfo::ranked, "The experts of a row are ordered best first.")
@@ -93,9 +93,9 @@ py::typing::Dict<py::str, py::object> fields_of(const RoutingTrace& trace) {
   return out;
 }
 
-using OptionalText = std::optional<std::string>;
-
-OptionalText or_none(const std::string& text) { return text.empty() ? OptionalText() : OptionalText(text); }
+std::optional<std::string> or_none(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional<std::string>(text);
+}
 
 // A count that is worth a word only where there is something to count.
 std::string where_any(const char* name, std::uint64_t count, const char* unit = "") {
@@ -110,8 +110,8 @@ A token is there if it was fed to the model: the last sampled token never is.)")
       .def_static("from_arrays", &trace_from_arrays, py::arg("experts"), py::kw_only(), py::arg("num_experts"),
                   py::arg("weights") = py::none(), py::arg("token_ids") = py::none(), py::arg("positions") = py::none(),
                   py::arg("prompt_tokens") = py::none(), py::arg("id") = "", py::arg("task") = py::none(),
-                  py::arg("text") = "", py::arg("group") = py::none(), py::arg("axes") = "ltk",
-                  py::arg("ranked") = true, py::arg("drop_invalid") = false,
+                  py::arg("text") = "", py::arg("group") = py::none(), py::arg("fields") = py::none(),
+                  py::arg("axes") = "ltk", py::arg("ranked") = true, py::arg("drop_invalid") = false,
                   R"(A trace from expert ids of any engine.
 
 Parameters
@@ -119,7 +119,7 @@ Parameters
 experts : array of integers [layers, tokens, top_k]
     Best first. -1 or 65535 where no routing is known; any other id outside [0, num_experts) is refused.
 num_experts : int
-    Experts a layer.
+    Experts per layer.
 weights : array of floats, optional
     Applied weights, same axes as `experts`. A row whose weights are not all finite becomes unknown, counted in
     `nonfinite_rows`.
@@ -129,6 +129,9 @@ prompt_tokens : int, optional
     How many of the tokens are the prompt's (default all); the others count as generated.
 id, task, text, group : str, optional
     Of the prompt, as far as known. None, NaN and pandas' NA are unknown.
+fields : dict, optional
+    What else is known of the prompt, by name: `{"source": "GSM8K"}`. Values that JSON can write; unknown ones are
+    left out.
 axes : str
     The order of the axes of `experts` and `weights`: a permutation of "l" (layers), "t" (tokens), "k" (top_k).
 ranked : bool
@@ -178,7 +181,7 @@ Examples
       .def_property_readonly("text", [](const RoutingTrace& t) { return t.sequence().text; })
       .def_property_readonly(
           "group", [](const RoutingTrace& t) { return or_none(t.sequence().group); },
-          "Template, source or near-duplicate family, or None.")
+          "Template or near-duplicate family, or None.")
       .def_property_readonly("fields", &fields_of, "Further fields of the prompt.")
       .def_property_readonly(
           "nonfinite_rows", [](const RoutingTrace& t) { return t.columns().nonfinite_rows; },
@@ -325,7 +328,7 @@ void bind_trace_set(py::module_& m) {
       .def_property_readonly(
           "tasks",
           [](const TraceSet& s) {
-            std::vector<OptionalText> out;
+            std::vector<std::optional<std::string>> out;
             for (const RoutingTrace& t : s) out.push_back(or_none(t.sequence().task));
             return out;
           },
@@ -361,7 +364,7 @@ ValueError
     On another end, on an empty set, on prompt ids that repeat, on traces of several models.
 )")
       .def("to_pandas", in_python("routesig._frames", "traces_to_pandas"),
-           R"(One row a token, as a pandas DataFrame.
+           R"(One row per token, as a pandas DataFrame.
 
 Returns
 -------

@@ -99,6 +99,17 @@ std::vector<T> from_raw(const py::handle& state) {
   return out;
 }
 
+std::vector<routesig::Field> fields_as_json(const py::dict& fields, const std::string& who) {
+  const py::module_ text = py::module_::import("routesig._text");
+  std::vector<routesig::Field> out;
+  for (const auto& [name, value] : fields) {
+    if (text.attr("is_missing")(value).cast<bool>()) continue;
+    const auto key = text.attr("needed_text")(name, who, "the name of a field").cast<std::string>();
+    out.push_back({key, text.attr("json_text")(value, who, "field " + routesig::shown(key)).cast<std::string>()});
+  }
+  return out;
+}
+
 // NaN equals NaN: two recordings of the same thing are the same.
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return std::ranges::equal(
@@ -139,8 +150,9 @@ py::array_t<bool> valid_rows(const RoutingTrace& t) {
 RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const py::object& weights,
                                const py::object& token_ids, const py::object& positions,
                                std::optional<int> prompt_tokens, const OptionalText& id, const OptionalText& task,
-                               const OptionalText& text, const OptionalText& group, const std::string& axes,
-                               bool ranked, bool drop_invalid) {
+                               const OptionalText& text, const OptionalText& group,
+                               const std::optional<py::typing::Dict<py::str, py::object>>& fields,
+                               const std::string& axes, bool ranked, bool drop_invalid) {
   std::string sorted = axes;
   std::ranges::sort(sorted);
   if (sorted != "klt")
@@ -151,6 +163,7 @@ RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const
   sequence.task = text_of(task, who, "task");
   sequence.text = text_of(text, who, "text");
   sequence.group = text_of(group, who, "group");
+  if (fields) sequence.fields = fields_as_json(*fields, who);
   const py::array ids = token_major(as_array(experts), axes, "experts");
   const routesig::RoutingInfo info{.layers = static_cast<int>(ids.shape(1)),
                                    .experts = num_experts,

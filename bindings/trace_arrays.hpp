@@ -29,6 +29,7 @@ routesig::RoutingTrace trace_from_arrays(const py::object& experts, int num_expe
                                          const py::object& token_ids, const py::object& positions,
                                          std::optional<int> prompt_tokens, const OptionalText& id,
                                          const OptionalText& task, const OptionalText& text, const OptionalText& group,
+                                         const std::optional<py::typing::Dict<py::str, py::object>>& fields,
                                          const std::string& axes, bool ranked, bool drop_invalid);
 
 py::tuple trace_state(const routesig::RoutingTrace& trace);

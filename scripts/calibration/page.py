@@ -88,8 +88,9 @@ prompts, where tasks do not differ.
 ## Words without context
 
 Traces of 30 tokens on average, 10 prompts in each of four tasks: routing follows the word of a token and, beyond that, nothing;
-or the prompt; or a template of four prompts; never the task. The shuffle's own p is about tokens, not tasks: it is no evidence for
-context that follows the task.
+or the prompt; or a template of four prompts; never the task. The context test's p is the larger of two. Alone, labels permuted
+on what words do not explain reject too often where words explain nearly all, and words shuffled where prompts, or templates, have
+ways of their own: each is about a part of the question.
 
 {side_by_side(tokens)}
 

@@ -125,7 +125,7 @@ def null(study: Any) -> dict[str, Any] | None:
     if test is not None and test.difference is not None and len(test.null):
         series.append(("labels", "labels permuted", test.null))
     if shuffled is not None and shuffled.difference is not None:
-        series.append(("words", "same words, routing shuffled", shuffled.draws))
+        series.append(("words", "routing of another occurrence", shuffled.draws))
     if not series or study.difference.value is None:
         return None
     return {
@@ -151,16 +151,16 @@ PARTS = ("length", "vocabulary", "context")
 def decomposition(study: Any) -> dict[str, Any] | None:
     """Length, vocabulary and context of D, layer by layer with bands."""
     found = study.decomposition
-    if found is None or not found.layers:
+    if found is None or not any(found.layers):
         return None
     parts = {
         name: {
-            "value": plain([getattr(layer, name).value for layer in found.layers]),
-            "band": [plain(getattr(layer, name).band) for layer in found.layers],
+            "value": plain([None if layer is None else getattr(layer, name).value for layer in found.layers]),
+            "band": [None if layer is None else plain(getattr(layer, name).band) for layer in found.layers],
         }
         for name in PARTS
     }
-    return {"parts": parts, "total": plain([layer.total.value for layer in found.layers])}
+    return {"parts": parts, "total": plain([None if layer is None else layer.total.value for layer in found.layers])}
 
 
 def ladder(study: Any) -> dict[str, Any] | None:

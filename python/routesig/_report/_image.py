@@ -16,27 +16,30 @@ CIVIDIS = (
 
 
 def block_means(matrix: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """The means of at most `side` x `side` blocks."""
-    edges = np.linspace(0, len(matrix), min(side, len(matrix)) + 1).astype(int)
-    sums = np.add.reduceat(np.add.reduceat(matrix, edges[:-1], axis=0), edges[:-1], axis=1)
-    widths = np.diff(edges)
-    means: NDArray[np.float64] = sums / np.outer(widths, widths)
-    return means
+    """The means of at most `side` x `side` blocks over their numbers; NaN where a block has none."""
+    edges = np.linspace(0, len(matrix), min(side, len(matrix)) + 1).astype(int)[:-1]
+    known = ~np.isnan(matrix)
+    sums, counts = (
+        np.add.reduceat(np.add.reduceat(values, edges, axis=0), edges, axis=1)
+        for values in (np.where(known, matrix, 0.0), known.astype(np.float64))
+    )
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
 def png(matrix: NDArray[np.float64], low: float, high: float) -> str:
-    """The matrix in cividis from `low` to `high`, as a `data:` address."""
-    place = np.clip((matrix - low) / max(high - low, 1e-12), 0, 1) * 255
-    indices = np.rint(place).astype(np.uint8)
+    """The matrix in cividis from `low` to `high`, NaN clear, as a `data:` address."""
+    place = np.clip((matrix - low) / max(high - low, 1e-12), 0, 1) * 254
+    indices = np.where(np.isnan(matrix), 255, np.rint(np.nan_to_num(place))).astype(np.uint8)
     rows = np.concatenate([np.zeros((len(indices), 1), np.uint8), indices], axis=1).tobytes()  # filter 0 on each row
-    steps = np.linspace(0, len(CIVIDIS) - 1, 256)
+    steps = np.linspace(0, len(CIVIDIS) - 1, 255)
     palette = np.stack([np.interp(steps, range(len(CIVIDIS)), channel) for channel in np.array(CIVIDIS).T], axis=1)
     height, width = indices.shape
     file = b"\x89PNG\r\n\x1a\n" + b"".join(
         _chunk(name, content)
         for name, content in (
             (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
-            (b"PLTE", np.rint(palette).astype(np.uint8).tobytes()),
+            (b"PLTE", np.rint(palette).astype(np.uint8).tobytes() + bytes(3)),
+            (b"tRNS", bytes([255] * 255 + [0])),
             (b"IDAT", zlib.compress(rows, 9)),
             (b"IEND", b""),
         )

@@ -36,13 +36,16 @@ class Prompts:
 
 
 def prompt_data(study: Any, prompts: Prompts) -> dict[str, Any]:
-    """Ids, tasks, texts and lengths, for tooltips and the panel of a pair."""
+    """Ids, tasks, groups (-1: none), texts and lengths, for tooltips and the panel of a pair."""
     sigs = study.signatures
     texts = _texts(study, prompts)
+    names = {name: code for code, name in enumerate(dict.fromkeys(sigs.groups)) if name is not None}
+    groups = [-1 if name is None else names[name] for name in sigs.groups]
     return {
         "tasks": prompts.tasks,
         "ids": [sigs.ids[i] for i in prompts.order],
         "task": prompts.task_of,
+        "group": [groups[i] for i in prompts.order],
         "tokens": None if sigs.num_tokens is None else [int(sigs.num_tokens[i]) for i in prompts.order],
         "texts": texts,
         "layers": sigs.layers,
@@ -59,7 +62,7 @@ def similarity_data(study: Any, prompts: Prompts) -> dict[str, Any]:
     sets, reason = _counts(study, prompts)
     few = len(study.signatures) <= COMPARED
     computed = few and bool(sets)
-    matrix = study.similarity[np.ix_(prompts.order, prompts.order)]
+    matrix = np.ma.filled(study.similarity, np.nan)[np.ix_(prompts.order, prompts.order)]
     return {
         "chosen": study.options.tokens,
         "sets": sets,
@@ -72,15 +75,15 @@ def similarity_data(study: Any, prompts: Prompts) -> dict[str, Any]:
 def _sketch(matrix: NDArray[np.float64]) -> dict[str, Any]:
     """What the page shows until it has computed the matrix, in the same colours: from the least alike pair to 1."""
     apart = ~np.eye(len(matrix), dtype=bool)
-    low = min(1.0, float(matrix[apart].min(initial=1.0)))
+    low = min(1.0, float(np.nanmin(matrix[apart], initial=1.0)))
     return _picture(block_means(matrix, _SKETCH_SIDE), _SKETCH_SIDE, low, 1.0)
 
 
 def _picture(
     means: NDArray[np.float64], side: int, low: float | None = None, high: float | None = None
 ) -> dict[str, Any]:
-    low = float(means.min(initial=1.0)) if low is None else low
-    high = float(means.max(initial=0.0)) if high is None else high
+    low = float(np.nanmin(means, initial=1.0)) if low is None else low
+    high = float(np.nanmax(means, initial=0.0)) if high is None else high
     return {"source": png(means, low, high), "low": low, "high": high, "side": side}
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from routesig._absent import by_reason
 from routesig._report._numbers import decimal, interval, p_value, percent, spread
 from routesig._report._summary import why
+from routesig._study._headline import permuted
 from routesig._study._text import why_nothing
 
 
@@ -19,7 +20,8 @@ def sections(study: Any) -> dict[str, Any]:
         "controls": control_rows(study),
         "controls_absent": controls_absent(study),
         "shuffle": study.token_shuffle,
-        "effect": None if study.overlap_ladder is None else study.overlap_ladder.effect,
+        "effect": effect(study),
+        "context": context(study),
         "reading": reading(study),
         "dispersion": dispersion(study),
         "unused": unused(study),
@@ -27,24 +29,40 @@ def sections(study: Any) -> dict[str, Any]:
         "provenance": provenance(study),
         "permutations": permutations(study),
         "p": p_value(study.p_value),
-        "effect_p": None if study.overlap_ladder is None else _effect_p(study.overlap_ladder.effect),
         "token_ranges": token_ranges(study),
         "command": command(study),
     }
 
 
 def permutations(study: Any) -> str:
-    """How many labellings, in words."""
+    """What was permuted, and how often."""
     test = study.permutation_test
-    return f"all {test.permutations:,} labellings" if test.exact else f"{test.permutations:,} random labellings"
+    count = f"all {test.permutations:,} labellings" if test.exact else f"{test.permutations:,} random labellings"
+    return f"{permuted(study)} ({count})"
 
 
-def _effect_p(effect: Any) -> str | None:
-    return None if effect is None else p_value(effect.p_value)
+def effect(study: Any) -> dict[str, str | None] | None:
+    """What a word shares more within a task than across."""
+    found = None if study.overlap_ladder is None else study.overlap_ladder.effect
+    return None if found is None else {"value": decimal(found.observed), "interval": interval(found.interval)}
+
+
+def context(study: Any) -> dict[str, str] | None:
+    """The test of context, and the two it consists of."""
+    found = study.context
+    if found is None or found.p_value is None:
+        return None
+    return {
+        "difference": decimal(found.difference),
+        "p": p_value(found.p_value),
+        "labels": p_value(found.p_labels),
+        "words": p_value(found.p_words),
+        "unit": "whole groups" if found.test.unit == "groups" else "prompts",
+    }
 
 
 def token_ranges(study: Any) -> list[str]:
-    """Tokens a prompt under load balance, for each token set."""
+    """Tokens per prompt under load balance, for each token set."""
     rows = []
     for tokens, found in study.load_balance.items():
         if found.token_range is not None:
@@ -59,7 +77,7 @@ def command(study: Any) -> str:
     chosen = [f"tokens={options.tokens!r}", f"weighting={options.weighting!r}", f"seed={options.seed}"]
     names = ("permutations", "bootstrap", "null_draws", "shuffles", "refits", "folds")
     chosen += [f"{name}={getattr(options, name):_}" for name in names]
-    chosen += [] if options.groups else ["groups=False"]
+    chosen += [f"{name}=False" for name in ("groups", "sources") if not getattr(options, name)]
     chosen += ["drop_invalid=True"] if options.drop_invalid else []
     if options.controls:
         models = ", ".join(f"{name!r}: [...]" for name in options.controls)
@@ -215,6 +233,8 @@ def reading(study: Any) -> dict[str, Any] | None:
             for row, (total,) in zip(read.confusion, totals, strict=True)
         ],
         "bits": None if bound is None else decimal(bound.bits, 2),
+        "bits_error": None if bound is None else decimal(bound.standard_error, 2),
+        "grouped": study.permutation_test.unit == "groups",
         "entropy": None if bound is None else decimal(bound.entropy_bits, 2),
         "fano": None if fano is None else decimal(fano.valid_bits, 2),
     }

@@ -4,8 +4,9 @@ from collections import Counter
 from typing import Any
 
 from routesig._report._numbers import ABSENT, decimal, floor, interval, percent, significant, true_minus
-from routesig._study._headline import headline
+from routesig._study._headline import headline, in_headline
 from routesig._study._paper import PAPER, comparable
+from routesig.controls._decomposition import LEAST_CROSSING
 
 TOKEN_SETS = {"all": "prompt and generated tokens", "prompt": "prompt tokens", "generation": "generated tokens"}
 
@@ -15,12 +16,17 @@ def summary(study: Any) -> dict[str, Any]:
     return {
         "model": str(study.provenance.get("model") or study.signatures.info.get("model") or "an unnamed model"),
         "facts": _facts(study),
-        "headline": [true_minus(sentence.replace(" %", "\u00a0%")) for sentence in headline(study)],
+        "headline": [_shown(sentence) for sentence in headline(study)],
         "numbers": _numbers(study),
         "origin": origin(study),
         "paper": study.paper() if comparable(study) else None,
         "left_out": list(study.left_out),
+        "findings": [(found.severity, _shown(str(found))) for found in study.findings if not in_headline(found)],
     }
+
+
+def _shown(sentence: str) -> str:
+    return true_minus(sentence.replace(" %", "\u00a0%"))
 
 
 def readout(study: Any) -> list[tuple[str, str]]:
@@ -57,7 +63,6 @@ def _numbers(study: Any) -> list[dict[str, Any]]:
     """Tiles: a term, its value, what stands below it; `reason` where it is absent."""
     read, shuffled, p = study.classification, study.token_shuffle, study.p_value
     d, difference = study.cohens_d, study.difference
-    share = None if shuffled is None else shuffled.lexical_share
     tiles = [
         _tile("within", study.within.mean, decimal(study.within.mean), _group(study.within)),
         _tile("across", study.across.mean, decimal(study.across.mean), _group(study.across)),
@@ -65,13 +70,13 @@ def _numbers(study: Any) -> list[dict[str, Any]]:
         _tile("d", d.value, decimal(d.value, 2), _range(d, 2)),
         _tile("p", p, "" if p is None else significant(p), None if p is None else floor(p)),
         _tile("accuracy", read.accuracy, percent(read.accuracy), _accuracy(read)),
-        _tile("lexical", share, percent(share, 0), _movable(shuffled)),
+        _lexical(shuffled),
     ]
     keys = {"difference": "difference", "d": "cohens_d", "p": "p_value", "accuracy": "classification"}
     for tile in tiles:
         reported = PAPER.get(tile["term"]) if comparable(study) else None
         tile["paper"] = reported and reported.replace(" ", "\u00a0")
-        if tile["value"] == ABSENT:
+        if tile["value"] == ABSENT and tile["reason"] is None:
             field = keys.get(tile["term"], "token_shuffle" if tile["term"] == "lexical" else tile["term"])
             tile["reason"] = why(study, field)
     return tiles
@@ -88,7 +93,7 @@ def _group(group: Any) -> str | None:
 
 def _range(estimate: Any, places: int = 3) -> str | None:
     limits = interval(estimate.ci, places)
-    return None if limits is None else "95\u00a0%: " + limits.replace(" ", "\u00a0")  # breaks behind the colon alone
+    return None if limits is None else "95\u00a0%: " + limits.replace(" ", "\u00a0")  # breaks after the colon alone
 
 
 def _accuracy(read: Any) -> str | None:
@@ -98,10 +103,15 @@ def _accuracy(read: Any) -> str | None:
     return f"95\u00a0%: {decimal(100 * low, 0)} to {percent(high, 0)}, chance {percent(read.chance, 0)}"
 
 
-def _movable(shuffled: Any) -> str | None:
-    if shuffled is None or shuffled.lexical_share is None:
-        return None
-    return f"of D; {percent(shuffled.movable_share, 0)} of tokens could move"
+def _lexical(shuffled: Any) -> dict[str, Any]:
+    """The most that words account for; absent where too few tokens can cross tasks to say so."""
+    share = None if shuffled is None else shuffled.lexical_share
+    if share is None:
+        return _tile("lexical", None, "", None)
+    crossing = f"{percent(shuffled.crossing_share, 0)} of the tokens occur in more than one task"
+    if shuffled.crossing_share < LEAST_CROSSING:
+        return {**_tile("lexical", None, "", None), "reason": f"only {crossing}"}
+    return _tile("lexical", share, f"at most {percent(min(max(share, 0.0), 1.0), 0)}", f"of D; {crossing}")
 
 
 def origin(study: Any) -> dict[str, Any] | None:
@@ -118,7 +128,7 @@ def origin(study: Any) -> dict[str, Any] | None:
                 "term": name,
                 "value": decimal(part.value),
                 "share": part.value / total,
-                "percent": percent(part.value / total, 0),
+                "percent": percent(part.value / total, 0) if 0 <= part.value / total <= 1 else "",
                 "band": interval(part.band),
             }
         )

@@ -9,7 +9,10 @@ TERMS = {
         "Similarity",
         "The cosine of two prompts' signatures in each layer, averaged over layers. 1: routed alike.",
     ),
-    "within": ("Within", "Mean similarity of two different prompts of the same task."),
+    "within": (
+        "Within",
+        "Mean similarity of two prompts of the same task, and of different groups where prompts have groups.",
+    ),
     "across": ("Across", "Mean similarity of two prompts of different tasks."),
     "difference": ("D", "Within minus across: how much more alike prompts of one task are routed, in units of cosine."),
     "d": (
@@ -19,14 +22,14 @@ TERMS = {
     ),
     "p": (
         "p-value",
-        "The share of relabelled studies whose D is at least as large, tasks dealt anew among prompts (or groups of "
-        "prompts). Its floor is the smallest value that this many labellings can give. The null hypothesis also "
-        "says that tasks do not differ in text length: read it beside the controls.",
+        "The share of labellings with a D at least as large, the labels of prompts (or of whole groups) permuted. Its "
+        "floor is the smallest value that this many labellings allow. The null hypothesis also says that tasks do not "
+        "differ in text length: read it beside the controls.",
     ),
     "interval": (
         "95 % interval",
-        "A bootstrap over prompts (or groups of prompts), bias-corrected and accelerated where defined. It is "
-        "conditional on these tasks.",
+        "A bootstrap over prompts (or groups of prompts), bias-corrected and accelerated where defined. It is about "
+        "other prompts of these tasks, not about other tasks or models.",
     ),
     "accuracy": (
         "Accuracy",
@@ -36,15 +39,24 @@ TERMS = {
     ),
     "lexical": (
         "Lexical share",
-        "How much of D is left when every word keeps its prompt but takes its routing from any occurrence of the same "
-        "token, in any prompt. 100 %: the words alone explain the separation.",
+        "How much of D is left when each token is given the routing of another occurrence of the same token, in any "
+        "prompt: the most that can be put down to which tokens occur. A token that occurs in one task only keeps that "
+        "task's routing.",
     ),
     "length": (
         "Length",
         "D under load balance: what texts of these lengths give when every token draws its experts uniformly.",
     ),
-    "vocabulary": ("Vocabulary", "D under the same-token shuffle, minus length: what the words themselves bring."),
-    "context": ("Context", "D minus D under the same-token shuffle: what routing adds beyond the words."),
+    "vocabulary": (
+        "Vocabulary",
+        "D with each token given the routing of another occurrence of the same token, less length: the most that can "
+        "be put down to which tokens occur.",
+    ),
+    "context": (
+        "Context",
+        "The rest of D: what is not put down to length or to which tokens occur. Whether it follows the task is a "
+        "question of its own, which the labels of prompts answer.",
+    ),
     "load_balance": (
         "Load balance",
         "Every token draws its experts uniformly. The similarity it gives depends on text length and tends to 1, so it "
@@ -52,7 +64,7 @@ TERMS = {
     ),
     "permuted": ("Experts permuted", "In every prompt and layer the experts' names are permuted at random."),
     "marginal": ("Popular experts", "Every token draws its experts with the probabilities of the pooled prompts."),
-    "pool": ("Tokens pooled", "Whole tokens, all layers together, are dealt to prompts at random; lengths stay."),
+    "pool": ("Tokens pooled", "Whole tokens, with all their layers, are permuted among prompts; lengths stay."),
     "debiased": (
         "Debiased",
         "Similarity that does not depend on text length: squared norms from pairs of different tokens.",
@@ -73,6 +85,6 @@ TERMS = {
     "agreement": (
         "Agreement elsewhere",
         "The share of a token's experts that the same token id chose in other prompts, averaged over its occurrences "
-        "there. High: the word decides. Low: the context does.",
+        "there. Near 1 the token id alone predicts the routing; near chance it predicts nothing.",
     ),
 }

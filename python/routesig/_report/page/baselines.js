@@ -37,7 +37,7 @@ function baselineFigure() {
       const range = (of) => (of ? `${number(of[0])} (${number(of[1])} to ${number(of[2])})` : "absent");
       return [
         ["strong", row.name], ["", `within ${range(row.within)}`], ["", `across ${range(row.across)}`],
-        ["faint", row.tokens ? `${row.tokens[0]} to ${row.tokens[2]} tokens a prompt, median ${row.tokens[1]}` : ""],
+        ["faint", row.tokens ? `${row.tokens[0]} to ${row.tokens[2]} tokens per prompt, median ${row.tokens[1]}` : ""],
         ["faint", "the middle 95 % of repetitions"],
       ];
     },

@@ -1,6 +1,6 @@
 // Which tokens and which layer: the similarity matrix, the category matrix and the numbers beside them.
 
-const compare = { rows: new Map(), set: page.similarity.chosen, layer: -1, run: 0, matrix: null, empty: null, picture: null };
+const compare = { rows: new Map(), set: page.similarity.chosen, layer: -1, run: 0, matrix: null, picture: null };
 
 /** Counts of a token set [prompts, layers, experts]; all tokens are the sum of prompt and generated ones. */
 async function countsOf(set) {
@@ -24,12 +24,12 @@ async function recompute() {
   if (cancelled()) return;
   const matrix = await similarityMatrix(rows, compare.layer, cancelled);
   if (!matrix) return;
-  Object.assign(compare, { matrix, empty: rows.empty });
-  const low = lowest(matrix, rows.empty);
-  compare.picture = painted(matrix, rows.empty, low);
+  compare.matrix = matrix;
+  const low = lowest(matrix);
+  compare.picture = painted(matrix, low);
   compare.view.show(compare.picture);
   byId("scale-low").textContent = number(low, 2);
-  const found = separationOf(matrix, rows.empty);
+  const found = separationOf(matrix);
   figures.shown = { tasks: prompts.tasks, mean: found.mean, pairs: found.pairs };
   redraw("categories");
   showReadout(found);
@@ -92,10 +92,10 @@ function startHero(picture) {
 }
 
 function describePair(a, b) {
-  const value = compare.matrix && !compare.empty[a] && !compare.empty[b] ? compare.matrix[a * prompts.ids.length + b] : null;
+  const value = compare.matrix ? compare.matrix[a * prompts.ids.length + b] : NaN;
   const lines = [["", `${prompts.ids[a]} (${taskName(prompts.task[a])})`]];
   if (a !== b) lines.push(["", `${prompts.ids[b]} (${taskName(prompts.task[b])})`]);
   lines.push(["faint", opening(a, 70)]);
   if (a !== b) lines.push(["faint", opening(b, 70)]);
-  return value === null ? lines : [["strong", `similarity ${number(value)}`], ...lines];
+  return Number.isNaN(value) ? lines : [["strong", `similarity ${number(value)}`], ...lines];
 }

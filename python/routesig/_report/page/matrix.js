@@ -83,8 +83,8 @@ function taskBlocks() {
   return blocks;
 }
 
-/** A matrix as a canvas of one pixel a cell, in cividis from `low` to 1; pairs with an empty prompt stay clear. */
-function painted(matrix, empty, low) {
+/** A matrix as a canvas of one pixel a cell, in cividis from `low` to 1; pairs without a similarity stay clear. */
+function painted(matrix, low) {
   const n = prompts.ids.length;
   const canvas = element("canvas", { width: n, height: n });
   const context = canvas.getContext("2d");
@@ -92,19 +92,17 @@ function painted(matrix, empty, low) {
   const pixels = new Uint32Array(image.data.buffer);
   const steps = Uint32Array.from({ length: 256 }, (_, i) => new Uint32Array(Uint8Array.of(...cividis(i / 255), 255).buffer)[0]);
   const scale = 255 / Math.max(1 - low, 1e-9);
-  for (let a = 0, i = 0; a < n; a++) {
-    for (let b = 0; b < n; b++, i++) {
-      if (!empty[a] && !empty[b]) pixels[i] = steps[Math.max(0, Math.min(255, Math.round((matrix[i] - low) * scale)))];
-    }
-  }
+  matrix.forEach((value, i) => {
+    if (!Number.isNaN(value)) pixels[i] = steps[Math.max(0, Math.min(255, Math.round((value - low) * scale)))];
+  });
   context.putImageData(image, 0, 0);
   return canvas;
 }
 
 /** The smallest similarity of two different prompts. */
-function lowest(matrix, empty) {
+function lowest(matrix) {
   const n = prompts.ids.length;
   let low = 1;
-  for (let a = 0; a < n; a++) for (let b = 0; b < a; b++) if (!empty[a] && !empty[b]) low = Math.min(low, matrix[a * n + b]);
+  for (let a = 0; a < n; a++) for (let b = 0; b < a; b++) if (matrix[a * n + b] < low) low = matrix[a * n + b];
   return low;
 }

@@ -29,11 +29,11 @@ function startPair() {
 /** The most alike pair of two tasks, or the least alike pair of one. */
 function extremePair(which) {
   const n = prompts.ids.length;
-  const { matrix, empty } = compare;
+  const { matrix } = compare;
   let best = null;
   for (let a = 0; matrix && a < n; a++) {
     for (let b = a + 1; b < n; b++) {
-      if (empty[a] || empty[b] || prompts.task[a] < 0 || prompts.task[b] < 0) continue;
+      if (Number.isNaN(matrix[a * n + b]) || !isPair(a, b)) continue;
       const same = prompts.task[a] === prompts.task[b];
       if (same !== (which === "odd")) continue;
       const value = which === "odd" ? -matrix[a * n + b] : matrix[a * n + b];
@@ -61,7 +61,8 @@ async function showPair() {
   }
   if (!Object.keys(page.similarity.sets).length) return;
   await pairCosines();
-  const mean = pair.cosines.reduce((sum, value) => sum + value, 0) / pair.cosines.length;
+  const known = pair.cosines.filter((value) => value !== null);
+  const mean = known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null;
   byId("pair-mean").textContent = number(mean);
   const { layer } = compare;
   byId("pair-where").textContent = layer < 0 ? "" : `over all layers, ${number(pair.cosines[layer])} in layer ${layer}`;

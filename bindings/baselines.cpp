@@ -121,7 +121,8 @@ void bind_nulls(py::module_& m) {
       },
       py::arg("traces"), py::arg("task"), py::arg("group"), py::kw_only(), py::arg("tokens") = "all",
       py::arg("weighting") = "count", py::arg("drop_invalid") = false, py::arg("repetitions"), py::arg("seed"),
-      py::arg("progress") = py::none(), "Separation under dealt tokens: a dict of what routesig.baselines shows.");
+      py::arg("progress") = py::none(),
+      "Separation under redistributed tokens: a dict of what routesig.baselines shows.");
 }
 
 void bind_expectations(py::module_& m) {

@@ -227,7 +227,9 @@ void bind_controls(py::module_& m) {
       "(by token ids?, first tokens that another prompt of the task has too, those that one of another task has).");
   m.def(
       "drop_common_prefix",
-      [](const TraceSet& traces, bool groups) { return filtered([&] { return routesig::drop_common_prefix(traces, groups); }); },
+      [](const TraceSet& traces, bool groups) {
+        return filtered([&] { return routesig::drop_common_prefix(traces, groups); });
+      },
       py::arg("traces"), py::arg("groups"), "(traces, left out, 0, tokens dropped).");
   m.def("compare_with_controls", &compare_with_controls, py::arg("real"), py::arg("controls"), py::arg("tokens"),
         py::arg("drop_invalid"), py::arg("groups"),

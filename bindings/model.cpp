@@ -167,7 +167,7 @@ void bind_model(py::module_& m) {
            "RoutingInfo of one of them: the model's, but for the name.");
   py::class_<OlmoeModel>(m, "OlmoeModel", R"(OLMoE on LibTorch: token ids in, logits and ids out.
 
-`token_ids` is always a list of lists of ints, a batch of unequal lengths. `sequences` is a list of dicts, one a prompt,
+`token_ids` is always a list of lists of ints, a batch of unequal lengths. `sequences` is a list of dicts, one per prompt,
 with any of id, task, text, group, prompt_tokens and fields (a list of name and JSON text); without it the ids are the
 sequence numbers. With `begun` the caller has begun the recorder and will end it, so that many batches go into one
 recording; `first_sequence` then counts on.)")

@@ -128,7 +128,7 @@ class Row:
     rows: int = 0  # routing decisions: layers x tokens
     near: int = 0  # of these with a margin below MARGIN
     differing: int = 0  # of these with other experts
-    touched: int = 0  # of these behind a row with other experts: they have another past
+    touched: int = 0  # of these after a row with other experts: they have another past
     unexplained: int = 0  # untouched, with other experts and a margin of MARGIN or more
     worst_layer: float = 1.0  # share of equal sets in the layer with the fewest
     tokens: int = 0  # generated
@@ -215,7 +215,7 @@ class Cut:
 
 
 def heard_of(differs: np.ndarray) -> np.ndarray:
-    """Whether a row, or the logits behind the last layer, heard of one that differs: [L + 1, T] of bool [L, T].
+    """Whether a row, or the logits after the last layer, heard of one that differs: [L + 1, T] of bool [L, T].
 
     A row hears of the layers below, at its own position and at those before it.
     """
@@ -272,7 +272,7 @@ def measure_forward(case: Case, dtype: str, model: rs.Model, references: list[Re
 def measure_generate(case: Case, dtype: str, model: rs.Model, references: list[Reference], batched: bool) -> Row:
     """Where an id differs, what follows has another past: rows are compared up to the first such id.
 
-    An id that differs behind a row with other experts is that row's doing, and is not counted again.
+    An id that differs after a row with other experts is that row's doing, and is not counted again.
     """
     row = Row(case.name, dtype, f"cached decoding, {'one batch' if batched else 'one by one'}", None, 0.0)
     options = {"max_new_tokens": case.new_tokens, "ignore_eos": True}
@@ -343,7 +343,7 @@ Weights are random but for the shipped model. *Rows* are routing decisions, toke
 margin is below {margin:g}, *other sets* rows with other experts, *outside the margin* those of them that are neither a near
 tie nor touched. Differences of logits are over what is untouched. Decoding gives ids, not logits, so there the router's
 logits are compared, over prompt and generated tokens, and the ids: *ids* counts those from the first that is not Hugging
-Face's choice on; rows behind such an id have another past and are left out.
+Face's choice on; rows after such an id have another past and are left out.
 """
 
 

@@ -62,7 +62,7 @@ def compare(torch: Any, ops: Any, tokens: int) -> None:
     else:
         moved = torch.empty(2, tokens * BYTES_A_ROW // 2, dtype=torch.uint8, device="cuda")
         copy = seconds_a_call(torch, lambda: moved[0].copy_(moved[1]))
-        report(item, f"copying its {BYTES_A_ROW} bytes a token", route, copy, 0.5)
+        report(item, f"copying its {BYTES_A_ROW} bytes per token", route, copy, 0.5)
         print(f"{item}: {tokens * BYTES_A_ROW / route() / 1e9:.0f} GB/s", file=sys.stderr)
 
 

@@ -1,6 +1,6 @@
 """`{headers} TARGET`: every public header of a CMake target, in the order of its CMakeLists.txt.
 
-Of each the opening comment, and behind it the declarations. A new header appears on the page by being listed in CMake.
+Of each the opening comment, and after it the declarations. A new header appears on the page by being listed in CMake.
 """
 
 import re

@@ -33,7 +33,7 @@ def declarations(text: str) -> str:
 
 
 def split_opening(text: str) -> tuple[str, str]:
-    """The opening `///` comment without its marks and the line that names the file, and everything behind it."""
+    """The opening `///` comment without its marks and the line that names the file, and everything after it."""
     lines = text.split("\n")
     end = next((i for i, line in enumerate(lines) if not line.startswith("///")), len(lines))
     opening = [re.sub(r"^/// ?", "", line) for line in lines[:end] if not line.startswith("/// \\file")]
@@ -96,7 +96,7 @@ def _block(kind: str, head: str, inside: str):
 
 
 def _kind(head: str) -> str:
-    """What a brace opens behind this code (without comments): namespace, type, function, or a value (kept as it is)."""
+    """What a brace opens after this code (without comments): namespace, type, function, or a value (kept as it is)."""
     if re.search(r"\bnamespace\b", head):
         return "namespace"
     plain = _without_angles(_without_templates(head))
@@ -108,7 +108,7 @@ def _kind(head: str) -> str:
     outside = re.sub(r"operator\s*[^\s(]+|\((?:[^()]|\([^()]*\))*\)", "()", plain)
     if "()" not in outside or "=" in outside:
         return "value"
-    # Inside a constructor's list of initializers a brace behind a name is a value; the body follows ')' or '}'.
+    # Inside a constructor's list of initializers a brace after a name is a value; the body follows ')' or '}'.
     initializer = re.search(r"\)\s*(?:noexcept\s*)?:(?!:)", plain) and re.search(r"\w\s*$", plain)
     return "value" if initializer else "function"
 

@@ -216,8 +216,8 @@ template <typename Add>
   return out;
 }
 
-/// Token pool: the tokens of all prompts are dealt back at random, each prompt getting as many as it had. Popularity of
-/// experts and dependence between layers stay exactly as they are; which prompt a token came from is lost.
+/// Token pool: the tokens of all prompts are redistributed at random, each prompt getting as many as it had. Popularity
+/// of experts and dependence between layers stay exactly as they are; which prompt a token came from is lost.
 [[nodiscard]] inline Baseline token_pool_baseline(std::span<const RoutingTrace> traces, const Labels& labels,
                                                   const BaselineOptions& options = {},
                                                   const SignatureOptions& signature_options = {}) {

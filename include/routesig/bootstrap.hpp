@@ -309,7 +309,7 @@ template <typename Matrix>
   const std::size_t size = task.size() * task.size();
   if (size == 0 ? !similarity.empty() : similarity.size() % size != 0)
     throw invalid_argument("bootstrap: expected similarity matrices of ", task.size(), " x ", task.size(),
-                           " (one task label a prompt), got ", similarity.size(), " values");
+                           " (one task label per prompt), got ", similarity.size(), " values");
   return detail::bootstrap_each(
       size == 0 ? 0 : similarity.size() / size, [&](std::size_t m) { return similarity.subspan(m * size, size); }, task,
       group, options, progress);

@@ -4,8 +4,8 @@
 ///     const auto found = routesig::common_prefixes(traces.traces());        // found.own[i]: tokens
 ///     const auto rest = routesig::drop_common_prefix(traces);               // rest.traces: without them
 ///
-/// Two prompts begin alike as far as their token ids are the same; where a trace has none, as far as all layers pick the
-/// same experts, which equal beginnings make them do.
+/// Two prompts begin alike as far as their token ids are the same; where a trace has none, as far as all layers pick
+/// the same experts, which equal beginnings make them do.
 #pragma once
 
 #include <algorithm>
@@ -58,8 +58,8 @@ using TokenCodes = std::vector<std::int64_t>;
   return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
 }
 
-/// For each of `chosen` the longest beginning that it shares with one of them for which counts(i, j): in sorted order the
-/// nearest such neighbours share most.
+/// For each of `chosen` the longest beginning that it shares with one of them for which counts(i, j): in sorted order
+/// the nearest such neighbours share most.
 template <typename Counts>
 void longest_shared(const std::vector<TokenCodes>& codes, std::vector<std::size_t> chosen, const Counts& counts,
                     std::span<std::size_t> out) {

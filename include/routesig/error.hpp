@@ -76,7 +76,7 @@ class FormatError : public std::runtime_error {
   Place where_;
 };
 
-/// An operating-system failure (missing file, full disk): std::system_error's text behind the path.
+/// An operating-system failure (missing file, full disk): std::system_error's text after the path.
 class FileError : public std::runtime_error {
  public:
   FileError(std::string path, std::string_view problem, int code)

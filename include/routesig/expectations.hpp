@@ -184,7 +184,7 @@ struct LengthFree {
   double ratio = 0.0;   ///< the model's r'
 };
 
-/// Tokens a prompt must have in every layer for a similarity without text length.
+/// Tokens that a prompt must have in every layer for a similarity without text length.
 inline constexpr std::size_t kLengthFreeTokens = 8;
 
 /// From counts alone: per layer w = (sum of c_a.c_b / (T_a T_b)) / (sum of sqrt(m_a m_b)) over pairs of one task, with

@@ -1,5 +1,5 @@
 /// \file features.hpp
-/// A table of numbers, one row a prompt, as classifiers and projections see it; and its standardisation.
+/// A table of numbers, one row per prompt, as classifiers and projections see it; and its standardisation.
 ///
 ///     const routesig::Features x(set.values, set.size(), layers * experts);
 ///     const auto s = routesig::standardization(x, labels);       // of the rows whose label is not negative

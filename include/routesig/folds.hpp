@@ -18,8 +18,8 @@
 
 namespace routesig {
 
-/// Every label's rows are shuffled and dealt out in turn: sizes differ by 1 at most, within a label as in all. A row
-/// with a negative label gets -1.
+/// Every label's rows are shuffled and assigned to folds in turn: sizes differ by 1 at most, within a label as in all.
+/// A row with a negative label gets -1.
 [[nodiscard]] inline std::vector<int> stratified_folds(std::span<const int> labels, int folds, Random& random) {
   if (folds < 2) throw invalid_argument("folds: expected 2 or more, got ", folds);
   std::map<int, std::vector<std::size_t>> rows;

@@ -7,8 +7,8 @@
 ///     routesig::inner_products(x, x, /*scale=*/1.0, std::span(products));       // products[i, j] = x_i . x_j
 ///
 /// The rows are kept in panels as wide as a vector register, so that one register tile needs no shuffles. A product is
-/// cut into square tiles that fit the second-level cache; tiles are dealt to threads, the order of the sums within one
-/// is fixed: same bytes on any number of threads. Where both sides are the same object only half of the tiles are
+/// cut into square tiles that fit the second-level cache; tiles are assigned to threads, the order of the sums within
+/// one is fixed: same bytes on any number of threads. Where both sides are the same object only half of the tiles are
 /// computed, and each is written twice.
 #pragma once
 

@@ -146,7 +146,7 @@ template <typename Count>
 }
 
 /// How far the entropy of counts lies below that of the routing they sample, on average: (E - 1)(1 - q) / (2 T K ln 2)
-/// bits, q = K / E (Miller 1955, for K distinct experts a token). To be added, so positive.
+/// bits, q = K / E (Miller 1955, for K distinct experts per token). To be added, so positive.
 [[nodiscard]] inline double entropy_bias_bits(int experts, int top_k, std::uint64_t tokens) {
   const double q = static_cast<double>(top_k) / experts;
   return (experts - 1) * (1.0 - q) / (2.0 * static_cast<double>(tokens) * top_k * std::numbers::ln2);
@@ -162,7 +162,7 @@ template <typename Count>
 /// on.
 [[nodiscard]] inline Load chance_load(int experts, int top_k, std::uint64_t tokens) {
   if (experts < 1 || top_k < 1 || top_k > experts)
-    throw invalid_argument("load: expected 1 to ", experts, " experts a token, got ", top_k);
+    throw invalid_argument("load: expected 1 to ", experts, " experts per token, got ", top_k);
   const auto width = static_cast<std::size_t>(experts);
   if (tokens == 0) return detail::load_of_sorted(std::vector<double>(width));
   if (top_k == experts) return detail::load_of_sorted(std::vector<double>(width, 1.0));

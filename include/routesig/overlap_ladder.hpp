@@ -221,8 +221,7 @@ class EffectSum {
       // Derivatives by how often the unit counts: every pair of its tokens counts so often.
       const double of_overlap = weight * 2.0 * (beyond(one.same, o_s) / n_s - beyond(one.other, o_d) / n_d);
       const double of_weight =
-          2.0 *
-          (n_d * n_d * static_cast<double>(one.same.pairs) + n_s * n_s * static_cast<double>(one.other.pairs)) /
+          2.0 * (n_d * n_d * static_cast<double>(one.same.pairs) + n_s * n_s * static_cast<double>(one.other.pairs)) /
           ((n_s + n_d) * (n_s + n_d));
       terms_[one.unit] += of_overlap + of_weight * (o_s - o_d);
       weights_of_[one.unit] += of_weight;
@@ -242,7 +241,8 @@ class EffectSum {
 
  private:
   [[nodiscard]] double beyond(const Overlap& overlap, double mean) const {
-    return static_cast<double>(overlap.shared) / static_cast<double>(top_k_) - mean * static_cast<double>(overlap.pairs);
+    return static_cast<double>(overlap.shared) / static_cast<double>(top_k_) -
+           mean * static_cast<double>(overlap.pairs);
   }
 
   double weighted_ = 0.0, weights_ = 0.0;
@@ -336,8 +336,7 @@ inline void estimate_effects(const std::vector<std::vector<double>>& influence, 
   std::vector<std::vector<std::uint8_t>> matched(table.layers, std::vector<std::uint8_t>(tokens.ids()));
   std::vector<std::vector<double>> influence(table.layers);
   parallel_for(table.layers, 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t l = begin; l < end; ++l)
-      influence[l] = detail::fill_layer(tokens, l, out.layers[l], matched[l]);
+    for (std::size_t l = begin; l < end; ++l) influence[l] = detail::fill_layer(tokens, l, out.layers[l], matched[l]);
   });
   for (std::size_t id = 0; id < tokens.ids(); ++id)
     out.token_ids += std::ranges::any_of(matched, [&](const auto& layer) { return layer[id] != 0; }) ? 1U : 0U;

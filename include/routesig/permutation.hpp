@@ -190,8 +190,8 @@ template <typename Distribution>
 }  // namespace detail
 
 /// Tests one similarity matrix [n, n], or several [matrices, n, n] (layers) under the same labellings. `task` is [n]; a
-/// negative task is left out. `group` is [n] or empty: whole groups are dealt labels; a negative group is a prompt
-/// alone. Where no two prompts share a task, or all do, difference and d are absent.
+/// negative task is left out. `group` is [n] or empty: labels are assigned to whole groups; a negative group is a
+/// prompt alone. Where no two prompts share a task, or all do, difference and d are absent.
 [[nodiscard]] inline PermutationTest permutation_test(std::span<const double> similarity, std::span<const int> task,
                                                       std::span<const int> group = {},
                                                       const LabellingOptions& options = {},
@@ -199,7 +199,7 @@ template <typename Distribution>
   const std::size_t size = task.size() * task.size();
   if (size == 0 ? !similarity.empty() : similarity.size() % size != 0)
     throw invalid_argument("permutation_test: expected similarity matrices of ", task.size(), " x ", task.size(),
-                           " (one task label a prompt), got ", similarity.size(), " values");
+                           " (one task label per prompt), got ", similarity.size(), " values");
   const auto one = [&](const detail::NullSeparations& null, std::size_t m, bool with_d, const Progress& told) {
     return null(similarity.subspan(m * size, size), with_d, told);
   };

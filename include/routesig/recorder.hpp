@@ -48,7 +48,7 @@ class SequencePosition {
  public:
   explicit SequencePosition(std::string id) : id_(std::move(id)) {}
 
-  /// Throws std::invalid_argument where `position` is not behind the one before it. `who` is for the message.
+  /// Throws std::invalid_argument where `position` is not after the one before it. `who` is for the message.
   void take(const char* who, std::int32_t position) {
     if (position < 0) throw invalid_argument(who, ": expected positions of 0 or more, got ", position);
     if (position <= next_)

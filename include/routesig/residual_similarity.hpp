@@ -1,12 +1,13 @@
 /// \file residual_similarity.hpp
-/// What is left of the similarity of two prompts when each token keeps its word and takes the routing that this word had
-/// somewhere else: similarity less its mean under the same-token shuffle.
+/// What is left of the similarity of two prompts when each token keeps its word and takes the routing that this word
+/// had somewhere else: similarity less its mean under the same-token shuffle.
 ///
 ///     const auto residual = routesig::residual_similarity(table, {.shuffles = 200});
-///     const auto test = routesig::permutation_test(residual, table.task, table.group);   // context that follows the task
+///     const auto test = routesig::permutation_test(residual, table.task, table.group);   // context that follows the
+///     task
 ///
-/// Permuting the labels of prompts (or whole groups) on the residual tests whether the routing of equal words follows the
-/// task. The p-value of the shuffle itself does not: it rejects where each prompt routes in ways of its own.
+/// Permuting the labels of prompts (or whole groups) on the residual tests whether the routing of equal words follows
+/// the task. The p-value of the shuffle itself does not: it rejects where each prompt routes in ways of its own.
 #pragma once
 
 #include <algorithm>

@@ -38,8 +38,8 @@ enum class TokenType : std::uint8_t { prompt = 0, generation = 1 };
 /// The routing shape of a model and where it comes from.
 struct RoutingInfo {
   int layers = 0;   ///< mixture-of-experts layers, dense ones not counted
-  int experts = 0;  ///< experts a layer
-  int top_k = 0;    ///< experts a token
+  int experts = 0;  ///< experts per layer
+  int top_k = 0;    ///< experts per token
 
   std::vector<int> model_layers{};  ///< [layers] index of each in the whole model; empty means 0, 1, 2, ...
   bool ranked = true;               ///< the experts of a row are ordered best first
@@ -76,7 +76,7 @@ struct SequenceInfo {
   std::string id{};
   std::string task{};  ///< "" where unknown
   std::string text{};
-  std::string group{};  ///< template, source or near-duplicate family; "" where unknown
+  std::string group{};  ///< template or near-duplicate family; "" where unknown
   int prompt_tokens = 0;
   std::vector<Field> fields{};
 

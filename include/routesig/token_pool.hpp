@@ -1,5 +1,5 @@
 /// \file token_pool.hpp
-/// The tokens of all prompts in one heap, to be dealt back at random: whole tokens, all layers together.
+/// The tokens of all prompts in one pool, to be redistributed at random: whole tokens, all layers together.
 ///
 ///     const routesig::TokenPool pool(traces, {.tokens = routesig::TokenSet::prompt});
 ///     pool.deal(random, values);     // values [prompts, layers, experts]: every prompt has as many tokens as before

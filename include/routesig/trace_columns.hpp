@@ -132,7 +132,7 @@ inline void forget_nonfinite_rows(TraceColumns& columns, int top_k) {
   columns.nonfinite_rows = std::max(columns.nonfinite_rows, found);
 }
 
-/// The first token whose position is not behind the one before it; none where positions ascend.
+/// The first token whose position is not after the one before it; none where positions ascend.
 [[nodiscard]] inline std::optional<std::size_t> first_repeated_position(std::span<const std::int32_t> positions) {
   const auto twice = std::ranges::adjacent_find(positions, std::ranges::greater_equal{});
   if (twice == positions.end()) return std::nullopt;

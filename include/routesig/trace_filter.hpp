@@ -106,7 +106,7 @@ namespace detail {
     const std::size_t before = tokens.size();
     std::erase_if(tokens, [&](std::size_t t) { return trace.columns().positions[t] == 0; });
     if (tokens.empty()) {
-      out.left_out.push_back({trace.sequence().id, "no token behind the first position"});
+      out.left_out.push_back({trace.sequence().id, "no token after the first position"});
       continue;
     }
     out.tokens_dropped += before - tokens.size();

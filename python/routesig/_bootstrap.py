@@ -100,7 +100,7 @@ def bootstrap(
     sigs : SignatureSet, or similarities [prompts, prompts] or [layers, prompts, prompts]
         Of layers, their mean gets intervals, and d of each of them.
     tasks : sequence of str, optional
-        One a prompt, needed for matrices; None where unlabelled (left out).
+        One per prompt, needed for matrices; None where unlabelled (left out).
     draws : int
         2,000 or more for a report.
     seed : int
@@ -186,7 +186,7 @@ def depth_slope(values: Sequence[float | None]) -> float | None:
 
     Parameters
     ----------
-    values : sequence of float, one a layer
+    values : sequence of float, one per layer
 
     Returns
     -------

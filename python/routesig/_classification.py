@@ -345,7 +345,7 @@ def _given_folds(folds: Folds, prompts: int) -> tuple[int, list[int]]:
 
 
 def _group_codes(sigs: SignatureSet, groups: str | Sequence[Any] | None) -> list[int]:
-    """One number a prompt; empty where prompts are independent."""
+    """One number per prompt; empty where prompts are independent."""
     if groups is None:
         return []
     if isinstance(groups, str):

@@ -8,7 +8,7 @@ import numpy.typing
 import os
 from routesig import FormatError
 import typing
-__all__: list[str] = ['ClassificationScores', 'DebiasedRows', 'FoldPlan', 'FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TokenTable', 'TraceRecorder', 'TraceSet', 'accuracy_difference_interval', 'agreement', 'balanced_separation', 'benjamini_hochberg', 'bootstrap', 'break_even_tokens', 'category_matrix', 'centroids', 'chance_load', 'cka', 'classification_scores', 'coactivation', 'common_prefixes', 'compare_with_controls', 'cross_validate', 'debiased_counts', 'debiased_layers', 'debiased_matrix', 'debiased_means', 'debiased_traces', 'decompose', 'depth_slope', 'dispersion_test', 'drop_common_prefix', 'drop_first', 'entropy_bias', 'fano_bound', 'fit_logistic', 'groups_have_one_label', 'half_similarities', 'holm', 'jsonl_head', 'layer_bootstrap', 'layer_information', 'layer_permutation_test', 'layer_separation', 'length_free', 'load', 'load_balance_baseline', 'load_divergence', 'log_loss_bound', 'logistic_decision', 'logistic_probabilities', 'looks_like_jsonl_trace', 'marginal_baseline', 'matched_similarity', 'matrix_correlation', 'mcnemar', 'nearest_centroid', 'normalized_counts', 'num_threads', 'overlap_ladder', 'paired_bootstrap', 'parse_jsonl_head', 'pca', 'permutation_baseline', 'permutation_moments', 'permutation_test', 'permuted_accuracy', 'position_matched', 'prefix_signatures', 'read_jsonl', 'read_safetensors', 'repeated_accuracy', 'residual_similarity', 'sampled_similarity', 'sampling_ratio', 'separation', 'set_num_threads', 'short_task', 'shuffle_test', 'signatures', 'similarity', 'spearman_brown', 'standardized', 'token_pool_baseline', 'token_shuffle', 'tokens_for_reliability', 'tuned_cross_validation', 'uncertainty', 'unused_probability', 'upper_p_value', 'vocabulary_specialization', 'wilson_interval', 'without_duplicates']
+__all__: list[str] = ['ClassificationScores', 'DebiasedRows', 'FoldPlan', 'FormatError', 'JsonlRecorder', 'PairMoments', 'RoutingInfo', 'RoutingRecorder', 'RoutingTrace', 'Separation', 'TokenTable', 'TraceRecorder', 'TraceSet', 'accuracy_difference_interval', 'agreement', 'balanced_separation', 'benjamini_hochberg', 'bootstrap', 'break_even_tokens', 'category_matrix', 'centroids', 'chance_load', 'cka', 'classification_scores', 'coactivation', 'common_prefixes', 'compare_with_controls', 'cross_validate', 'debiased_counts', 'debiased_layers', 'debiased_matrix', 'debiased_means', 'debiased_traces', 'decompose', 'depth_slope', 'dispersion_test', 'drop_common_prefix', 'drop_first', 'entropy_bias', 'fano_bound', 'fit_logistic', 'groups_have_one_label', 'half_similarities', 'holm', 'identity_rows', 'jsonl_head', 'kept_tokens', 'layer_bootstrap', 'layer_information', 'layer_permutation_test', 'layer_separation', 'length_free', 'load', 'load_balance_baseline', 'load_divergence', 'log_loss_bound', 'logistic_decision', 'logistic_probabilities', 'looks_like_jsonl_trace', 'marginal_baseline', 'matched_similarity', 'matrix_correlation', 'mcnemar', 'nearest_centroid', 'normalized_counts', 'num_threads', 'overlap_ladder', 'paired_bootstrap', 'parse_jsonl_head', 'pca', 'permutation_baseline', 'permutation_moments', 'permutation_test', 'permuted_accuracy', 'position_matched', 'prefix_signatures', 'read_jsonl', 'read_safetensors', 'repeated_accuracy', 'residual_similarity', 'row_states', 'sampled_similarity', 'sampling_ratio', 'separation', 'set_num_threads', 'short_task', 'shuffle_test', 'signatures', 'similarity', 'spearman_brown', 'standardized', 'token_pool_baseline', 'token_shuffle', 'tokens_for_reliability', 'tuned_cross_validation', 'uncertainty', 'unused_probability', 'upper_p_value', 'vocabulary_specialization', 'wilson_interval', 'without_duplicates']
 class RoutingInfo:
     """
     The routing shape of a model and where it comes from.
@@ -27,7 +27,7 @@ class RoutingInfo:
     @property
     def experts(self) -> int:
         """
-        Experts a layer.
+        Experts per layer.
         """
     @property
     def layers(self) -> int:
@@ -64,7 +64,7 @@ class RoutingInfo:
     @property
     def top_k(self) -> int:
         """
-        Experts a token.
+        Experts per token.
         """
 class RoutingTrace:
     """
@@ -74,7 +74,7 @@ class RoutingTrace:
     """
     __hash__: typing.ClassVar[None] = None
     @staticmethod
-    def from_arrays(experts: typing.Any, *, num_experts: typing.SupportsInt | typing.SupportsIndex, weights: typing.Any = None, token_ids: typing.Any = None, positions: typing.Any = None, prompt_tokens: typing.SupportsInt | typing.SupportsIndex | None = None, id: str | None = '', task: str | None = None, text: str | None = '', group: str | None = None, axes: str = 'ltk', ranked: bool = True) -> RoutingTrace:
+    def from_arrays(experts: typing.Any, *, num_experts: typing.SupportsInt | typing.SupportsIndex, weights: typing.Any = None, token_ids: typing.Any = None, positions: typing.Any = None, prompt_tokens: typing.SupportsInt | typing.SupportsIndex | None = None, id: str | None = '', task: str | None = None, text: str | None = '', group: str | None = None, fields: dict[str, typing.Any] | None = None, axes: str = 'ltk', ranked: bool = True, drop_invalid: bool = False) -> RoutingTrace:
         """
         A trace from expert ids of any engine.
         
@@ -83,7 +83,7 @@ class RoutingTrace:
         experts : array of integers [layers, tokens, top_k]
             Best first. -1 or 65535 where no routing is known; any other id outside [0, num_experts) is refused.
         num_experts : int
-            Experts a layer.
+            Experts per layer.
         weights : array of floats, optional
             Applied weights, same axes as `experts`. A row whose weights are not all finite becomes unknown, counted in
             `nonfinite_rows`.
@@ -93,6 +93,9 @@ class RoutingTrace:
             How many of the tokens are the prompt's (default all); the others count as generated.
         id, task, text, group : str, optional
             Of the prompt, as far as known. None, NaN and pandas' NA are unknown.
+        fields : dict, optional
+            What else is known of the prompt, by name: `{"source": "GSM8K"}`. Values that JSON can write; unknown ones are
+            left out.
         axes : str
             The order of the axes of `experts` and `weights`: a permutation of "l" (layers), "t" (tokens), "k" (top_k).
         ranked : bool
@@ -104,7 +107,8 @@ class RoutingTrace:
         Raises
         ------
         ValueError
-            Where shapes, ids or types do not fit, or a text holds a lone surrogate (half of a character).
+            Where shapes, ids or types do not fit, positions do not ascend, or a text holds a lone surrogate (half of a
+            character).
         
         Examples
         --------
@@ -146,7 +150,7 @@ class RoutingTrace:
     @property
     def group(self) -> str | None:
         """
-        Template, source or near-duplicate family, or None.
+        Template or near-duplicate family, or None.
         """
     @property
     def id(self) -> str:
@@ -264,7 +268,7 @@ class TraceSet:
         """
     def to_pandas(self) -> typing.Any:
         """
-        One row a token, as a pandas DataFrame.
+        One row per token, as a pandas DataFrame.
         
         Returns
         -------
@@ -803,9 +807,9 @@ def num_threads() -> int:
     """
     Number of threads that loops use: `set_num_threads`, else ROUTESIG_NUM_THREADS, else the processors available.
     """
-def overlap_ladder(table: TokenTable, permutations: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, source: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], progress: typing.Any = None) -> tuple:
+def overlap_ladder(table: TokenTable) -> tuple:
     """
-    (rungs, chance, test of the effect or None, token ids, units, permutations, layers).
+    (rungs, chance, effect or None, token ids, units, fewest units of a task, layers).
     """
 def paired_bootstrap(a: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], b: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], draws: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, level: typing.SupportsFloat | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
@@ -921,7 +925,7 @@ def standardized(x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], lab
     """
 def token_pool_baseline(traces: TraceSet, task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], *, tokens: str = 'all', weighting: str = 'count', drop_invalid: bool = False, repetitions: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> dict:
     """
-    Separation under dealt tokens: a dict of what routesig.baselines shows.
+    Separation under redistributed tokens: a dict of what routesig.baselines shows.
     """
 def token_shuffle(table: TokenTable, shuffles: typing.SupportsInt | typing.SupportsIndex, seed: typing.SupportsInt | typing.SupportsIndex, progress: typing.Any = None) -> tuple:
     """

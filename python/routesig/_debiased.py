@@ -144,11 +144,11 @@ def debiased_similarity(
     Raises
     ------
     ValueError
-        On gate-weighted signatures, and where the experts a token are unknown.
+        On gate-weighted signatures, and where the experts per token are unknown.
 
     Notes
     -----
-    With counts c of T tokens and K experts a token, the squared norm is (sum c^2 - T K) / (T (T - 1)). A layer with
+    With counts c of T tokens and K experts per token, the squared norm is (sum c^2 - T K) / (T (T - 1)). A layer with
     fewer than 8 tokens, or whose squared norm is not above 0, has no value.
 
     Examples

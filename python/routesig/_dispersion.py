@@ -78,7 +78,7 @@ def dispersion_test(
     Raises
     ------
     ValueError
-        Where shapes do not fit, similarities are not finite, or a group spans two tasks.
+        Where shapes do not fit, similarities are not finite, or a group spans two tasks or sources.
 
     References
     ----------

@@ -21,7 +21,8 @@ class Finding:
     Attributes
     ----------
     rule : str
-        The name of the rule: "not-finite", "unknown-rows", "impossible-rows" or "identity-rows".
+        The name of the rule: of rows "not-finite", "unknown-rows", "impossible-rows" and "identity-rows"; of a study
+        also "missing-layers", "common-prefix", "debiased-above-1", "source-is-task", "not-scored" and "floor".
     severity : {"error", "warning", "note"}
         "error": some rows are no data. "warning": the recording went wrong in part. "note": nothing to do.
     count : int
@@ -41,7 +42,8 @@ class Finding:
 
     def __str__(self) -> str:
         more = ["..."] if len(self.places) == _PLACES < self.count else []
-        return f"{self.cause} ({'; '.join([*self.places, *more])}): {self.remedy}"
+        places = f" ({'; '.join([*self.places, *more])})" if self.places else ""
+        return f"{self.cause}{places}: {self.remedy}"
 
 
 def trace_findings(traces: Iterable[_core.RoutingTrace]) -> list[Finding]:
@@ -54,7 +56,7 @@ def trace_findings(traces: Iterable[_core.RoutingTrace]) -> list[Finding]:
     Returns
     -------
     list of Finding
-        One a rule that found something, in the order of severity.
+        One per rule that found something, in the order of severity.
 
     Examples
     --------

@@ -61,7 +61,7 @@ def signatures_to_xarray(sigs: "SignatureSet") -> Any:
 
 
 def _categories(codes: NDArray[np.int32], texts: list[str]) -> Any:
-    """A number a row and the texts that they count; missing for -1."""
+    """A number per row and the texts that they count; missing for -1."""
     return need("pandas", "data frames").Categorical.from_codes(codes, texts)
 
 

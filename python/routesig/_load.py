@@ -123,7 +123,7 @@ def load(
     References
     ----------
     CV: Shazeer et al., arXiv 1701.06538. Largest over mean: Wang et al., arXiv 2408.15664. Jain, Chiu and Hawe, DEC
-    TR-301 (1984). Entropy bias: Miller (1955), for K distinct experts a token.
+    TR-301 (1984). Entropy bias: Miller (1955), for K distinct experts per token.
 
     Examples
     --------

@@ -120,7 +120,7 @@ class Model:
         temperature : float
             0: the likeliest token; above: sampled, reproducibly for one `seed` whatever else is in the batch.
         ignore_eos : bool
-            Go on behind a stop token.
+            Go on after a stop token.
         recorder : TraceRecorder, optional
 
         Returns

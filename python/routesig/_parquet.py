@@ -52,7 +52,7 @@ def write_parquet(table: Any, path: str | os.PathLike[str]) -> None:
 
 
 def dictionary_of(codes: NDArray[np.int32], texts: list[str]) -> Any:
-    """A number a row and the texts that they count, as an Arrow array; null for -1."""
+    """A number per row and the texts that they count, as an Arrow array; null for -1."""
     arrow = need("pyarrow", "Parquet files")
     indices = arrow.array(codes, mask=codes < 0)
     return arrow.DictionaryArray.from_arrays(indices, arrow.array(texts, arrow.string()))
@@ -133,7 +133,7 @@ class ParquetReader:
             self.fail(f"expected JSON under {key!r} in the schema's metadata, found something else ({error})")
 
     def codes(self, column: Any) -> tuple[NDArray[np.int32], list[str | None]]:
-        """A dictionary column as a number a row (-1 where null) and the texts that they count."""
+        """A dictionary column as a number per row (-1 where null) and the texts that they count."""
         array = column.combine_chunks()
         return array.indices.fill_null(-1).to_numpy(zero_copy_only=False), array.dictionary.to_pylist()
 

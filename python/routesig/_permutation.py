@@ -118,7 +118,7 @@ def permutation_test(
         Random labellings; where no more are possible, all of them are looked at once.
     seed : int
     groups : sequence of str, False, or None
-        Prompts of one group (template, source) move together; None: a prompt alone. Default: the groups of the
+        Prompts of one group (template, near-duplicates) move together; None: a prompt alone. Default: the groups of the
         SignatureSet where any holds two prompts. False: prompts are treated as independent.
     sources : sequence of str, False, or None
         Labels are permuted within each source (data set, language, author): what is common to a source then cannot look

@@ -99,7 +99,7 @@ class SignatureSet:
             Tokens of each prompt; default: the largest layer total over `top_k`, where that is given. With `top_k`
             it explains layers of fewer tokens: the routing of the others is not known there.
         top_k : int, optional
-            Experts a token.
+            Experts per token.
         unequal_layers : bool
             Take counts whose layers have different totals, as of an engine that drops what exceeds an expert's
             capacity. Without it they are refused: swapped axes and layers of different prompts look like this.
@@ -131,7 +131,7 @@ class SignatureSet:
             if top_k is not None and bool((totals > tokens * np.uint64(top_k)).any()):
                 worst = int(np.argmax(totals > tokens * np.uint64(top_k)))
                 raise ValueError(
-                    f"signatures: expected at most {int(tokens[worst]) * top_k} selections a layer "
+                    f"signatures: expected at most {int(tokens[worst]) * top_k} selections per layer "
                     f"({int(tokens[worst])} tokens x top-{top_k}), got {int(totals[worst])} for prompt {worst}"
                 )
         elif top_k is not None:
@@ -157,7 +157,7 @@ class SignatureSet:
 
     @property
     def experts(self) -> int:
-        """Experts a layer."""
+        """Experts per layer."""
         return int(self.values.shape[2])
 
     def __len__(self) -> int:
@@ -343,7 +343,7 @@ def signatures(
 def source_of(trace: _core.RoutingTrace) -> str | None:
     """The field "source" that a prompt carries: the data set, language or author that it comes from."""
     source = trace.fields.get("source")
-    return None if source is None or source == "" else str(source)
+    return None if is_missing(source) else str(source) or None
 
 
 def read_signatures(path: str | os.PathLike[str]) -> SignatureSet:
@@ -388,7 +388,7 @@ def experts_a_token(sigs: SignatureSet) -> int:
     ratios = {int(total) / int(n) for total, n in zip(totals, sigs.num_tokens, strict=True) if n}
     if len(ratios) != 1 or not float(top_k := ratios.pop()).is_integer():
         raise ValueError(
-            "signatures: expected the same whole number of experts a token in every prompt, got counts without"
+            "signatures: expected the same whole number of experts per token in every prompt, got counts without"
         )
     return int(top_k)
 
@@ -411,8 +411,8 @@ def _check_layers(counts: Counts, top_k: int | None, *, explained: bool) -> None
     if odd.any():
         prompt, layer = (int(i) for i in np.argwhere(odd)[0])
         raise ValueError(
-            f"signatures: expected {top_k} selections a token (top_k), got {totals[prompt, layer]} in layer {layer} of "
-            f"prompt {prompt}, which is no multiple of it (unequal_layers=True where some selections were dropped)"
+            f"signatures: expected {top_k} selections per token (top_k), got {totals[prompt, layer]} in layer {layer} "
+            f"of prompt {prompt}, which is no multiple of it (unequal_layers=True where some selections were dropped)"
         )
 
 

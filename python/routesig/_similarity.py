@@ -98,7 +98,7 @@ def separation(
 ) -> _core.Separation:
     """Within-task against across-task similarity, and Cohen's d.
 
-    Two prompts of one group (template, source of near-duplicates) are no pair: that they route alike is no evidence
+    Two prompts of one group (template, near-duplicates) are no pair: that they route alike is no evidence
     about their task.
 
     Parameters

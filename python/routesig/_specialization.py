@@ -55,7 +55,7 @@ def domain_specialization(sigs: SignatureSet | _core.TraceSet) -> Specialization
     Raises
     ------
     ValueError
-        On gate weights, and where the experts a token are unknown.
+        On gate weights, and where the experts per token are unknown.
 
     References
     ----------
@@ -72,7 +72,7 @@ def domain_specialization(sigs: SignatureSet | _core.TraceSet) -> Specialization
     names, groups = groups_of(sigs, "task")
     pooled, num_tokens, reason = pooled_counts(sigs, groups)
     if num_tokens is None:
-        raise ValueError(f"specialization: expected counts and experts a token ({reason})")
+        raise ValueError(f"specialization: expected counts and experts per token ({reason})")
     return Specialization(
         names=names,
         shares=_shares(pooled, num_tokens),

@@ -23,7 +23,7 @@ def repeated(values: Sequence[str | None], times: Sequence[int] | int) -> tuple[
 
 
 def joined(parts: Sequence[NDArray[Any]]) -> NDArray[np.int32]:
-    """Arrays [tokens], one behind the other."""
+    """Arrays [tokens], one after the other."""
     return np.concatenate([np.empty(0, np.int32), *parts], dtype=np.int32)
 
 

@@ -1,4 +1,4 @@
-"""Traces in Parquet files: one row a token, what is known of a prompt in the schema's metadata (docs/formats.md)."""
+"""Traces in Parquet files: one row per token, what is known of a prompt in the schema's metadata (docs/formats.md)."""
 
 import json
 import os

@@ -28,7 +28,7 @@ def read_traces(
     recover : bool
         Read the whole lines of a file that was cut off; a warning gives the counts, and `complete` is then False.
     experts : int, optional
-        Experts a layer, for files of routing events that do not say; default: the largest id + 1.
+        Experts per layer, for files of routing events that do not say; default: the largest id + 1.
     drop_invalid : bool
         Where positions of a prompt repeat or decrease, as after a draft of speculative decoding that was rejected,
         leave out the earlier tokens from that position on, counted in `TraceSet.dropped_tokens`, instead of refusing

@@ -57,7 +57,7 @@ class SignatureTransformer(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
-        """Signatures, one row a prompt: float64 [prompts, layers * experts]."""
+        """Signatures, one row per prompt: float64 [prompts, layers * experts]."""
         check_is_fitted(self)
         values = self._signatures(X)
         if values.shape[1:] != (self.layers_, self.experts_):

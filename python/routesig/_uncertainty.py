@@ -46,7 +46,7 @@ def uncertainty(traces: "_core.TraceSet | _core.RoutingTrace | ArrayLike", *, to
     traces : TraceSet, RoutingTrace, or float array [..., experts]
         Traces recorded with `router_logits=True`, or the logits themselves.
     top_k : int, optional
-        Experts a token; known for traces.
+        Experts per token; known for traces.
 
     Returns
     -------

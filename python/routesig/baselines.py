@@ -98,7 +98,7 @@ def load_balance(
     groups: Groups = None,
     progress: bool = False,
 ) -> Baseline:
-    """Let every token of every layer draw its experts uniformly, as many tokens a prompt as recorded.
+    """Let every token of every layer draw its experts uniformly, as many tokens per prompt as recorded.
 
     What is left is text length: similarity tends to 1 as texts grow, for any model. So "within > load balance > across"
     holds for short texts and fails for long ones; read it with `tokens` and `break_even`, never as evidence. Of texts
@@ -107,7 +107,7 @@ def load_balance(
     Parameters
     ----------
     sigs : SignatureSet, or traces (all their tokens)
-        Counts and the number of experts a token (`top_k`) are needed.
+        Counts and the number of experts per token (`top_k`) are needed.
     repetitions, seed : int
         Draws; with 0 the closed form alone.
     draws : {"distinct", "with_replacement"}
@@ -171,7 +171,7 @@ def marginal(
     Parameters
     ----------
     sigs : SignatureSet, or traces (all their tokens)
-        Counts and the number of experts a token (`top_k`) are needed.
+        Counts and the number of experts per token (`top_k`) are needed.
     repetitions, seed : int
         Draws; with 0 the closed form alone.
     groups : sequence of str, False, or None
@@ -220,7 +220,7 @@ def token_pool(
     ----------
     traces : TraceSet
     tokens : {"all", "prompt", "generation"}
-        Which tokens are pooled, dealt and compared.
+        Which tokens are pooled, redistributed and compared.
     weighting : {"count", "gate", "top1"}
         As for `signatures`.
     drop_invalid : bool

@@ -14,6 +14,7 @@ import typer
 import routesig as rs
 from routesig import _cli_compare, _cli_files, _cli_study, _files
 from routesig._findings import trace_findings
+from routesig._study._parts import LEAST_SEEDS
 
 app = typer.Typer(
     name="routesig",
@@ -71,7 +72,7 @@ def demo(
     _cli_study.make_folder(out)
     model, prompts, file = rs.load_model(), rs.load_prompts(), out / "traces.jsonl"
     traces = rs.record(model, prompts, max_new_tokens=max_new_tokens, rotated_routers=20, out=file)
-    untrained = [rs.record(rs.load_model(random_weights=i), traces, progress=False) for i in range(5)]
+    untrained = [rs.record(rs.load_model(random_weights=i), traces, progress=False) for i in range(LEAST_SEEDS)]
     found = rs.study(traces, seed=seed, controls={"random weights": untrained})
     _cli_study.show(found, out, as_json, traces=str(file))
     print(f"done in {time.perf_counter() - began:.0f} s", file=sys.stderr)
@@ -90,6 +91,9 @@ def study(
     ] = None,
     groups: Annotated[
         bool, typer.Option(help="Keep groups of prompts together, or treat prompts as independent.")
+    ] = True,
+    sources: Annotated[
+        bool, typer.Option(help="Permute labels within sources that cross tasks, or do not look at sources.")
     ] = True,
     drop_invalid: Annotated[
         bool, typer.Option("--drop-invalid", help="Leave impossible rows and tokens that come twice out, counted.")
@@ -118,6 +122,7 @@ def study(
         weighting=weighting,
         seed=seed,
         groups=groups,
+        sources=sources,
         drop_invalid=drop_invalid,
         permutations=permutations,
         bootstrap=bootstrap,

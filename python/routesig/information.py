@@ -218,7 +218,7 @@ def layer_information(
     ----------
     sigs : SignatureSet
     tasks : sequence of str or None, optional
-        One a prompt; default: the set's. None where unlabelled (left out).
+        One per prompt; default: the set's. None where unlabelled (left out).
     permutations : int
         Of the labels, the same for all layers, all of them once where no more are possible; 0: no correction.
     seed : int
@@ -230,7 +230,7 @@ def layer_information(
     Returns
     -------
     list of LayerInformation
-        One a layer. p-values are per layer, not corrected for the number of layers.
+        One per layer. p-values are per layer, not corrected for the number of layers.
 
     Raises
     ------

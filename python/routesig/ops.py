@@ -45,7 +45,7 @@ def topk_router(
     logits : float32, float16 or bfloat16 [tokens, experts]
         Any strides; 1 to 1,024 experts.
     k : int
-        Experts a token, at most 32.
+        Experts per token, at most 32.
     scoring : {"softmax", "topk_softmax", "sigmoid"}
         The weight is the softmax over all experts, the softmax over the k chosen, or the expert's own sigmoid.
     renormalize : bool

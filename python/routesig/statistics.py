@@ -70,7 +70,7 @@ def layer_separation(
     ----------
     sigs : SignatureSet, or similarity matrices [layers, prompts, prompts]
     tasks : sequence of str, optional
-        One a prompt, needed for matrices; None where unlabelled (left out).
+        One per prompt, needed for matrices; None where unlabelled (left out).
     balanced : bool
         Means in which every task weighs the same, as in `separation`.
     groups : sequence of str, False, or None

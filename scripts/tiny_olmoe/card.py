@@ -123,7 +123,7 @@ content. A solution looks like a solution and is usually wrong; greedy text repe
 and do not read its routing as evidence about large models.
 
 ## Shape
-{shape.layers} layers, {shape.experts} experts a layer, top-{shape.top_k} (not renormalised), width {shape.hidden_size},
+{shape.layers} layers, {shape.experts} experts per layer, top-{shape.top_k} (not renormalised), width {shape.hidden_size},
 {shape.heads} heads of {shape.head_size}, expert width {shape.expert_width}, vocabulary {shape.vocab_size:,} (byte-level
 BPE), untied head, QK-norm, no clipping, rotary embedding with theta {shape.rope_theta:,.0f}. {parameters:,} parameters.
 

@@ -6,7 +6,7 @@
 ///     json.finish();
 ///
 /// Whatever is wrong is a FormatError that names the byte: broken syntax, invalid UTF-8, unpaired surrogates, more than
-/// 64 levels, anything behind the value. Repeated names are the caller's to judge: only it knows what it keeps.
+/// 64 levels, anything after the value. Repeated names are the caller's to judge: only it knows what it keeps.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ class JsonCursor {
   [[noreturn]] void fail(std::string_view problem) const { fail_at(position_, problem); }
   [[noreturn]] void fail_at(std::size_t position, std::string_view problem) const;
 
-  /// The first byte of the next value or separator, behind white space; 0 at the end.
+  /// The first byte of the next value or separator, after white space; 0 at the end.
   [[nodiscard]] char peek();
   /// Where the next value or separator stands.
   [[nodiscard]] std::size_t position() { return static_cast<void>(peek()), position_; }
@@ -54,7 +54,7 @@ class JsonCursor {
   /// Nothing but white space may follow.
   void finish();
 
-  /// Calls `member(name)` behind each name of an object; it must take the value.
+  /// Calls `member(name)` after each name of an object; it must take the value.
   template <typename Member>
   void object(Member&& member) {
     enter('{', "an object");

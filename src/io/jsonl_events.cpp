@@ -161,7 +161,7 @@ class EventReader {
                     " layers that the unknown rows take more than ", ArrayBudget::kTimes, " times the file's size"));
   }
 
-  /// The trace whose events begin at `at`, which moves behind them.
+  /// The trace whose events begin at `at`, which moves past them.
   [[nodiscard]] RoutingTrace read_trace(std::size_t& at) {
     const auto layers = static_cast<std::size_t>(info_->layers), k = static_cast<std::size_t>(info_->top_k);
     SequenceInfo sequence{.id = ids_[events_[at].prompt]};

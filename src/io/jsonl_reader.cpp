@@ -60,11 +60,11 @@ void JsonlReader::read() {
   if (!complete_) return cut_off(bytes_.size() - begin);
   if (begin == bytes_.size()) return;
   ++line_;
-  fail("expected nothing behind the end line");
+  fail("expected nothing after the end line");
 }
 
 void JsonlReader::read_line(std::string_view line, std::size_t begin) {
-  if (complete_) fail("expected nothing behind the end line");
+  if (complete_) fail("expected nothing after the end line");
   if (line.empty()) fail("expected a JSON object, got an empty line");
   if (line.back() == '\r') fail("expected lines that end in LF, got CR LF (was the file converted on its way?)");
   if (line_ == 1 && line.starts_with("\xEF\xBB\xBF")) fail("expected a JSON object, got a byte order mark before it");

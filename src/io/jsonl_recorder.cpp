@@ -35,7 +35,7 @@ class TraceFile {
     write(line);
     ++prompts_;
   }
-  /// Goes on behind what an earlier recording left.
+  /// Goes on after what an earlier recording left.
   void restart(const io::Earlier& earlier) {
     out_.restart(earlier.bytes);
     crc_.update(earlier.bytes);

@@ -167,7 +167,7 @@ class HeaderParser {
   void check_extent(Tensor& tensor, const std::array<std::uint64_t, 2>& extent) {
     const auto [begin, end] = extent;
     if (begin > end || end > data_.size())
-      fail(tensor, sentence("expected data_offsets within the ", data_.size(), " bytes behind the header, found [",
+      fail(tensor, sentence("expected data_offsets within the ", data_.size(), " bytes after the header, found [",
                             begin, ", ", end, "]"));
     std::uint64_t bytes = 0;
     if (!byte_size(tensor.shape, item_size(tensor.dtype), bytes))
@@ -198,7 +198,7 @@ class HeaderParser {
     if (std::cmp_not_equal(expected, data_.size()))
       throw FormatError({.path = path_},
                         sentence("expected the data to end at byte ", expected,
-                                 " behind the header, as the tensors say, found ", data_.size(), " bytes"));
+                                 " after the header, as the tensors say, found ", data_.size(), " bytes"));
   }
 
   void sort_by_name() {

@@ -1,5 +1,5 @@
 // The router of a model on a device: what it decides stays there. All layers of a forward step are written into one
-// buffer, which reaches the host, and the recorder, in one copy behind the last layer; nothing waits in between. Runs
+// buffer, which reaches the host, and the recorder, in one copy after the last layer; nothing waits in between. Runs
 // on the CPU too, where tests compare it with router.hpp.
 #pragma once
 

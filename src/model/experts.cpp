@@ -68,7 +68,7 @@ at::Tensor gated(const at::Tensor& both) {
 struct SortedPairs {
   at::Tensor expert;  // int64 [pairs], ascending
   at::Tensor order;   // [pairs] which (row, rank) pair it is
-  at::Tensor end;     // [E] behind the last pair of each expert
+  at::Tensor end;     // [E] past the last pair of each expert
 
   SortedPairs(const at::Tensor& ids, std::int64_t experts) {
     std::tie(expert, order) = at::sort(ids.flatten(), /*stable=*/true, 0, /*descending=*/false);

@@ -77,7 +77,7 @@ void check_options(const GenerateOptions& options, std::size_t prompts) {
   if (!std::isfinite(options.temperature) || options.temperature < 0.0)
     throw invalid_argument("generate: expected a temperature of 0 or more, got ", options.temperature);
   if (!options.streams.empty() && options.streams.size() != prompts)
-    throw invalid_argument("generate: expected ", prompts, " random streams (one a prompt), got ",
+    throw invalid_argument("generate: expected ", prompts, " random streams (one per prompt), got ",
                            options.streams.size());
 }
 

@@ -52,7 +52,7 @@ Run::Run(const char* what, std::span<const TokenIds> prompts, RoutingRecorder* r
          const OlmoeConfig& config, const RoutingInfo& info)
     : prompts_(prompts), recorder_(recorder), options_(options), info_(info), threads_(config) {
   if (!options.sequences.empty() && options.sequences.size() != prompts.size())
-    throw invalid_argument(what, ": expected ", prompts.size(), " sequences (one a prompt), got ",
+    throw invalid_argument(what, ": expected ", prompts.size(), " sequences (one per prompt), got ",
                            options.sequences.size());
   constexpr auto kLast = static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max());
   if (options.first_sequence < 0 || prompts.size() > kLast - static_cast<std::size_t>(options.first_sequence))

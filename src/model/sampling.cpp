@@ -15,7 +15,7 @@ std::int32_t most_likely(std::span<const float> logits) {
 }
 
 std::int32_t sample(std::span<const float> logits, double temperature, Random& random) {
-  const double uniform = random.uniform();  // drawn in any case: the stream advances by one number a token
+  const double uniform = random.uniform();  // drawn in any case: the stream advances by one number per token
   const std::int32_t best = most_likely(logits);
   if (is_nonfinite(logits)) return best;
   const double largest = logits[static_cast<std::size_t>(best)];

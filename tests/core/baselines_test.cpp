@@ -136,7 +136,7 @@ TEST(MarginalBaseline, ItsPValueIsSmallForTasksAndNotForPopularity) {
   EXPECT_GT(marginal_baseline({popularity, kTopK}, in_turn(12), {.repetitions = 199}).p_value->value, .02);
 }
 
-// Counts of `tokens` tokens a prompt, in one layer, alike in all prompts; experts differ in popularity, up to 4 to 1.
+// Counts of `tokens` tokens per prompt, in one layer, alike in all prompts; experts differ in popularity, up to 4 to 1.
 std::vector<std::uint64_t> long_counts(std::size_t prompts, std::uint64_t tokens) {
   std::vector<std::uint64_t> out;
   for (std::size_t p = 0; p < prompts; ++p) {

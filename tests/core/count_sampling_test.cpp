@@ -75,7 +75,7 @@ TEST(UniformCounts, FewRowsAreThoseOfUniformRows) {
 }
 
 TEST(UniformCounts, SmallCasesFollowTheirExactProbabilities) {
-  // More rows than are drawn one by one are needed to see the walk; with 3 experts and 2 picks a row leaves one expert
+  // More rows than are drawn one by one are needed to see the walk; with 3 experts a row of 2 picks leaves one expert
   // out, so that rows - counts is a multinomial of thirds.
   const UniformCounts uniform(3, 2);
   const auto found =

@@ -55,9 +55,7 @@ LadderLayer slow_layer(const TokenTable& table, std::size_t layer, const std::ve
   for (std::size_t s = 0; s < table.tokens(); ++s)
     for (std::size_t t = 0; t < s; ++t) {
       const auto a = table.row(s, layer), b = table.row(t, layer);
-      if (units.of(table.prompt[s]) == units.of(table.prompt[t]) || a[0] == kNoExpert ||
-          b[0] == kNoExpert)
-        continue;
+      if (units.of(table.prompt[s]) == units.of(table.prompt[t]) || a[0] == kNoExpert || b[0] == kNoExpert) continue;
       const bool same_id = table.token_id[s] == table.token_id[t];
       const bool same_task = table.task[table.prompt[s]] == table.task[table.prompt[t]];
       double shared = 0.0;
@@ -122,7 +120,8 @@ TEST(OverlapLadder, TheErrorIsThatOfTheDerivatives) {
         for (std::size_t l = 0; l < table.layers; ++l)
           derivative[l] += slow_layer(table, l, times).effect->value / (2.0 * step);
       }
-      const double mean = std::accumulate(derivative.begin(), derivative.end(), 0.0) / static_cast<double>(table.layers);
+      const double mean =
+          std::accumulate(derivative.begin(), derivative.end(), 0.0) / static_cast<double>(table.layers);
       squares += mean * mean;
       of_layer += derivative[1] * derivative[1];
     }
@@ -155,8 +154,8 @@ TEST(OverlapLadder, WhatIsUndefinedIsAbsent) {
   const auto info = shape(1, 4, 1);
   const OverlapLadder none = overlap_ladder(token_table(TraceSet()));
   EXPECT_TRUE(none.layers.empty() && !none.effect && !none.chance && !none.overlap[0]);
-  const OverlapLadder apart = overlap_ladder(
-      token_table(TraceSet({worded(info, {1}, {0}, "p", "a"), worded(info, {2}, {1}, "q", "b")})));
+  const OverlapLadder apart =
+      overlap_ladder(token_table(TraceSet({worded(info, {1}, {0}, "p", "a"), worded(info, {2}, {1}, "q", "b")})));
   EXPECT_TRUE(!apart.overlap[kSameIdSameTask] && !apart.effect && !apart.layers[0].effect);
   EXPECT_DOUBLE_EQ(*apart.overlap[kOtherIdOtherTask], 0.0);
   EXPECT_DOUBLE_EQ(*apart.chance, 0.5);

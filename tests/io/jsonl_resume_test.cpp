@@ -1,4 +1,4 @@
-// Trace JSONL: going on behind an earlier recording.
+// Trace JSONL: going on after an earlier recording.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

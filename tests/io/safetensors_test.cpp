@@ -171,7 +171,7 @@ TEST(Safetensors, EveryRuleBrokenOnceIsRefused) {
             "xy"),
        "begin at 2"},
       {"bytes that no tensor owns", file("{\"a\":" + tensor + "}", "xy"),
-       "expected the data to end at byte 1 behind the header, as the tensors say, found 2"},
+       "expected the data to end at byte 1 after the header, as the tensors say, found 2"},
       {"bytes without tensors", file("{}", "x"), "expected the data to end at byte 0"},
       {"nesting", file("{\"a\":" + std::string(100'000, '[')), "expected an object"},
   };

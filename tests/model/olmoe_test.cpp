@@ -340,8 +340,8 @@ TEST(Olmoe, RefusesBadRequestsInOneSentence) {
   EXPECT_EQ(generate({{1}}, {.max_new_tokens = -1}), "generate: expected max_new_tokens of 0 or more, got -1");
   EXPECT_EQ(generate({{1}}, {.temperature = -0.5}), "generate: expected a temperature of 0 or more, got -0.5");
   EXPECT_EQ(generate({{1}}, {.temperature = std::nan("")}), "generate: expected a temperature of 0 or more, got nan");
-  EXPECT_EQ(generate({{1}}, {.streams = {1, 2}}), "generate: expected 1 random streams (one a prompt), got 2");
-  EXPECT_EQ(generate({{1}}, {}, {.sequences = {{}, {}}}), "generate: expected 1 sequences (one a prompt), got 2");
+  EXPECT_EQ(generate({{1}}, {.streams = {1, 2}}), "generate: expected 1 random streams (one per prompt), got 2");
+  EXPECT_EQ(generate({{1}}, {}, {.sequences = {{}, {}}}), "generate: expected 1 sequences (one per prompt), got 2");
   EXPECT_THAT(generate({{1}}, {}, {.first_sequence = -1}), HasSubstr("expected sequence numbers from 0"));
   TraceRecorder recorder;
   const std::vector<TokenIds> tokens{{1, 2}};

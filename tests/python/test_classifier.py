@@ -95,7 +95,7 @@ def test_estimators_refuse_options_that_do_not_fit():
 
 
 def test_classification_by_hand():
-    # Two prompts a task and fold; one "a" of fold 1 routes like "b".
+    # Two prompts per task and fold; one "a" of fold 1 routes like "b".
     counts = [[[9, 1]], [[8, 2]], [[1, 9]], [[2, 8]], [[9, 1]], [[1, 9]], [[1, 9]], [[2, 8]]]
     sigs = rs.SignatureSet.from_counts(counts, tasks=list("aabbaabb"))
     found = rs.classify(sigs, folds=[0, 0, 0, 0, 1, 1, 1, 1], classifier="nearest_centroid")

@@ -57,7 +57,7 @@ def test_experts_a_token_come_from_top_k_or_from_num_tokens():
     assert np.ma.allclose(rs.debiased_similarity(by_tokens).values, known)
     with pytest.raises(ValueError, match="expected signatures that know top_k or num_tokens"):
         rs.debiased_similarity(rs.SignatureSet.from_counts(sigs.counts))
-    with pytest.raises(ValueError, match="same whole number of experts a token"):
+    with pytest.raises(ValueError, match="same whole number of experts per token"):
         rs.debiased_similarity(rs.SignatureSet.from_counts(sigs.counts, num_tokens=sigs.num_tokens + 1))
     top1 = rs.debiased_similarity(rs.signatures(random_traces(3), weighting="top1"))
     assert (top1.num_tokens[:, 0] == [10, 11, 12]).all()

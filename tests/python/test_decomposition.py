@@ -144,6 +144,10 @@ def test_the_context_test_asks_for_tasks_and_the_shuffle_does_not():
     """Each prompt routes in a way of its own: no effect of the task, yet tokens are not exchangeable."""
     found = [controls.context_test(world(0.5, seed, by="prompt"), shuffles=20, permutations=199) for seed in range(20)]
     assert sum(one.p_value <= 0.05 for one in found) <= 4  # Binomial(20, .05): 5 or more with probability .003
+    for one in found:
+        assert one.p_value == max(one.p_labels, one.p_words)
+        assert one.p_value.floor == pytest.approx(1 / 21)  # of 20 shuffles
+        assert one.p_labels.floor == pytest.approx(1 / 200)
     with_task = controls.context_test(world(0.5), shuffles=20, permutations=199)
     assert with_task.p_value == with_task.p_value.floor
     shuffle = controls.token_shuffle(world(0.5), shuffles=20)
@@ -168,4 +172,4 @@ def test_the_context_test_permutes_whole_groups_and_within_sources():
     assert sources.test.sources == 2
     alone = controls.context_test(world(0.0, tasks=1), shuffles=5)
     assert alone.p_value is None
-    assert set(alone.absent) == {"difference", "p_value", "test"}
+    assert set(alone.absent) == {"difference", "p_value", "p_labels", "p_words", "test"}

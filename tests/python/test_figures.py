@@ -187,7 +187,7 @@ def test_baselines_of_a_study_have_its_intervals(study, ax):
     low, high = study.within.ci
     segments = [bar.get_segments()[0][:, 0].tolist() for bar in ax.collections]
     assert any(np.allclose(segment, [low, high]) for segment in segments)
-    assert "20 to 33 tokens a prompt, median 26.5" in ax.get_xlabel()
+    assert "20 to 33 tokens per prompt, median 26.5" in ax.get_xlabel()
 
 
 def test_layers_of_a_study_have_intervals_slope_and_debiased_differences(study, ax):

@@ -195,7 +195,7 @@ def test_domain_specialization_equals_its_definition():
         np.testing.assert_allclose(found.shares[i], counts[i::2].sum(axis=0) / tokens[i::2].sum(), err_msg=task)
     assert (found.names, found.chance) == (["code", "math"], 0.25)
     np.testing.assert_allclose(found.shares.sum(axis=2), 4)
-    with pytest.raises(ValueError, match="expected counts and experts a token"):
+    with pytest.raises(ValueError, match="expected counts and experts per token"):
         rs.metrics.domain_specialization(rs.signatures(traces, weighting="gate"))
 
 

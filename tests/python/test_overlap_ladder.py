@@ -42,7 +42,7 @@ def numpy_ladder(traces):
 
 def test_ladder_equals_the_sum_over_all_pairs_of_tokens():
     traces = world(0.3, prompts=3)
-    ladder = controls.overlap_ladder(traces, permutations=2)
+    ladder = controls.overlap_ladder(traces)
     slow = numpy_ladder(traces)
     for layer, (overlap, pairs, effect) in zip(ladder.layers, slow, strict=True):
         assert list(layer.overlap.values()) == pytest.approx(overlap, abs=1e-13)
@@ -55,19 +55,26 @@ def test_ladder_equals_the_sum_over_all_pairs_of_tokens():
 
 
 def test_ladder_finds_context_at_equal_vocabulary():
-    ladder = controls.overlap_ladder(world(0.7), permutations=99)
-    assert ladder.effect.p_value == ladder.effect.p_value.floor
+    ladder = controls.overlap_ladder(world(0.7))
+    assert ladder.effect.interval[0] > 0.05
     assert ladder.overlap["same id, same task"] > ladder.overlap["same id, other task"] > 0
     assert "same id, same task: 0." in repr(ladder)
 
 
 def test_ladder_says_what_is_absent():
-    ladder = controls.overlap_ladder(relabelled(world(0.0, prompts=1), lambda t: t.id), permutations=1)
+    ladder = controls.overlap_ladder(relabelled(world(0.0, prompts=1), lambda t: t.id))
     assert ladder.effect is None
     assert set(ladder.absent) == {"effect", "same id, same task", "other id, same task"}
-    assert set(controls.overlap_ladder([], permutations=1).absent) == {"effect", "chance", *ladder.overlap}
+    assert set(controls.overlap_ladder([]).absent) == {"effect", "chance", *ladder.overlap}
 
 
-def test_prompts_that_route_in_ways_of_their_own_are_no_effect_of_the_task():
-    found = [controls.overlap_ladder(world(0.5, seed, by="prompt"), permutations=199) for seed in range(20)]
-    assert sum(ladder.effect.p_value <= 0.05 for ladder in found) <= 4  # Binomial(20, .05): more with probability .003
+def test_the_error_of_the_effect_is_over_prompts_or_groups():
+    found = [controls.overlap_ladder(world(0.5, seed, by="prompt")).effect for seed in range(40)]
+    assert sum(effect.interval[0] > 0 for effect in found) <= 4  # Binomial(40, .025): more with probability .003
+    assert np.std([effect.observed for effect in found]) == pytest.approx(
+        np.mean([effect.standard_error for effect in found]), rel=0.5
+    )
+    few = controls.overlap_ladder(world(0.5, prompts=4))
+    assert few.effect.interval is None
+    assert few.absent["effect.standard_error"] == "a task has 4 prompts, fewer than 5"
+    assert "standard_error" not in repr(few.effect)

@@ -117,7 +117,7 @@ def test_baselines_draw_means_and_say_how_long_the_texts_are(ax):
     points = [line.get_xydata()[0] for line in ax.lines if line.get_marker() == "o"]
     means = [found["permutation"].observed.within.mean, *(one.within.mean for one in found.values())]
     np.testing.assert_allclose([x for x, _ in points], means)
-    assert "10 to 17 tokens a prompt, median 13.5" in ax.get_xlabel().replace("\n", " ")
+    assert "10 to 17 tokens per prompt, median 13.5" in ax.get_xlabel().replace("\n", " ")
 
 
 def test_a_baseline_without_draws_shows_its_closed_form(ax):
@@ -311,12 +311,12 @@ def test_length_draws_each_prompt_and_its_ceiling(ax):
 
 
 def test_overlap_ladder_draws_rungs_layers_and_chance(ax):
-    found = rs.controls.overlap_ladder(random_traces(), permutations=9)
+    found = rs.controls.overlap_ladder(random_traces())
     rs.plot.overlap_ladder(found, ax=ax)
     assert [bar.get_height() for bar in ax.patches] == [value for value in found.overlap.values() if value is not None]
     assert labels(ax) == {f"chance {found.chance:.3f}"}
     assert len(ax.lines[0].get_ydata()) == 3  # layers
-    one = rs.controls.overlap_ladder(random_traces(1), permutations=9)
+    one = rs.controls.overlap_ladder(random_traces(1))
     with pytest.raises(ValueError, match="nothing to draw: no two tokens of different prompts are such a pair"):
         rs.plot.overlap_ladder(one, ax=ax)
 

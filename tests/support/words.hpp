@@ -26,7 +26,7 @@ inline RoutingTrace worded(const std::shared_ptr<const RoutingInfo>& info, std::
 }
 
 struct World {
-  int tasks = 4, prompts = 5, tokens = 20;  // prompts a task, tokens a prompt
+  int tasks = 4, prompts = 5, tokens = 20;  // prompts per task, tokens per prompt
   int words = 12;                           // half of a prompt's words come from its task's third of them
   double context = 0.0;                     // share of tokens routed by their task instead of their word
 };

@@ -52,7 +52,8 @@ class MatrixCorrelation:
     free : MantelTest or None
         Any prompt may take another's place. Rejects wherever both models separate tasks.
     within_tasks, within_groups : MantelTest or None
-        Prompts of one task, or of one group (template, source), change places: agreement about more than these.
+        Prompts of one task, or of one group (template, near-duplicates), change places: agreement about more than
+        these.
     absent : dict
         Why a field is None.
     """

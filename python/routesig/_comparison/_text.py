@@ -143,7 +143,7 @@ def _field(name: str) -> str:
 def side_text(side: Side) -> str:
     known = [text for text in (side.model or "unknown model", side.dtype) if text]
     top_k = "" if side.top_k is None else f" x top-{side.top_k}"
-    tokens = "" if side.tokens_a_prompt is None else f", {side.tokens_a_prompt:.1f} tokens a prompt"
+    tokens = "" if side.tokens_a_prompt is None else f", {side.tokens_a_prompt:.1f} tokens per prompt"
     return f"{' '.join(known)}: {side.layers} layers x {side.experts} experts{top_k}{tokens}"
 
 

@@ -108,7 +108,7 @@ def source_is_task(sigs: SignatureSet) -> Finding | None:
         _places(f'source "{source}": task "{min(tasks)}"' for source, tasks in tasks_of.items()),
         f"each of the {len(tasks_of)} sources has prompts of one task only, so that a difference between tasks may be "
         "one between sources",
-        "take prompts of several tasks from each source: labels are then permuted within sources",
+        "take prompts of several tasks from each source, and labels are permuted within sources",
     )
 
 
@@ -123,6 +123,7 @@ def unscored(read: Classification) -> Finding | None:
         _places(f'task "{task}"' for task in read.not_scored),
         f"{len(read.not_scored)} task{'s' * (len(read.not_scored) != 1)} of a single prompt or group cannot be learned "
         "while held out, and are not scored by the classifier",
+        "record more prompts of them, from other templates",
     )
 
 
@@ -141,9 +142,8 @@ def floors(test: PermutationTest, read: Classification, controls: dict[str, Cont
         "floor",
         "note",
         len(powerless),
-        _places(f"{name}: {floor:.2g}" for name, floor in powerless.items()),
-        "no p below .05 was possible for "
-        + ", ".join(f"{name} (smallest {floor:.2g})" for name, floor in powerless.items()),
+        _places(f"{name}: {floor:.2g} at the least" for name, floor in powerless.items()),
+        f"{'one test' if len(powerless) == 1 else f'{len(powerless)} tests'} could not have given p <= .05",
         "more prompts, or more draws, would be needed",
     )
 

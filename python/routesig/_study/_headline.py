@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from routesig._findings import Finding
 from routesig._p_value import PValue
 from routesig._study._parts import Control
 from routesig.controls._decomposition import LEAST_CROSSING
@@ -26,7 +27,7 @@ def headline(study: "Study") -> list[str]:
     sentences = [_separation(study), _length(study)]
     if study.p_value is not None and study.p_value <= _ALPHA:
         sentences += [_vocabulary(study), _context(study), _strongest(study), _rotated(study), *_classifier(study)]
-    sentences += [_sentence(str(finding)) for finding in study.findings if finding.rule in _IN_THE_HEADLINE]
+    sentences += [_sentence(str(finding)) for finding in study.findings if in_headline(finding)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -34,9 +35,7 @@ def p_text(p: PValue | None) -> str:
     """A p-value with the smallest value that it could have taken."""
     if p is None:
         return "p absent"
-    return (
-        f"p = {p:.2g}, the smallest possible here" if p.at_floor else f"p = {p:.2g} (smallest possible {p.floor:.2g})"
-    )
+    return f"p = {p:.2g}, {'the smallest possible' if p.at_floor else f'smallest possible {p.floor:.2g}'}"
 
 
 def interval_text(ci: tuple[float, float] | None) -> str:
@@ -57,6 +56,11 @@ def permuted(study: "Study") -> str:
     test = study.permutation_test
     unit = "whole groups of prompts" if test.unit == "groups" else "prompts, treated as independent,"
     return f"{unit} permuted across tasks" + (f" within each of {test.sources} sources" if test.sources else "")
+
+
+def in_headline(finding: Finding) -> bool:
+    """Whether the headline says it: what the numbers above it cannot be read without."""
+    return finding.rule in _IN_THE_HEADLINE
 
 
 def _sentence(text: str) -> str:
@@ -164,7 +168,10 @@ def _context(study: "Study") -> str:
         return _sentence(f"that what is left of it follows the task could not be tested: {context.absent['p_value']}")
     unit = "whole groups" if context.test is not None and context.test.unit == "groups" else "prompts"
     verdict = "follows" if context.p_value <= _ALPHA else "is not shown to follow"
-    return f"The rest, {context.difference:.3f}{band}, {verdict} the task ({unit} permuted: {p_text(context.p_value)})."
+    tests = f"two tests, labels of {unit} permuted and routing of equal tokens shuffled"
+    return (
+        f"The rest, {context.difference:.3f}{band}, {verdict} the task ({tests}; the larger {p_text(context.p_value)})."
+    )
 
 
 def _strongest(study: "Study") -> str:
@@ -212,7 +219,7 @@ def _classifier(study: "Study") -> list[str]:
     read = study.classification
     if read.accuracy is None or read.wilson is None or read.chance is None:
         return []
-    grouped = ", if prompts are taken for independent" if study.permutation_test.unit == "groups" else ""
+    grouped = ", taking prompts for independent" if study.permutation_test.unit == "groups" else ""
     first = (
         f"A linear classifier names the task of {read.hits} of {read.trials} held-out prompts "
         f"({percent(read.wilson[0])} to {percent(read.wilson[1])}{grouped}; guessing {percent(read.chance)})."

@@ -17,7 +17,7 @@ def group(moments: Any, estimate: Estimate) -> Group:
 def layer_rows(
     given: LabelledSimilarities, test: PermutationTest, boot: Bootstrap, debiased: Debiased | None, told: Information
 ) -> list[LayerRow]:
-    """One row a layer, from the parts that hold something by layer."""
+    """One row per layer, from the parts that hold something by layer."""
     rows = []
     for i, found in enumerate(statistics.layer_separation(given)):
         tested = test.layers[i] if i < len(test.layers) else None

@@ -157,13 +157,13 @@ class Study:
 
     @property
     def strongest(self) -> Control | None:
-        """The control that keeps the largest difference of similarities."""
+        """The null control, the token shuffle among them, that keeps the largest difference of similarities."""
         nulls = [c for c in self.controls.values() if c.kind == "null" and c.difference is not None]
         return max(nulls, key=lambda c: c.difference.mean if c.difference else 0.0, default=None)
 
     @property
     def strongest_by_d(self) -> Control | None:
-        """The control that keeps the largest Cohen's d."""
+        """The null control, the token shuffle among them, that keeps the largest Cohen's d."""
         nulls = [c for c in self.controls.values() if c.kind == "null" and c.cohens_d is not None]
         return max(nulls, key=lambda c: c.cohens_d.mean if c.cohens_d else 0.0, default=None)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from routesig._absent import by_reason
 from routesig._p_value import PValue
-from routesig._study._headline import NOT_CLAIMED, headline, labelled, percent
+from routesig._study._headline import NOT_CLAIMED, headline, in_headline, labelled, percent
 from routesig._study._paper import PAPER, comparable
 from routesig._study._parts import Control, ControlSummary, Group
 
@@ -84,7 +84,12 @@ def _controls(study: "Study") -> list[str]:
 
 
 def _findings(study: "Study") -> list[str]:
-    lines = [line for finding in study.findings for line in _wrapped(f"{finding.severity}: {finding}.")]
+    lines = [
+        line
+        for finding in study.findings
+        if not in_headline(finding)
+        for line in _wrapped(f"{finding.severity}: {finding}.")
+    ]
     return [*lines, ""] if lines else []
 
 

@@ -77,8 +77,8 @@ def context_test(
 
     The similarity of two prompts, less its mean under the same-token shuffle, is what their words do not account for.
     Task labels are permuted on that residual similarity, those of whole groups where prompts have groups. That test
-    holds its level where each prompt, or each template, routes in ways of its own, and the test of `token_shuffle` where
-    routing follows words alone; neither does where the other does. Context is claimed only where both reject.
+    holds its level where each prompt, or each template, routes in ways of its own, and the test of `token_shuffle`
+    where routing follows words alone; neither does where the other does. Context is claimed only where both reject.
 
     Parameters
     ----------

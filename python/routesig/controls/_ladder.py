@@ -1,7 +1,6 @@
 """The overlap ladder and the vocabulary-matched task effect."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from routesig import _core
 from routesig._left_out import LeftOut

@@ -182,7 +182,7 @@ def token_shuffle(
     drop_invalid : bool
         Leave impossible rows out (counted) instead of refusing them.
     groups : bool
-        Pairs of prompts of one group (template, source of near-duplicates) do not count. False: they do.
+        Pairs of prompts of one group (template, near-duplicates) do not count. False: they do.
     statistic : callable, optional
         A number of a SignatureSet, for instance the accuracy of a classifier: tested against the same shuffles.
     progress : bool

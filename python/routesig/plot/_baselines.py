@@ -136,6 +136,6 @@ def _lengths(found: list[Baseline]) -> str:
     if not spans:
         return "tokens of the prompts unknown"
     low, middle, high = spans[0]
-    text = f"{low} to {high} tokens a prompt, median {middle:g}"
+    text = f"{low} to {high} tokens per prompt, median {middle:g}"
     even = next((one.break_even for one in found if one.break_even is not None), None)
     return text + (f"; from {even.tokens:.0f} on, load balance exceeds one task" if even and even.tokens > 0 else "")

@@ -52,7 +52,9 @@ def overlap_ladder(found: Any, *, ax: "Axes | None" = None) -> "Axes":
         _style.legend_above(ax)
     effect = "no word in common tests the task"
     if result.effect is not None:
-        effect = f"task effect at equal words {result.effect.observed:+.3f}, {_style.p_text(result.effect.p_value)}"
+        interval = result.effect.interval
+        within = "" if interval is None else f" (95 % interval {interval[0]:+.3f} to {interval[1]:+.3f})"
+        effect = f"task effect at equal words {result.effect.observed:+.3f}{within}"
     _style.dress(ax, f"Experts shared by two tokens of different prompts\n{effect}", None, "share of the experts")
     names = [
         rung.replace(", ", ",\n") + ("" if value is None else f"\n{value:.3f}")

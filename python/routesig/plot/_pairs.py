@@ -25,7 +25,7 @@ def separation(sigs: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axe
     ----------
     sigs : Study, SignatureSet, or a similarity matrix [prompts, prompts]
     tasks : sequence of str, optional
-        One a prompt, needed for a matrix.
+        One per prompt, needed for a matrix.
     ax : matplotlib Axes, optional
         Where to draw; default: a new figure.
 
@@ -70,7 +70,7 @@ def length(given: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes |
     ----------
     given : Study, or Reliability
     tasks : sequence of str, optional
-        One a prompt, for a Reliability.
+        One per prompt, for a Reliability.
     ax : matplotlib Axes, optional
         Where to draw; default: a new figure.
 

@@ -21,7 +21,7 @@ def pca(found: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes | No
     ----------
     found : Study, or Pca
     tasks : sequence of str or None, optional
-        One a prompt, for a Pca; default: all drawn as unlabelled.
+        One per prompt, for a Pca; default: all drawn as unlabelled.
     ax : matplotlib Axes, optional
         Where to draw; default: a new figure.
 
@@ -56,7 +56,7 @@ def tsne(found: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes | N
     ----------
     found : Study, or Tsne
     tasks : sequence of str or None, optional
-        One a prompt, for a Tsne; default: all drawn as unlabelled.
+        One per prompt, for a Tsne; default: all drawn as unlabelled.
     ax : matplotlib Axes, optional
         Where to draw; default: a new figure.
 

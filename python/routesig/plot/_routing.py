@@ -114,7 +114,7 @@ def uncertainty(found: Uncertainty, tasks: Sequence[str | None] | None = None, *
     ----------
     found : Uncertainty, from `rs.metrics.uncertainty`
     tasks : sequence of str or None, optional
-        One a prompt; default: one line for all.
+        One per prompt; default: one line for all.
     ax : matplotlib Axes, optional
         Where to draw; default: a new figure.
 

@@ -23,7 +23,7 @@ def similarity(sigs: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axe
     ----------
     sigs : Study, SignatureSet, or a similarity matrix [prompts, prompts]
     tasks : sequence of str, optional
-        One a prompt, for a matrix; default: the prompts' own.
+        One per prompt, for a matrix; default: the prompts' own.
     ax : matplotlib Axes, optional
         Where to draw; default: a new figure.
 

@@ -19,7 +19,7 @@ WIDE, SQUARE = (6.4, 3.6), (6.4, 5.4)
 traces = rs.record(
     rs.load_model(), rs.load_prompts(), router_logits=True, rotated_routers=20, max_new_tokens=32, progress=False
 )
-untrained = [rs.record(rs.load_model(random_weights=seed), traces, progress=False) for seed in range(5)]
+untrained = [rs.record(rs.load_model(random_weights=seed), traces, progress=False) for seed in range(19)]
 study = rs.study(traces, controls={"random weights": untrained}, progress=False)
 sigs = study.signatures
 tasks = np.array(sigs.tasks)

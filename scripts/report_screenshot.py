@@ -22,7 +22,7 @@ FLAGS = ("headless=new", "no-sandbox", "disable-gpu", "hide-scrollbars", "force-
 
 def main():
     traces = rs.record(rs.load_model(), rs.load_prompts(), rotated_routers=20, progress=False)
-    untrained = [rs.record(rs.load_model(random_weights=seed), traces, progress=False) for seed in range(5)]
+    untrained = [rs.record(rs.load_model(random_weights=seed), traces, progress=False) for seed in range(19)]
     with tempfile.TemporaryDirectory() as folder:
         page = rs.study(traces, controls={"random weights": untrained}).report(Path(folder) / "report.html")
         shot = photographed(page, folder)

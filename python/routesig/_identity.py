@@ -29,9 +29,9 @@ def weight_files(folder: Path) -> list[Path]:
     The rule of `Safetensors::open`: model.safetensors, or the shards that its index names.
     """
     single, index = folder / _SINGLE, folder / _INDEX
-    if not index.is_file():
+    if single.is_file() or not index.is_file():
         return [single]
-    if single.is_file() or index.stat().st_size > _LARGEST:
+    if index.stat().st_size > _LARGEST:
         return []
     try:
         shards = set(json_value(index.read_bytes())["weight_map"].values())

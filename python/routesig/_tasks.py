@@ -23,7 +23,7 @@ def numbered_groups(
 ) -> list[int]:
     """The number of each prompt's group, -1 where it is alone; empty where prompts are independent.
 
-    `given` are the groups that were asked for, `own` those that the prompts carry, used where any holds two prompts.
+    `given` are the groups that were asked for, `own` those that the prompts carry; used where any holds two prompts.
     `names` and `codes` are those of `numbered_tasks`.
     """
     if given is False:
@@ -45,7 +45,7 @@ def numbered_groups(
             )
         found.append(number.setdefault(group, len(number)))
     members = sum(code >= 0 for code in found)
-    return found if given is not None or members > len(number) else []
+    return found if members > len(number) else []
 
 
 def numbered_sources(given: Sources, own: Sequence[str | None], codes: Sequence[int], who: str) -> list[int]:

@@ -26,6 +26,7 @@ app = typer.Typer(
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 NewTokens = Annotated[int, typer.Option(help="Tokens to generate for each prompt, at most.", min=0)]
+_FEWER = ", or fewer where they would last minutes"
 
 
 def main() -> None:
@@ -98,16 +99,18 @@ def study(
     drop_invalid: Annotated[
         bool, typer.Option("--drop-invalid", help="Leave impossible rows and tokens that come twice out, counted.")
     ] = False,
-    permutations: Annotated[int, typer.Option(help="Labellings of the permutation test.", min=1)] = 10_000,
-    bootstrap: Annotated[int, typer.Option(help="Resamples for intervals.", min=1)] = 2_000,
+    permutations: Annotated[
+        int | None, typer.Option(help=f"Labellings of the permutation test: 10,000{_FEWER}.", min=1)
+    ] = None,
+    bootstrap: Annotated[int | None, typer.Option(help=f"Resamples for intervals: 2,000{_FEWER}.", min=1)] = None,
     null_draws: Annotated[
         int | None,
-        typer.Option(help="Repetitions of each baseline: 1,000, or fewer of more than 400 prompts.", min=2),
+        typer.Option(help=f"Repetitions of each baseline: 1,000{_FEWER}.", min=2),
     ] = None,
-    shuffles: Annotated[int, typer.Option(help="Same-token shuffles.", min=1)] = 200,
+    shuffles: Annotated[int | None, typer.Option(help=f"Same-token shuffles: 200{_FEWER}.", min=1)] = None,
     refits: Annotated[
         int | None,
-        typer.Option(help="Permuted refits of the classifier: 200, or fewer of more than 400 prompts.", min=0),
+        typer.Option(help=f"Permuted refits of the classifier: 200{_FEWER}.", min=0),
     ] = None,
     folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", min=2)] = 5,
     as_json: JsonFlag = False,

@@ -336,7 +336,7 @@ TEST(PermutationTest, GroupsMayDifferInSize) { expect_definition(random_matrix(1
 TEST(PermutationTest, PairsWithoutASimilarityAreNoPairs) {
   auto m = random_matrix(12, 2);
   constexpr double absent = std::numeric_limits<double>::quiet_NaN();
-  for (const auto [i, j] : {std::pair(0U, 4U), {0U, 7U}, {5U, 11U}, {6U, 10U}}) m[i * 12 + j] = m[j * 12 + i] = absent;
+  for (const auto& [i, j] : {std::pair(0U, 4U), {0U, 7U}, {5U, 11U}, {6U, 10U}}) m[i * 12 + j] = m[j * 12 + i] = absent;
   expect_definition(m, 20);
 }
 

@@ -22,7 +22,7 @@ random = np.random.default_rng(0)
 def counts_set(prompts, layers=4, experts=16, tasks=4, least=5, most=50):
     """Signatures of random counts, tasks in turn."""
     counts = random.integers(least, most, (prompts, layers, experts))
-    return rs.SignatureSet.from_counts(counts, tasks=[f"task {i % tasks}" for i in range(prompts)])
+    return rs.SignatureSet.from_counts(counts, tasks=[f"task {i % tasks}" for i in range(prompts)], unequal_layers=True)
 
 
 def long_texts(prompts, layers, experts, tokens):

@@ -21,7 +21,7 @@ def worded_traces(n=12, layers=4, experts=16, top_k=2, tasks=("code", "story"), 
     traces = []
     for i in range(n):
         task = i % len(tasks)
-        words = spoken.integers(20 * task % 40 - 10 * (task > 0), 20 * task % 40 + 20, 18 + i % 5) % 40
+        words = spoken.integers(10 * task, 10 * task + 30, 18 + i % 5) % 40  # most of them are of two tasks
         lexical = random.random(len(words)) < 0.7
         chosen = np.where(lexical[:, None, None], usual[words], own[task, words])
         traces.append(

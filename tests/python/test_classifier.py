@@ -257,14 +257,14 @@ def test_a_task_of_one_group_or_one_fold_is_not_scored():
     counts = np.random.default_rng(0).poisson(3.0, (18, 2, 4))
     tasks = ["a"] * 6 + ["b"] * 6 + ["c"] * 6
     groups = [str(i // 2) for i in range(12)] + ["one"] * 6
-    sigs = rs.SignatureSet.from_counts(counts, tasks=tasks, groups=groups)
+    sigs = rs.SignatureSet.from_counts(counts, tasks=tasks, groups=groups, unequal_layers=True)
     assert rs.classify(sigs, folds=3).not_scored == ["c"]
     assert rs.classify(sigs, folds=3, groups=None).not_scored == []
     # Held out by source, a task that one source alone has was never learned.
     folds = [0, 1] * 6 + [1] * 6
     found = rs.classify(sigs, folds=folds, groups=None)
     assert (found.not_scored, found.trials) == (["c"], 12)
-    singles = rs.classify(rs.SignatureSet.from_counts(counts[:7], tasks=list("abcdefg")), folds=2)
+    singles = rs.classify(rs.SignatureSet.from_counts(counts[:7], tasks=list("abcdefg"), unequal_layers=True), folds=2)
     assert singles.accuracy is None
     assert "there is none beside 7 of a single prompt" in singles.absent["accuracy"]
 

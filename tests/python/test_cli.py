@@ -215,6 +215,9 @@ def test_study_leaves_impossible_rows_out_only_when_told(tmp_path):
 
 def test_study_refuses_in_one_line(tmp_path, traces):
     (tmp_path / "file").write_text("")
+    rows = random_experts(3, 10, 16, 4, 0)
+    both = [rs.RoutingTrace.from_arrays(rows, num_experts=16, id=task, task=task, group="both") for task in "ab"]
+    rs.TraceSet(both).save(tmp_path / "spanning.jsonl")
     for arguments in (
         [tmp_path / "absent.jsonl", "--out", tmp_path / "out"],
         [traces, "--out", tmp_path / "file"],
@@ -222,7 +225,7 @@ def test_study_refuses_in_one_line(tmp_path, traces):
         [traces, "--out", tmp_path / "out", "--control", "nameless"],
         [traces, "--out", tmp_path / "out", "--control", f"x={tmp_path}/absent.jsonl"],
         [traces, "--out", tmp_path / "out", "--tokens", "some"],
-        [traces, "--out", tmp_path / "out"],  # groups that span tasks
+        [tmp_path / "spanning.jsonl", "--out", tmp_path / "out"],
     ):
         done = routesig("study", *arguments, code=2)
         said = [line for line in done.stderr.splitlines() if line.startswith("routesig: ")]

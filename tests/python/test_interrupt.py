@@ -50,7 +50,7 @@ def test_work_of_another_thread_goes_on():
         signal.signal(signal.SIGINT, signal.default_int_handler)
         rs.set_num_threads(2)
         counts = np.random.default_rng(0).integers(5, 50, (300, 8, 64))
-        sigs = rs.SignatureSet.from_counts(counts, tasks=["a", "b"] * 150)
+        sigs = rs.SignatureSet.from_counts(counts, tasks=["a", "b"] * 150, unequal_layers=True)
         expected = rs.similarity(sigs, metric="jensen-shannon")
         found = []
         compute = lambda: found.append(rs.similarity(sigs, metric="jensen-shannon"))
@@ -88,7 +88,8 @@ def test_what_another_signal_handler_raises_ends_the_work_too():
             raise Enough
 
         signal.signal(signal.SIGALRM, enough)
-        sigs = rs.SignatureSet.from_counts(np.random.default_rng(0).integers(5, 50, (3000, 16, 64)))
+        counts = np.random.default_rng(0).integers(5, 50, (3000, 16, 64))
+        sigs = rs.SignatureSet.from_counts(counts, unequal_layers=True)
         for threads in (1, 3):
             rs.set_num_threads(threads)
             signal.setitimer(signal.ITIMER_REAL, 0.3)
@@ -109,7 +110,7 @@ def test_a_handler_that_raises_nothing_lets_the_work_go_on():
 
         seen = []
         signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
-        sigs = rs.SignatureSet.from_counts(np.random.default_rng(0).integers(5, 50, (500, 8, 64)))
+        sigs = rs.SignatureSet.from_counts(np.random.default_rng(0).integers(5, 50, (500, 8, 64)), unequal_layers=True)
         expected = rs.similarity(sigs, metric="jensen-shannon")
         signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
         while not seen:

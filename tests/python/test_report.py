@@ -108,7 +108,7 @@ def test_every_baseline_stands_in_a_table_with_its_tokens(study, page):
 
 
 def test_the_headline_and_the_limits_stand_in_the_text(study, page):
-    assert re.sub(r"\s+", " ", study.headline) in page.text
+    assert re.sub(r"\s+", " ", study.headline) in page.text.replace("\u2212", "-")
     for sentence in study.not_claimed:
         assert sentence in page.text
 
@@ -123,9 +123,9 @@ def test_no_p_value_comes_without_its_floor(page):
     ("p", "text"),
     [
         (rs.PValue(0.0005, 0.0005), "0.0005, the smallest possible"),
-        (rs.PValue(0.031, 0.001), "0.031 (smallest possible 0.001)"),
+        (rs.PValue(0.031, 0.001), "0.031, smallest possible 0.001"),
         (rs.PValue(1.0, 1.0), "1, the only value possible"),
-        (rs.PValue(4.2e-14, 1e-15), "4 \u00d7 10\u207b\u00b9\u2074 (smallest possible 1 \u00d7 10\u207b\u00b9\u2075)"),
+        (rs.PValue(4.2e-14, 1e-15), "4 \u00d7 10\u207b\u00b9\u2074, smallest possible 1 \u00d7 10\u207b\u00b9\u2075"),
         (None, "\u2013"),
     ],
 )
@@ -372,16 +372,18 @@ def test_the_command_computes_the_same_study_again(monkeypatch):
 
 def labelled(tasks=2, layers=3, prompts=6):
     """From counts alone: no tokens, no texts, no groups."""
-    counts = np.random.default_rng(0).poisson(9.0, (prompts * tasks, layers, 8)) + 1
+    counts = np.random.default_rng(0).multinomial(80, np.full(8, 1 / 8), (prompts * tasks, layers)) + 1
     names = [f"t{i % tasks:02d}" for i in range(len(counts))] if tasks > 1 else None
     return rs.study(rs.SignatureSet.from_counts(counts, tasks=names, top_k=2), **QUICK)
 
 
-TOKENS = "every word|same token|tokens pooled|Small figures|beside the controls|dot: the 95|standard error|crosses"
+TOKENS = (
+    "same token|another occurrence|tokens pooled|Small figures|beside the controls|dot: the 95|standard error|crosses"
+)
 LACKING = {
     "counts alone": (labelled, TOKENS),
     "one layer": (lambda: labelled(layers=1), f"{TOKENS}|Layer by layer|layers chosen|all layers|whatever is chosen"),
-    "no tasks": (lambda: labelled(tasks=1), f"{TOKENS}|one task stand|diagonal|Bands|Circles|dealt anew"),
+    "no tasks": (lambda: labelled(tasks=1), f"{TOKENS}|one task stand|diagonal|Bands|Circles"),
     "no control models": (lambda: rs.study(worded_traces(), **QUICK), "Untrained"),
     "no interval": (lambda: labelled(prompts=3), "Bands"),
 }
@@ -398,7 +400,7 @@ def test_captions_speak_of_what_is_there(case):
 def test_captions_of_a_whole_study_speak_of_all_of_it(study):
     with_models = rs.study(study.traces, controls={"random weights": study.traces}, **QUICK)
     captions = Page(_report.render(with_models)).captions
-    for words in ("every word", "tokens pooled", "Untrained", "Small figures", "standard error", "diagonal"):
+    for words in ("of the same token", "tokens pooled", "Untrained", "Small figures", "one standard error", "diagonal"):
         assert words in captions
 
 
@@ -416,7 +418,7 @@ def test_the_glossary_lists_the_words_that_occur(page):
 
 @pytest.mark.parametrize("tasks", [4, 5])
 def test_the_papers_numbers_stand_beside_comparable_studies_alone(tasks):
-    counts = np.random.default_rng(0).poisson(9.0, (3 * tasks, 16, 64))
+    counts = np.random.default_rng(0).multinomial(480, np.full(64, 1 / 64), (3 * tasks, 16))
     names = [f"t{i % tasks}" for i in range(len(counts))]
     sigs = rs.SignatureSet.from_counts(counts, tasks=names, top_k=8)
     text = Page(_report.render(rs.study(sigs, **QUICK))).text

@@ -253,7 +253,7 @@ def test_the_explanation_of_what_has_the_focus_goes_along_when_the_page_scrolls(
     return Math.min(Math.abs(tip.top - term.bottom), Math.abs(term.top - tip.bottom)) < 30;
     """
     until(browser, lambda: tip.is_displayed() and browser.execute_script(beside, term))
-    assert "beyond the words" in tip.text
+    assert "follows the task" in tip.text
     assert term.get_attribute("aria-describedby") == "tip"
     browser.execute_script("arguments[0].blur()", term)
     assert not tip.is_displayed()

@@ -1,6 +1,7 @@
 """The study: that it says what its parts say, and what is missing where something is missing."""
 
 import dataclasses
+import html
 import json
 
 import numpy as np
@@ -13,7 +14,7 @@ from routesig._study._parts import StudyOptions
 from support import random_experts, random_traces, tasks_apart
 
 QUICK = {"permutations": 200, "bootstrap": 200, "null_draws": 20, "shuffles": 20, "refits": 5, "progress": False}
-ALONE = QUICK | {"groups": False}  # the groups of random_traces span tasks
+ALONE = QUICK | {"groups": False}
 
 
 @pytest.fixture(scope="module")
@@ -486,8 +487,8 @@ def test_what_would_take_long_is_done_fewer_times_and_said(patient):
     found = rs.study(worded_traces(40, layers=2, experts=8), progress=False)
     options = found.options
     assert 39 <= options.null_draws == found.baselines["marginal"].repetitions < 1_000
-    assert options.bootstrap == 400  # the fewest
-    assert found.fewer["bootstrap"].startswith("400 resamples, not 2,000: those would take some ")
+    assert options.bootstrap == 200  # the fewest
+    assert found.fewer["bootstrap"].startswith("200 resamples, not 2,000: those would take some ")
     assert found.fewer["bootstrap"].endswith(" of processor time for 40 prompts")
     assert f"fewer: {options.null_draws} repetitions of each baseline, not 1,000" in str(found)
     assert found.to_dict()["fewer"] == found.fewer
@@ -511,3 +512,28 @@ def test_every_part_is_expected_to_take_a_time():
     assert composer.expected == {}  # all of them were done
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1][0] == pytest.approx(told[-1][1])
+
+
+def test_rows_that_are_not_finite_and_rows_of_padding_are_said_wherever_the_study_speaks(tmp_path):
+    def damaged(i, given):
+        ids, weights = given.experts.copy(), np.full(given.experts.shape, 0.25, np.float32)
+        if i < 2:
+            weights[1, 3:5] = np.nan
+            ids[:, 6:9] = [0, 1]
+        known = {"token_ids": given.token_ids, "id": given.id, "task": given.task}
+        return rs.RoutingTrace.from_arrays(ids, num_experts=16, weights=weights, **known)
+
+    found = rs.study([damaged(i, given) for i, given in enumerate(worded_traces())], **QUICK)
+    found.report(tmp_path / "report.html")
+    said = (
+        "4 rows had router logits that were not finite",
+        "6 tokens in 2 runs have the experts 0 to 1, in this order, in every known layer",
+    )
+    written = json.dumps(found.to_dict()["findings"])
+    page = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
+    for sentence in said:
+        assert sentence in found.headline
+        assert sentence in " ".join(str(found).split())
+        assert sentence in written
+        assert sentence in page
+        assert sentence in html.unescape(found._repr_html_())

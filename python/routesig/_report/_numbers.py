@@ -45,7 +45,7 @@ def p_value(p: PValue | None) -> str:
     """A p-value; never without the smallest that its test can give."""
     if p is None:
         return ABSENT
-    return f"{significant(p)}, {floor(p)}" if p.at_floor else f"{significant(p)} ({floor(p)})"
+    return f"{significant(p)}, {floor(p)}"
 
 
 def floor(p: PValue) -> str:

@@ -48,7 +48,8 @@ def _facts(study: Any) -> list[str]:
         facts.append(f"{unlabelled:,} without a task, left out of tests")
     top_k = sigs.info.get("top_k")
     facts.append(
-        f"{sigs.layers} layers \u00d7 {sigs.experts} experts" + ("" if top_k is None else f", {top_k} a token")
+        f"{sigs.layers} layer{'s' * (sigs.layers != 1)} \u00d7 {sigs.experts} experts"
+        + ("" if top_k is None else f", {top_k} per token")
     )
     if sigs.num_tokens is not None and len(sigs):
         facts.append(f"{int(sigs.num_tokens.sum()):,} {TOKEN_SETS[study.options.tokens]}")
@@ -111,7 +112,7 @@ def _lexical(shuffled: Any) -> dict[str, Any]:
     crossing = f"{percent(shuffled.crossing_share, 0)} of the tokens occur in more than one task"
     if shuffled.crossing_share < LEAST_CROSSING:
         return {**_tile("lexical", None, "", None), "reason": f"only {crossing}"}
-    return _tile("lexical", share, f"at most {percent(min(max(share, 0.0), 1.0), 0)}", f"of D; {crossing}")
+    return _tile("lexical", share, f"\u2264 {percent(min(max(share, 0.0), 1.0), 0)}", f"of D; {crossing}")
 
 
 def origin(study: Any) -> dict[str, Any] | None:

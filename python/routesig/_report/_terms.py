@@ -55,7 +55,7 @@ TERMS = {
     "context": (
         "Context",
         "The rest of D: what is not put down to length or to which tokens occur. Whether it follows the task is a "
-        "question of its own, which the labels of prompts answer.",
+        "question of its own, which the context test answers.",
     ),
     "load_balance": (
         "Load balance",

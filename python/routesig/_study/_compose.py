@@ -79,7 +79,7 @@ def study(
         The same seed gives the same study, on any number of threads.
     permutations, bootstrap, null_draws, shuffles, refits : int, optional
         Labellings of the permutation test, resamples for intervals, repetitions of each baseline, same-token shuffles,
-        permuted refits of the classifier. Default: 10,000, 2,000, 1,000, 200 and 200; fewer, but 999, 400, 39, 39 and
+        permuted refits of the classifier. Default: 10,000, 2,000, 1,000, 200 and 200; fewer, but 999, 200, 39, 39 and
         39 or more, where many prompts, tasks or tokens would make them take minutes. `Study.fewer` says so.
     folds : int
         Of the cross-validation.
@@ -293,7 +293,7 @@ class _Composer:
             halves = reliability(self.traces, **chosen)
         means, layers = found.means(groups=None if options.groups else False)
         known: NDArray[np.bool_] = np.asarray(~np.ma.getmaskarray(found.values).all(axis=1))
-        pairs = found.values.data[np.ix_(known, known)] + np.eye(int(known.sum()))
+        pairs = found.values.data if known.all() else found.values.data[np.ix_(known, known)]
         absent = {} if halves is not None else {"reliability": NO_TRACES}
         p_value = None
         labels = self.sigs[known]
@@ -380,7 +380,7 @@ class _Composer:
         filters = dict(_FILTERS)
         without_prefix = partial(controls.drop_common_prefix, groups=options.groups)
         filters["without common prefix"] = (
-            "tokens after what another prompt of the task begins with too",
+            "tokens after the beginning that it shares with another prompt of the task",
             without_prefix,
         )
         for name, (holds, keep) in filters.items():

@@ -37,45 +37,47 @@ class Size:
     @property
     def similarity(self) -> float:
         """Seconds for the similarity of all pairs of prompts."""
-        return 3.4e-11 * self.prompts * self.cells
+        return 1.7e-11 * self.prompts * self.cells
 
     @property
     def fit(self) -> float:
         """Seconds for fitting a classifier once in each fold; labels that mean nothing take longest to fit."""
         return self.cells * (6e-9 * self.tasks + 1.5e-7 * min(1.0, self.prompts / 1_000))
 
-    def null_draw(self, spread: float = 1.7e-8) -> float:
+    @property
+    def null_draw(self) -> float:
         """Seconds for drawing all prompts and comparing them."""
-        return spread * self.cells + self.similarity
+        return 2e-8 * self.cells + self.similarity
 
     @property
     def shuffle(self) -> float:
         """Seconds for shuffling all tokens and comparing the prompts that they make, without looking at pairs."""
-        return 5e-9 * self.tokens * self.layers + 4e-9 * self.cells
+        return 1.2e-8 * self.tokens * self.layers + 1e-8 * self.cells
 
     @property
     def labelling(self) -> float:
         """Seconds for one labelling of the permutation test."""
-        return 3e-11 * self.pairs + 1.8e-7 * self.tasks**2
+        return 1e-11 * self.pairs + 1.8e-7 * self.tasks**2
 
     @property
     def resample(self) -> float:
         """Seconds for one resample of the similarities."""
-        return 1.2e-10 * self.pairs
+        return 2e-10 * self.pairs
 
 
 def expected(size: Size, options: StudyOptions, models: Collection[str], crossing: bool) -> dict[str, float]:
     """Seconds for each part of the study."""
-    null, fit = size.null_draw() * options.null_draws, size.fit
+    null, fit = size.null_draw * options.null_draws, size.fit
+    one_matrix = size.labelling / (size.layers + 1)
     parts = {
-        "permutation_test": size.labelling * options.permutations,
-        "bootstrap": size.resample * options.bootstrap,
-        "debiased": 2 * size.similarity + size.labelling / (size.layers + 1) * options.permutations,
+        "permutation_test": 2 * size.similarity + size.labelling * options.permutations,
+        "bootstrap": 2 * size.similarity + size.resample * options.bootstrap,
+        "debiased": 4 * size.similarity + one_matrix * options.permutations,
         "classification": fit * (options.refits + 12),
         "information.layers": 1e-6 * size.cells,
         "dispersion": 1e-11 * size.prompts**2 * options.permutations,
         "pca": 1e-8 * size.cells,
-        "tsne": 3e-3 * size.prompts,
+        "tsne": 7e-3 * size.prompts,
         "load": 1e-9 * size.cells,
         "load_by_task": 1e-9 * size.cells,
     }
@@ -88,12 +90,12 @@ def expected(size: Size, options: StudyOptions, models: Collection[str], crossin
         return parts
     parts |= {
         "baselines[token_pool]": null,
-        "information.evidence": 40 * fit,
+        "information.evidence": 110 * fit,
         "token_shuffle": size.shuffle * options.shuffles,
-        "context": size.shuffle * (options.shuffles + 50) + size.labelling * options.permutations,
+        "context": size.shuffle * (options.shuffles + 50) + 50 * size.similarity + one_matrix * options.permutations,
         "controls[token shuffle]": 20 * (size.shuffle + measured),
-        "controls[bag of tokens]": 60 * fit,
-        "decomposition": 2 * size.shuffle * (options.shuffles + 3 * options.bootstrap),
+        "controls[bag of tokens]": 85 * fit,
+        "decomposition": 2 * size.shuffle * (options.shuffles + 2 * options.bootstrap),
         "overlap_ladder": 1e-7 * size.tokens * size.layers,
     }
     parts |= {f"load_balance[{tokens}]": null for tokens in _TOKEN_SETS if tokens != options.tokens}
@@ -113,8 +115,8 @@ class _Limit:
 
 _LIMITS = (
     _Limit("permutations", "labellings of the permutation test", 999, 100.0, lambda size: size.labelling),
-    _Limit("bootstrap", "resamples", 400, 100.0, lambda size: size.resample + 6 * size.shuffle),
-    _Limit("null_draws", "repetitions of each baseline", 39, 150.0, lambda size: 6 * size.null_draw()),
+    _Limit("bootstrap", "resamples", 200, 100.0, lambda size: size.resample + 4 * size.shuffle),
+    _Limit("null_draws", "repetitions of each baseline", 39, 150.0, lambda size: 6 * size.null_draw),
     _Limit("shuffles", "same-token shuffles", 39, 40.0, lambda size: 4 * size.shuffle),
     _Limit("refits", "permuted refits of the classifier", 39, 60.0, lambda size: size.fit),
 )

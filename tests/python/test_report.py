@@ -377,9 +377,7 @@ def labelled(tasks=2, layers=3, prompts=6):
     return rs.study(rs.SignatureSet.from_counts(counts, tasks=names, top_k=2), **QUICK)
 
 
-TOKENS = (
-    "same token|another occurrence|tokens pooled|Small figures|beside the controls|dot: the 95|standard error|crosses"
-)
+TOKENS = "same token|tokens pooled|Small figures|beside the controls|dot: the 95|one standard error|crosses"
 LACKING = {
     "counts alone": (labelled, TOKENS),
     "one layer": (lambda: labelled(layers=1), f"{TOKENS}|Layer by layer|layers chosen|all layers|whatever is chosen"),

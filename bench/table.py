@@ -44,7 +44,7 @@ WHY = """Where a target has been missed, in one run or another:
 - Logistic regression on 80 prompts: products of matrices take most, then the steps of the search; five folds do not
   divide evenly among two threads.
 - Label permutations: adding up the similarities takes four fifths of the time, at one look-up and one addition for
-  four columns and eight labellings; dealing the labels takes most of the rest.
+  four columns and eight labellings; drawing the labels takes most of the rest.
 
 Compiling the libraries and both modules from clean: `bench/compile` prints the processor time, several sources at a
 time and file by file. On two processors that others used heavily too it took 159 to 206 s, against 303 s file by file

@@ -224,8 +224,9 @@ template <typename Add>
   const TokenPool pool(traces, signature_options);
   Baseline out{.observed = separation(similarity_matrix(pool.observed()), labels.task, labels.group),
                .repetitions = {}};
-  out.repetitions = detail::repeat(pool.observed(), labels, Draws::token_pool, options,
-                                   [&](Random& random, std::span<double> values) { pool.deal(random, values); });
+  out.repetitions =
+      detail::repeat(pool.observed(), labels, Draws::token_pool, options,
+                     [&](Random& random, std::span<double> values) { pool.redistribute(random, values); });
   out.p_value = detail::p_of_difference(out);
   return out;
 }

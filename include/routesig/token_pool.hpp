@@ -2,7 +2,8 @@
 /// The tokens of all prompts in one pool, to be redistributed at random: whole tokens, all layers together.
 ///
 ///     const routesig::TokenPool pool(traces, {.tokens = routesig::TokenSet::prompt});
-///     pool.deal(random, values);     // values [prompts, layers, experts]: every prompt has as many tokens as before
+///     pool.redistribute(random, values);     // values [prompts, layers, experts]: every prompt has as many tokens as
+///     before
 #pragma once
 
 #include <algorithm>
@@ -38,8 +39,8 @@ class TokenPool {
   /// The signatures of the prompts as they are.
   [[nodiscard]] const SignatureSet<double>& observed() const noexcept { return observed_; }
 
-  /// Deals the tokens: sums [prompts, layers, experts] of what a signature is made of before it is normalised.
-  void deal(Random& random, std::span<double> sums) const {
+  /// Redistributes the tokens: sums [prompts, layers, experts] of what a signature is made of before it is normalised.
+  void redistribute(Random& random, std::span<double> sums) const {
     std::vector<std::uint32_t> order(tokens_);
     std::iota(order.begin(), order.end(), 0U);
     random.shuffle(std::span(order));

@@ -247,7 +247,7 @@ def token_pool(
     A permutation test of whole tokens under fixed lengths.
     """
     if isinstance(traces, (Signature, SignatureSet)):
-        raise ValueError(f"baselines: token_pool deals whole tokens: expected traces, got {type(traces).__name__}")
+        raise ValueError(f"baselines: token_pool moves whole tokens: expected traces, got {type(traces).__name__}")
     whole = traces if isinstance(traces, _core.TraceSet) else _core.TraceSet(list(traces))
     sigs = signatures(whole, tokens=tokens, weighting=weighting, drop_invalid=drop_invalid)
     part = _Part.of(sigs, groups)
@@ -263,7 +263,7 @@ def token_pool(
         weighting=weighting,
         drop_invalid=drop_invalid,
     )
-    reasons = {"closed_form": "dealing recorded tokens has no closed form"}
+    reasons = {"closed_form": "redistributing recorded tokens has no closed form"}
     return _baseline("token_pool", drawn, part, repetitions, seed, reasons)
 
 

@@ -21,7 +21,7 @@ std::vector<RoutingTrace> some_traces() {
 std::vector<double> dealt(const TokenPool& pool, std::uint64_t seed) {
   Random random(seed);
   std::vector<double> sums(pool.observed().values.size(), 99.0);
-  pool.deal(random, sums);
+  pool.redistribute(random, sums);
   return sums;
 }
 
@@ -104,7 +104,7 @@ TEST(TokenPool, UnknownRowsTravelAndImpossibleOnesAreRefused) {
   EXPECT_THROW(TokenPool{broken}, std::invalid_argument);
   EXPECT_EQ(total(dealt(TokenPool(broken, {.drop_invalid = true}), 6)), 2.0);
   Random random(1);
-  TokenPool({}).deal(random, {});
+  TokenPool({}).redistribute(random, {});
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ def test_marginal_keeps_popularity_and_its_closed_form_holds():
     assert base.p_value.value == base.p_value.floor == pytest.approx(1 / 301)
 
 
-def test_token_pool_equals_the_enumeration_of_all_deals():
+def test_token_pool_equals_the_enumeration_of_all_ways_to_redistribute():
     """Two tasks, three prompts of 2, 2 and 1 tokens: every one of 5! orders."""
     ids = [[[0], [1]], [[0], [2]], [[3]]]
     traces = rs.TraceSet(
@@ -291,7 +291,7 @@ def test_experts_a_token_may_come_from_the_number_of_tokens():
         (lambda s: rs.baselines.load_balance(s, draws="twice"), "expected draws to be one of distinct, with_repl"),
         (lambda s: rs.baselines.load_balance(s, repetitions=-1), "expected repetitions from 0"),
         (lambda s: rs.baselines.marginal(s, seed=-1), "expected seed from 0"),
-        (lambda s: rs.baselines.token_pool(s), "token_pool deals whole tokens: expected traces, got SignatureSet"),
+        (lambda s: rs.baselines.token_pool(s), "token_pool moves whole tokens: expected traces, got SignatureSet"),
         (
             lambda s: rs.baselines.load_balance(rs.SignatureSet.from_counts(s.counts, tasks=s.tasks)),
             "expected signatures that know top_k",

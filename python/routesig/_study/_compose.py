@@ -302,7 +302,7 @@ class _Composer:
             labels.tasks,
             permutations=options.permutations,
             seed=options.seed,
-            groups=labels.groups if _whole_groups(labels) else None,
+            groups=labels.groups,
             sources=labels.sources if _crossing(labels) else False,
             layers=False,
             pairs=False,
@@ -377,13 +377,10 @@ class _Composer:
         found += self.of_traces("controls[bag of tokens]", self.text_controls) or []
         if _crossing(self.sigs):
             found.append(self.attempt("controls[unseen source]", partial(source_control, self.sigs, options)))
-        filters = dict(_FILTERS)
-        without_prefix = partial(controls.drop_common_prefix, groups=options.groups)
-        filters["without common prefix"] = (
-            "tokens after the beginning that it shares with another prompt of the task",
-            without_prefix,
-        )
-        for name, (holds, keep) in filters.items():
+        prefix = partial(controls.drop_common_prefix, groups=options.groups)
+        beginning = "tokens after the beginning that it shares with another prompt of the task"
+        checks: dict[str, tuple[str, Filter]] = {**_FILTERS, "without common prefix": (beginning, prefix)}
+        for name, (holds, keep) in checks.items():
             found.append(self.of_traces(f"controls[{name}]", partial(filter_control, name, holds, keep, options)))
         return {control.name: control for control in found if control is not None}
 
@@ -479,12 +476,6 @@ def _sampled(function: Callable[..., T], options: StudyOptions, traces: _core.Tr
         groups=options.groups,
         **more,
     )
-
-
-def _whole_groups(sigs: SignatureSet) -> bool:
-    """Whether any group holds two prompts, so that a test moves groups."""
-    named = [group for group in sigs.groups if group is not None]
-    return len(set(named)) < len(named)
 
 
 def _crossing(sigs: SignatureSet) -> bool:

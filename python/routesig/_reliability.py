@@ -1,13 +1,14 @@
 """How reliable the similarity of finite texts is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
-from routesig._signatures import signatures
+from routesig._signatures import SignatureSet, signatures
 from routesig._similarity import similarity
 
 Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
@@ -24,9 +25,9 @@ class Reliability:
     layers : masked float64 [prompts, layers]
     num_tokens : uint64 [prompts, layers]
     ceiling : masked float64 [prompts, prompts]
-        sqrt(rel_a rel_b): the similarity that two samples of the same routing would show.
+        sqrt(rel_a rel_b): the similarity that two samples of the same routing would show. Computed when asked for.
     disattenuated : masked float64 [prompts, prompts]
-        Similarity over the ceiling; it may exceed 1.
+        Similarity over the ceiling; it may exceed 1. Computed when asked for.
     split : str
     ids : list of str
     absent : dict
@@ -36,11 +37,18 @@ class Reliability:
     values: Masked
     layers: Masked
     num_tokens: NDArray[np.uint64]
-    ceiling: Masked
-    disattenuated: Masked
     split: str
     ids: list[str]
     absent: dict[str, str]
+    _signatures: partial[SignatureSet] = field(repr=False)
+
+    @cached_property
+    def ceiling(self) -> Masked:
+        return np.ma.sqrt(self.values[:, None] * self.values[None, :])
+
+    @cached_property
+    def disattenuated(self) -> Masked:
+        return similarity(self._signatures()) / self.ceiling
 
     def tokens_needed(self, reliability: float) -> Masked:
         """Tokens at which each prompt's routing would reach `reliability`: r rho / (1 - rho).
@@ -101,14 +109,10 @@ def reliability(
     known = (num_tokens >= 2) & (halves > 0)
     whole = known.all(axis=1)
     values: Masked = np.ma.MaskedArray(_core.spearman_brown(mean), ~whole)
-    ceiling = np.ma.sqrt(values[:, None] * values[None, :])
-    matrix = similarity(signatures(traces, tokens=tokens, drop_invalid=drop_invalid))
     return Reliability(
         values=values,
         layers=np.ma.MaskedArray(_core.spearman_brown(halves), ~known),
         num_tokens=num_tokens,
-        ceiling=ceiling,
-        disattenuated=matrix / ceiling,
         split=split,
         ids=traces.ids,
         absent={
@@ -116,6 +120,7 @@ def reliability(
             for name, row, half, count in zip(traces.ids, known, halves, num_tokens, strict=True)
             if not row.all()
         },
+        _signatures=partial(signatures, traces, tokens=tokens, drop_invalid=drop_invalid),
     )
 
 

@@ -358,6 +358,7 @@ def test_sources_that_cross_tasks_block_the_permutations_and_are_held_out():
     assert "permuted across tasks within each of 2 sources" in found.headline
     assert found.controls["unseen source"].accuracy.mean > 0.7
     assert found.controls["unseen source"].detail.trials == 20
+    assert [row["source"] for row in found.to_dict()["prompts"]] == ["x", "y"] * 10
     ignored = rs.study(crossed, sources=False, **ALONE)
     assert ignored.permutation_test.sources == 0
     assert "unseen source" not in ignored.controls

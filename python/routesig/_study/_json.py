@@ -20,7 +20,7 @@ VERSION = 2
 
 # Single draws and what grows with the square of the prompts: the seed makes them again.
 _LEFT_OUT = {
-    *("traces", "signatures", "similarity", "ceiling", "disattenuated"),
+    *("traces", "signatures", "similarity"),
     *("null", "draws", "layer_draws", "values", "detail", "probabilities", "test"),
 }
 
@@ -29,15 +29,15 @@ def study_to_dict(study: "Study") -> dict[str, Any]:
     """See Study.to_dict."""
     sigs = study.signatures
     tokens = [None] * len(sigs) if sigs.num_tokens is None else [int(n) for n in sigs.num_tokens]
-    columns = zip(sigs.ids, sigs.tasks, sigs.groups, tokens, study.classification.predictions, strict=True)
+    predicted = study.classification.predictions
+    columns = zip(sigs.ids, sigs.tasks, sigs.groups, sigs.sources, tokens, predicted, strict=True)
     return {
         "format": "routesig-study",
         "version": VERSION,
         "headline": study.headline,
         "not_claimed": list(study.not_claimed),
         "prompts": [
-            {"id": i, "task": task, "group": group, "tokens": n, "predicted": predicted}
-            for i, task, group, n, predicted in columns
+            dict(zip(("id", "task", "group", "source", "tokens", "predicted"), row, strict=True)) for row in columns
         ],
         **_fields(study),
     }

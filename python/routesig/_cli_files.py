@@ -13,7 +13,7 @@ def read_traces(path: Path, *, drop_invalid: bool = False) -> rs.TraceSet:
 
 def is_prompts(path: Path) -> bool:
     """Whether a file holds prompts."""
-    if path.suffix.lower() in (".csv", ".txt"):
+    if path.suffix.lower() in (".csv", ".tsv", ".txt"):
         return True
     if path.suffix.lower() != ".jsonl":
         return False
@@ -23,4 +23,4 @@ def is_prompts(path: Path) -> bool:
         fields = json.loads(first)
     except ValueError:
         return False
-    return isinstance(fields, dict) and "text" in fields and "id" in fields and "kind" not in fields
+    return isinstance(fields, dict) and "text" in fields and "kind" not in fields

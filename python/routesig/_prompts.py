@@ -1,4 +1,4 @@
-"""Prompts: the shipped 80, or a file of your own."""
+"""Prompts: the shipped 80, or a file or a table of your own."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from routesig._text import json_text, needed_text, text_or_none, whole_text
+from routesig._text import is_missing, json_text, needed_text, text_or_none, whole_text
 
 
 @dataclass(frozen=True, init=False)
@@ -75,14 +75,17 @@ class Prompt:
             object.__setattr__(self, name, values[name])
 
 
-def load_prompts(path: str | os.PathLike[str] | None = None) -> list[Prompt]:
-    """Prompts from a file, or the 80 that ship with the package.
+def load_prompts(path: Any = None) -> list[Prompt]:
+    """Prompts from a file or a table, or the 80 that ship with the package.
 
     Parameters
     ----------
-    path : path, optional
-        `.jsonl`: one object a line with "id", "task", "text" and any further fields; `.csv`: the same as columns;
-        `.txt`: one prompt a line, unlabelled. Default: the shipped prompts, 20 each of code, math, story and factual.
+    path : path or table, optional
+        `.jsonl`: one object per line with "text" and, where known, "id", "task" and any further fields; `.csv`, `.tsv`:
+        the same as columns, separated by commas, semicolons or tabs; `.txt`: one prompt per line, unlabelled. A table:
+        a data frame of pandas or polars, an Arrow table, with the same columns. Names of columns may be capitalised;
+        without an id a prompt is called after its line or row. Default: the shipped prompts, 20 each of code, math,
+        story and factual.
 
     Returns
     -------
@@ -92,6 +95,14 @@ def load_prompts(path: str | os.PathLike[str] | None = None) -> list[Prompt]:
     ------
     FormatError
         Where a line is not a prompt or an id comes twice.
+    TypeError
+        On what is neither a path nor a table.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> load_prompts(pd.DataFrame({"Text": ["Add 1 and 2."], "Task": ["math"]}))
+    [Prompt(id='row-1', task='math', text='Add 1 and 2.', template=None, group=None, fields={})]
 
     References
     ----------
@@ -100,14 +111,21 @@ def load_prompts(path: str | os.PathLike[str] | None = None) -> list[Prompt]:
     if path is None:
         text = files("routesig").joinpath("data/prompts.jsonl").read_text(encoding="utf-8")
         return _unique(_from_jsonl(text, "prompts.jsonl"), "prompts.jsonl")
+    if is_table(path):
+        return from_table(path, "load_prompts")
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"load_prompts: expected a path or a table, got {type(path).__name__}")
     name = os.fspath(path)
-    reader = {".jsonl": _from_jsonl, ".csv": _from_csv, ".txt": _from_txt}.get(Path(path).suffix.lower())
+    readers = {".jsonl": _from_jsonl, ".csv": _from_csv, ".tsv": _from_csv, ".txt": _from_txt}
+    reader = readers.get(Path(path).suffix.lower())
     if reader is None:
-        raise ValueError(f"load_prompts: expected a .jsonl, .csv or .txt file, got {name!r}")
+        raise ValueError(f"load_prompts: expected a .jsonl, .csv, .tsv or .txt file, got {name!r}")
+    content = Path(path).read_bytes()
     try:
-        text = Path(path).read_bytes().decode()  # line ends as they are: a CSV cell may hold any of them
+        text = content.decode()  # line ends as they are: a CSV cell may hold any of them
     except UnicodeDecodeError as error:
-        raise _format_error(f"{name}: expected UTF-8 text, found a broken character at byte {error.start}") from None
+        found = f"a broken character at byte {error.start}{_other_encoding(content, error.start)}"
+        raise _format_error(f"{name}: expected UTF-8 text, found {found}") from None
     prompts = _unique(reader(text.removeprefix("\ufeff"), name), name)
     if not prompts:
         raise _format_error(f"{name}: expected at least one prompt, found none")
@@ -118,6 +136,47 @@ def _format_error(message: str) -> Exception:
     from routesig import FormatError
 
     return FormatError(message)
+
+
+def _other_encoding(content: bytes, at: int) -> str:
+    """What the bytes are in the encodings that spreadsheets write, and what to do about it."""
+    remedy = 'save the file as "CSV UTF-8", or convert it with'
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return f"; the file is UTF-16: {remedy} iconv -f utf-16 -t utf-8"
+    letter = content[at : at + 1].decode("cp1252", "ignore")
+    return f", which is {letter!r} in Windows-1252: {remedy} iconv -f cp1252 -t utf-8" if letter else ""
+
+
+def is_table(given: Any) -> bool:
+    """Whether this is a data frame of pandas or polars, an Arrow table, or a data set with columns."""
+    return hasattr(given, "__getitem__") and (hasattr(given, "columns") or hasattr(given, "column_names"))
+
+
+def from_table(table: Any, who: str) -> list[Prompt]:
+    """Prompts from the rows of a table; ValueError where a row is none."""
+    given = table.column_names if hasattr(table, "column_names") else table.columns  # an Arrow table's are arrays
+    names = [str(name) for name in given]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{who}: expected columns of different names, found {name!r} twice")
+    columns = [[_plain(value) for value in table[name]] for name in given]
+    prompts = []
+    for number, cells in enumerate(zip(*columns, strict=True), 1):
+        fields = {name: value for name, value in zip(names, cells, strict=True) if value is not None}
+        prompts.append(_prompt(fields, f"{who}: row {number}", f"row-{number}"))
+    if not prompts:
+        raise ValueError(f"{who}: expected at least one prompt, got a table without rows")
+    return _unique(prompts, who)
+
+
+def _plain(value: Any) -> Any:
+    """A cell as plain Python, None where it is missing."""
+    if is_missing(value):
+        return None
+    for convert in ("as_py", "tolist"):  # of Arrow; of NumPy
+        if hasattr(value, convert):
+            return getattr(value, convert)()
+    return value
 
 
 def _lines(text: str) -> list[str]:
@@ -135,7 +194,7 @@ def _from_jsonl(text: str, name: str) -> Iterable[Prompt]:
             raise _format_error(f"{name}, line {number}: expected a JSON object, found broken JSON ({error})") from None
         if not isinstance(fields, dict):
             raise _format_error(f"{name}, line {number}: expected a JSON object, found {type(fields).__name__}")
-        yield _prompt(fields, f"{name}, line {number}")
+        yield _prompt(fields, f"{name}, line {number}", f"line-{number}")
 
 
 def _no_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -150,7 +209,7 @@ def _no_constant(text: str) -> float:
 
 
 def _from_csv(text: str, name: str) -> Iterable[Prompt]:
-    rows = _csv_rows(text, name)
+    rows = _csv_rows(text, name, _separator(text))
     first, columns = next(rows, (1, []))
     for column in columns:
         if columns.count(column) > 1:
@@ -158,15 +217,26 @@ def _from_csv(text: str, name: str) -> Iterable[Prompt]:
     for number, cells in rows:
         if len(cells) != len(columns):
             raise _format_error(f"{name}, line {number}: expected {len(columns)} columns, found {len(cells)}")
-        yield _prompt(dict(zip(columns, cells, strict=True)), f"{name}, line {number}")
+        fields = dict(zip(columns, cells, strict=True))
+        known = {column: cell for column, cell in fields.items() if cell or _column(column) != "id"}
+        yield _prompt(known, f"{name}, line {number}", f"line-{number}")
 
 
-def _csv_rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+def _separator(text: str) -> str:
+    """The one that makes a column "text" of the header; else the comma."""
+    for separator in ",;\t":
+        header = next(csv.reader(_lines(text), delimiter=separator), [])
+        if "text" in map(_column, header):
+            return separator
+    return ","
+
+
+def _csv_rows(text: str, name: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """The rows that are not empty, and the line that each begins on: a quoted cell may hold line ends."""
-    reader, number = csv.reader(_lines(text), strict=True), 1
+    reader, number = csv.reader(_lines(text), delimiter=separator, strict=True), 1
     try:
         for cells in reader:
-            if cells:
+            if any(cells):
                 yield number, cells
             number = reader.line_num + 1
     except csv.Error as error:
@@ -179,12 +249,23 @@ def _from_txt(text: str, name: str) -> Iterable[Prompt]:
             yield Prompt(f"line-{number}", None, line.rstrip("\r\n"))
 
 
-def _prompt(fields: dict[str, Any], where: str) -> Prompt:
-    for key in ("id", "text"):
-        if key not in fields:
-            raise _format_error(f"{where}: expected a field {key!r}, found {', '.join(map(repr, fields)) or 'none'}")
+def _column(name: str) -> str:
+    """The name of a field, whatever case a spreadsheet gave it; others stay as they are."""
+    known = name.strip().lower()
+    return known if known in ("id", "task", "text", "template", "group", "source") else name
+
+
+def _prompt(given: dict[str, Any], where: str, default_id: str) -> Prompt:
+    fields = {_column(name) if _column(name) not in given else name: value for name, value in given.items()}
+    if "text" not in fields:
+        raise _format_error(f"{where}: expected a field 'text', found {', '.join(map(repr, given)) or 'none'}")
+    own = fields.pop("id", None)
+    if isinstance(own, float) and own.is_integer():  # a column of numbers with gaps
+        own = int(own)
+    if isinstance(own, int) and not isinstance(own, bool):
+        own = str(own)
     try:
-        return Prompt(task=fields.pop("task", None), **fields)
+        return Prompt(default_id if own is None else own, task=fields.pop("task", None), **fields)
     except (ValueError, TypeError) as error:
         raise _format_error(f"{where}: {error}") from None
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from routesig import _core
 from routesig._chat import chat_ids
 from routesig._model import Model
-from routesig._prompts import Prompt, load_prompts
+from routesig._prompts import Prompt, from_table, is_table, load_prompts
 from routesig._text import json_text
 
 
@@ -26,7 +26,7 @@ class _Job:
 
 def record(
     model: Model,
-    prompts: "Sequence[Prompt | str] | _core.TraceSet | str | os.PathLike[str] | None" = None,
+    prompts: "Iterable[Prompt | str] | _core.TraceSet | os.PathLike[str] | Any" = None,
     *,
     max_new_tokens: int = 32,
     batch_size: int | str = "auto",
@@ -47,8 +47,9 @@ def record(
     Parameters
     ----------
     model : Model
-    prompts : list of Prompt or str, path, TraceSet, optional
-        Default: the shipped 80. A TraceSet: its token ids are forced through the model and nothing is generated.
+    prompts : list of Prompt or str, path, table, TraceSet, optional
+        Default: the shipped 80. A path or a table (data frame, Arrow table): as in `load_prompts`. A TraceSet: its
+        token ids are forced through the model and nothing is generated.
     max_new_tokens : int
         Tokens to generate for each prompt, at most. The last one is never fed back, so it has no routing.
     batch_size : int or "auto"
@@ -179,6 +180,14 @@ def _as_prompts(prompts: Any) -> list[Prompt]:
         return load_prompts(prompts)
     if isinstance(prompts, str):
         raise TypeError("record: expected a list of prompts, got text; use [text], or rs.load_prompts(path) for a file")
+    if is_table(prompts):
+        return from_table(prompts, "record")
+    if isinstance(prompts, (Mapping, bytes)) or not isinstance(prompts, Iterable):
+        raise TypeError(
+            f'record: expected a list of prompts, a data frame with a column "text" or a path, got '
+            f"{type(prompts).__name__}"
+        )
+    prompts = list(prompts)
     width = len(str(len(prompts)))
     out = [Prompt(f"prompt-{i:0{width}}", None, p) if isinstance(p, str) else p for i, p in enumerate(prompts, 1)]
     seen: set[str] = set()

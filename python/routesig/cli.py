@@ -145,7 +145,7 @@ def study(
 
 @app.command()
 def record(
-    prompts: Annotated[Path, typer.Option(help="Prompts: .jsonl, .csv or .txt.")],
+    prompts: Annotated[Path, typer.Option(help="Prompts: .jsonl, .csv, .tsv or .txt.")],
     out: Annotated[Path, typer.Option(help="The trace file to write (.jsonl).")],
     model: Annotated[str, typer.Option(help="A Hugging Face folder, or 'tiny' for the shipped model.")] = "tiny",
     max_new_tokens: NewTokens = 32,

@@ -1,5 +1,6 @@
 """Prompts: the shipped set and files of every kind."""
 
+import csv
 import json
 from collections import Counter
 
@@ -44,7 +45,8 @@ def test_csv_and_txt(tmp_path):
         ("p.jsonl", b"[1]", "line 1: expected a JSON object, found list"),
         ("p.jsonl", b"[" * 100000, "line 1: expected a JSON object, found broken JSON"),
         ("p.jsonl", b'{"id":"a"}', "line 1: expected a field 'text', found 'id'"),
-        ("p.jsonl", b'{"id":1,"text":"t"}', "expected id to be text, got 1"),
+        ("p.jsonl", b'{"id":true,"text":"t"}', "expected id to be text, got True"),
+        ("p.jsonl", b'{"id":1.5,"text":"t"}', "expected id to be text, got 1.5"),
         ("p.jsonl", b'{"id":"","text":"t"}', "expected an id, got an empty one"),
         ("p.jsonl", b'{"id":"a","text":"t","task":5}', "expected task to be text, got 5"),
         ("p.jsonl", b'{"id":"a","id":"b","text":"t"}', "a key comes twice"),
@@ -66,7 +68,18 @@ def test_csv_and_txt(tmp_path):
         ("p.csv", b"id,text,task,text\na,b,c,d\n", "line 1: expected columns of different names, found 'text' twice"),
         ("p.csv", b"id,id,text\n", "line 1: expected columns of different names, found 'id' twice"),
         ("p.csv", b"id,text,,\na,b,c,d\n", "line 1: expected columns of different names, found '' twice"),
-        ("p.csv", b"name,text\na,b\n", "expected a field 'id'"),
+        ("p.csv", b"id,words\na,b\n", "line 2: expected a field 'text', found 'id', 'words'"),
+        (
+            "p.csv",
+            b"id;text\na;\xe9\n",
+            "a broken character at byte 10, which is '\u00e9' in Windows-1252: save the file",
+        ),
+        (
+            "p.csv",
+            "id,text\na,b\n".encode("utf-16"),
+            "found a broken character at byte 0; the file is UTF-16: save the",
+        ),
+        ("p.csv", b"ID,id,text\n1,2,b\n1,2,c\n", "expected ids that come once, found '2' twice"),
     ],
 )
 def test_broken_files_are_one_sentence(tmp_path, name, content, message):
@@ -120,8 +133,73 @@ def test_a_csv_file_is_read_as_pandas_reads_it(tmp_path):
     assert [rs.Prompt(row.id, row.task, row.text) for row in table.itertuples()] == rs.load_prompts(path)
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_tables_of_spreadsheets(tmp_path, separator, suffix):
+    path = tmp_path / f"p.{suffix}"
+    rows = [["Text", " TASK", "Note"], ["Add 1; 2, 3.", "math", "x"], ['"Sing"', "", ""], ["", "", ""]]
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file, delimiter=separator).writerows(rows)
+    first, second = rs.load_prompts(path)
+    assert (first.id, first.task, first.text, first.fields) == ("line-2", "math", "Add 1; 2, 3.", {"Note": "x"})
+    assert (second.id, second.task, second.text) == ("line-3", None, '"Sing"')
+
+
+def test_ids_may_be_numbers_or_missing(tmp_path):
+    (tmp_path / "p.jsonl").write_text('{"id": 7, "text": "a"}\n{"id": 8.0, "text": "b"}\n{"text": "c"}\n')
+    assert [prompt.id for prompt in rs.load_prompts(tmp_path / "p.jsonl")] == ["7", "8", "line-3"]
+    (tmp_path / "p.csv").write_text("id,text\n7,a\n,b\n")
+    assert [prompt.id for prompt in rs.load_prompts(tmp_path / "p.csv")] == ["7", "line-3"]
+
+
+TABLE = {"Text": ["a", "b"], "task": ["x", None], "level": [1, 2], "id": [5, None], "source": [None, "s"]}
+
+
+MODULES = {
+    "pandas": lambda module: module.DataFrame(TABLE, index=[9, 9]),
+    "polars": lambda module: module.DataFrame(TABLE),
+    "pyarrow": lambda module: module.table(TABLE),
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_tables_are_prompts_by_their_rows(module, model):
+    table = MODULES[module](pytest.importorskip(module, reason=f"the table is {module}'s"))
+    expected = [rs.Prompt("5", "x", "a", level=1), rs.Prompt("row-2", None, "b", level=2, source="s")]
+    assert rs.load_prompts(table) == expected
+    traces = rs.record(model, table, max_new_tokens=1, progress=False)
+    assert [(trace.id, trace.task, trace.text) for trace in traces] == [("5", "x", "a"), ("row-2", None, "b")]
+
+
+def test_what_is_no_prompts_is_refused_in_a_sentence(model):
+    pd = pytest.importorskip("pandas", reason="the tables are pandas'")
+    for given, message in (
+        (TABLE, 'a list of prompts, a data frame with a column "text" or a path, got dict'),
+        (5, "or a path, got int"),
+        (b"text", "or a path, got bytes"),
+        ([5], "expected prompts as rs.Prompt or text, got int"),
+    ):
+        with pytest.raises(TypeError, match=f"record: .*{message}"):
+            rs.record(model, given)
+    for given, message in (
+        (pd.DataFrame({"prompt": ["a"]}), "row 1: expected a field 'text', found 'prompt'"),
+        (pd.DataFrame({"text": ["a", None]}), "row 2: expected a field 'text', found none"),
+        (pd.DataFrame({"text": ["a", "b"], "id": ["c", "c"]}), ": expected ids that come once, found 'c' twice"),
+        (
+            pd.DataFrame([["a", "b"]], columns=["text", "text"]),
+            ": expected columns of different names, found 'text' twice",
+        ),
+        (pd.DataFrame({"text": []}), ": expected at least one prompt, got a table without rows"),
+    ):
+        with pytest.raises(ValueError, match=f"record:? ?{message}"):
+            rs.record(model, given)
+    with pytest.raises(TypeError, match="load_prompts: expected a path or a table, got list"):
+        rs.load_prompts(["a"])
+    assert rs.record(model, (text for text in ["a"]), max_new_tokens=1, progress=False).ids == ["prompt-1"]
+
+
 def test_other_kinds_of_file_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"expected a \.jsonl, \.csv or \.txt file"):
+    with pytest.raises(ValueError, match=r"expected a \.jsonl, \.csv, \.tsv or \.txt file"):
         rs.load_prompts(tmp_path / "p.docx")
     with pytest.raises(FileNotFoundError):
         rs.load_prompts(tmp_path / "absent.txt")

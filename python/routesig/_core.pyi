@@ -362,7 +362,7 @@ class JsonlRecorder(RoutingRecorder):
     """
     Streams traces to PATH.partial; `close` makes it PATH. With resume, whole prompts of an earlier run are kept.
     """
-    def __init__(self, path: os.PathLike | str | bytes, *, settings: str = '', prompts: typing.SupportsInt | typing.SupportsIndex | None = None, prompts_sha256: str = '', weights: bool = True, vocabulary: collections.abc.Sequence[str] | None = None, resume: bool = False) -> None:
+    def __init__(self, path: os.PathLike | str | bytes, *, settings: str = '', prompts: typing.SupportsInt | typing.SupportsIndex | None = None, prompts_sha256: str = '', weights: bool = True, vocabulary: collections.abc.Sequence[str] | None = None, resume: bool = False, overwrite: bool = False) -> None:
         ...
     def close(self) -> None:
         """

@@ -1,8 +1,10 @@
 """Files: what they are, and writing them whole or not at all."""
 
 import contextlib
+import errno
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,9 +55,25 @@ def study_json(path: Path) -> dict[str, Any] | None:
     return found
 
 
+def _write_target(path: str | os.PathLike[str]) -> str:
+    """The file that writing to `path` writes: links are followed. OSError on what is no ordinary file."""
+    target = os.path.realpath(path)
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        return target
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(mode):
+        what = "expected an ordinary file to write, found a pipe, a socket or a device"
+        raise OSError(errno.EINVAL, what, os.fspath(path))
+    return target
+
+
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """A binary file that takes the place of `path` when the block ends well: written beside it, synced, renamed."""
+    path = _write_target(path)
     folder = os.path.dirname(os.path.abspath(path))
     descriptor, temporary = tempfile.mkstemp(prefix=os.path.basename(path) + ".", suffix=".partial", dir=folder)
     try:

@@ -37,6 +37,7 @@ def record(
     add_special_tokens: bool = True,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     weights: bool = True,
     router_logits: bool = False,
     rotated_routers: int = 0,
@@ -64,9 +65,11 @@ def record(
         Let the tokenizer add its special tokens. With a chat template it adds none, whatever this says: the template
         writes those that belong there, and a second BOS would be another prompt.
     out : path, optional
-        Stream to this `.jsonl` file while the model runs (`.partial` until it is whole).
+        Stream to this `.jsonl` file while the model runs (`.partial` until it is whole). Links are followed.
     resume : bool
         Keep the whole prompts of an earlier, interrupted `out`, and record the others.
+    overwrite : bool
+        Give up what an interrupted recording left in the `.partial` file, instead of refusing to write there.
     weights : bool
         Record the applied weights.
     router_logits : bool
@@ -88,6 +91,8 @@ def record(
     ValueError
         On an empty prompt, one that does not fit the context or one that the chat template refuses, before anything
         is written.
+    FileExistsError
+        Where an interrupted recording left a `.partial` file, and neither `resume` nor `overwrite` says what to do.
     FormatError
         On a chat template or a tokenizer that is missing or broken.
     ImportError
@@ -105,6 +110,8 @@ def record(
         raise ValueError(f"record: expected rotated_routers of 0 or more, got {rotated_routers}")
     if rotated_routers and resume:
         raise ValueError("record: rotated_routers are kept in memory only, so they cannot be combined with resume=True")
+    if resume and overwrite:
+        raise ValueError("record: expected one of resume and overwrite, got both")
     if resume and out is None:
         raise ValueError("record: resume=True needs out=, the file to go on with")
     if not isinstance(model, Model):
@@ -140,6 +147,7 @@ def record(
         weights=weights,
         vocabulary=model.token_texts,
         resume=resume,
+        overwrite=overwrite,
     )
     kept = set(recorder.kept)
     remaining = ([job for job in batch if job.sequence["id"] not in kept] for batch in batches)

@@ -72,7 +72,7 @@ def demo(
     began = time.perf_counter()
     _cli_study.make_folder(out)
     model, prompts, file = rs.load_model(), rs.load_prompts(), out / "traces.jsonl"
-    traces = rs.record(model, prompts, max_new_tokens=max_new_tokens, rotated_routers=20, out=file)
+    traces = rs.record(model, prompts, max_new_tokens=max_new_tokens, rotated_routers=20, out=file, overwrite=True)
     untrained = [rs.record(rs.load_model(random_weights=i), traces, progress=False) for i in range(LEAST_SEEDS)]
     found = rs.study(traces, seed=seed, controls={"random weights": untrained})
     _cli_study.show(found, out, as_json, traces=str(file))
@@ -158,6 +158,9 @@ def record(
         str | None, typer.Option(help="model: every prompt as a message in the model's own chat template.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted recording.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Give up what an interrupted recording left in OUT.partial.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Run prompts through a model and write every routing decision to a trace file."""
@@ -174,10 +177,14 @@ def record(
             chat_template=chat_template,
             out=out,
             resume=resume,
+            overwrite=overwrite,
         )
+    except FileExistsError as error:
+        raise FileExistsError(error.errno, f"{error.strerror} (--resume or --overwrite)", error.filename) from None
     except KeyboardInterrupt:
         print(
-            f"routesig: stopped; whole prompts are in {out}.partial, and --resume goes on from there", file=sys.stderr
+            f"routesig: stopped; whole prompts are in {out.resolve()}.partial, and --resume goes on from there",
+            file=sys.stderr,
         )
         raise typer.Exit(130) from None
     summary = _trace_summary(traces) | {"traces": str(out)}

@@ -18,6 +18,7 @@ namespace routesig {
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{1} << 18;
+constexpr int kMostLinks = 40;  // as Linux follows
 
 [[nodiscard]] FileError file_error(const std::filesystem::path& path, std::string_view what, int code) {
   return {path.string(), sentence(what, ": ", std::generic_category().message(code)), code};
@@ -80,10 +81,25 @@ void FileHandle::reset() noexcept {
   if (fd_ >= 0) ::close(release());
 }
 
+std::filesystem::path write_target(std::filesystem::path path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  for (int links = 0; fs::is_symlink(fs::symlink_status(path, error)); ++links) {
+    if (links == kMostLinks) throw file_error(path, "cannot be written", ELOOP);
+    const fs::path target = fs::read_symlink(path, error);
+    if (error) throw file_error(path, "cannot be followed", error.value());
+    path = path.parent_path() / target;  // an absolute target replaces the folder
+  }
+  if (!path.has_filename()) throw FileError(path.string(), "expected the name of a file to write", EISDIR);
+  const fs::file_status found = fs::status(path, error);
+  if (fs::is_directory(found)) throw file_error(path, "cannot be written", EISDIR);
+  if (fs::exists(found) && !fs::is_regular_file(found))
+    throw FileError(path.string(), "expected an ordinary file to write, found a pipe, a socket or a device", EINVAL);
+  return path;
+}
+
 OutputFile::OutputFile(std::filesystem::path path, Existing existing)
-    : path_(std::move(path)), partial_(path_), owner_(::getpid()) {
-  if (!path_.has_filename()) throw FileError(path_.string(), "expected the name of a file to write", EISDIR);
-  if (std::filesystem::is_directory(path_)) throw file_error(path_, "cannot be written", EISDIR);
+    : path_(write_target(std::move(path))), partial_(path_), owner_(::getpid()) {
   partial_ += ".partial";
   do {
     file_ = open_file(partial_, O_RDWR | O_CREAT, "cannot be opened for writing");
@@ -94,7 +110,12 @@ OutputFile::OutputFile(std::filesystem::path path, Existing existing)
       throw file_error(partial_, "cannot be locked", errno);
     }
   } while (!names(partial_, file_));
-  stale_ = status(file_, partial_).st_size > 0;
+  const auto bytes = status(file_, partial_).st_size;
+  stale_ = bytes > 0;
+  if (stale_ && existing == Existing::refuse)
+    throw FileError(partial_.string(),
+                    sentence("holds ", bytes, " bytes that an interrupted writer left; resume or overwrite them"),
+                    EEXIST);
   written_ = existing == Existing::keep && stale_;  // what is kept is never removed as empty
   buffer_.reserve(kBufferBytes + kBufferBytes / 4);
 }

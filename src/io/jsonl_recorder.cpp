@@ -70,11 +70,13 @@ void check_vocabulary(const std::vector<std::string>& vocabulary) {
 
 class JsonlRecorder::Writer {
  public:
-  Writer(std::filesystem::path path, JsonlOptions options) : path_(std::move(path)), options_(std::move(options)) {
+  Writer(std::filesystem::path path, JsonlOptions options)
+      : path_(write_target(std::move(path))), options_(std::move(options)) {
     if (options_.vocabulary != nullptr) check_vocabulary(*options_.vocabulary);
     (void)io::header_line({.layers = 1, .experts = 1, .top_k = 1}, options_.run);  // refuses broken settings now
     if (options_.resume) find_earlier();
-    if (!finished_ && !file_) file_.emplace(path_, OutputFile::Existing::replace);
+    if (finished_ || file_) return;
+    file_.emplace(path_, options_.overwrite ? OutputFile::Existing::replace : OutputFile::Existing::refuse);
   }
 
   [[nodiscard]] bool weights() const noexcept { return options_.weights; }
@@ -375,7 +377,7 @@ void save_jsonl(const TraceSet& traces, const std::filesystem::path& path, const
     warn(sentence(path.string(), ": traces of rotated routers live in memory only; those of ", traces.rotated().size(),
                   traces.rotated().size() == 1 ? " router" : " routers", " are left out of the file"));
   const std::string header = io::header_line(*traces.info(), traces.run());
-  io::TraceFile file(path, OutputFile::Existing::replace);
+  io::TraceFile file(path, OutputFile::Existing::refuse);
   try {
     file.write(header);
     io::TokenLine line(*traces.info());

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <fstream>
@@ -193,6 +194,51 @@ TEST(OutputFile, ReplacesALongerLeftoverEvenWhereItIsNeverClosed) {
     out.write("short\n");
   }
   EXPECT_EQ(bytes_of(folder / "a.txt.partial"), "short\n");
+}
+
+TEST(OutputFile, RefusesToReplaceALeftoverThatNobodyGaveUp) {
+  const ScratchFolder folder;
+  write_bytes(folder / "a.txt.partial", "hours of work");
+  EXPECT_THAT(
+      [&] { OutputFile out(folder / "a.txt", OutputFile::Existing::refuse); },
+      ThrowsMessage<FileError>(HasSubstr("a.txt.partial: holds 13 bytes that an interrupted writer left; resume "
+                                         "or overwrite them")));
+  EXPECT_EQ(bytes_of(folder / "a.txt.partial"), "hours of work");
+  write_bytes(folder / "a.txt.partial", "");
+  OutputFile out(folder / "a.txt", OutputFile::Existing::refuse);
+  out.write("new");
+  out.commit();
+  EXPECT_EQ(bytes_of(folder / "a.txt"), "new");
+}
+
+TEST(OutputFile, FollowsLinks) {
+  const ScratchFolder folder;
+  fs::create_directory(folder / "data");
+  fs::create_symlink("data/a.txt", folder / "one");  // of a file that is not there yet
+  fs::create_symlink(folder / "one", folder / "two");
+  for (const char* text : {"first", "second"}) {
+    OutputFile out(folder / "two");
+    EXPECT_EQ(out.partial_path(), folder / "data/a.txt.partial");
+    out.write(text);
+    out.commit();
+    EXPECT_EQ(bytes_of(folder / "data/a.txt"), text);
+  }
+  EXPECT_TRUE(fs::is_symlink(folder / "one"));
+  EXPECT_TRUE(fs::is_symlink(folder / "two"));
+  fs::create_symlink("loop", folder / "loop");
+  EXPECT_EQ(error_code_of([&] { OutputFile out(folder / "loop"); }), ELOOP);
+}
+
+TEST(OutputFile, RefusesWhatIsNoOrdinaryFile) {
+  const ScratchFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  fs::create_symlink("pipe", folder / "link");
+  for (const fs::path& path : {folder / "pipe", folder / "link", fs::path("/dev/null")})
+    EXPECT_THAT(
+        [&] { OutputFile out(path); },
+        ThrowsMessage<FileError>(HasSubstr("expected an ordinary file to write, found a pipe, a socket or a dev")));
+  EXPECT_TRUE(fs::is_fifo(folder / "pipe"));
+  EXPECT_EQ(error_code_of([&] { OutputFile out(folder / std::string(300, 'a')); }), ENAMETOOLONG);
 }
 
 TEST(OutputFile, NamesTheFileItCannotOpen) {

@@ -58,7 +58,7 @@ void record_prompt(JsonlRecorder& recorder, int prompt) {
 
 /// Records every prompt, or with `resume` those that an earlier run did not finish.
 void record(const fs::path& path, bool resume, bool flush) {
-  JsonlRecorder recorder(path, {.run = kRun, .resume = resume});
+  JsonlRecorder recorder(path, {.run = kRun, .resume = resume, .overwrite = !resume});
   recorder.begin(kInfo);
   for (int p = 0; p < kPrompts; ++p) {
     if (std::ranges::find(recorder.kept(), sentence("p", p)) != recorder.kept().end()) continue;

@@ -146,10 +146,15 @@ TEST(JsonlResume, WithoutAnEarlierRunItStartsAfresh) {
   EXPECT_EQ(bytes_of(folder / "t.jsonl"), uninterrupted());
 }
 
-TEST(JsonlResume, WithoutResumeAnOlderPartialFileIsReplaced) {
+TEST(JsonlResume, AnOlderPartialFileIsReplacedOnlyWhereItIsGivenUp) {
   const ScratchFolder folder;
   interrupted(folder / "t.jsonl");
-  JsonlRecorder recorder(folder / "t.jsonl", {.run = kRun});
+  const std::string before = bytes_of(folder / "t.jsonl.partial");
+  EXPECT_THAT([&] { JsonlRecorder refused(folder / "t.jsonl", {.run = kRun}); },
+              ThrowsMessage<FileError>(HasSubstr("t.jsonl.partial: holds ")));
+  EXPECT_THROW(save_jsonl(read_jsonl(folder / "t.jsonl.partial", {.recover = true}), folder / "t.jsonl"), FileError);
+  EXPECT_EQ(bytes_of(folder / "t.jsonl.partial"), before);
+  JsonlRecorder recorder(folder / "t.jsonl", {.run = kRun, .overwrite = true});
   recorder.begin(kInfo);
   recorder.end();
   recorder.close();

@@ -1,6 +1,7 @@
 """The command line, as a user types it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -255,6 +256,50 @@ def test_bad_input_is_one_line_and_exit_code_2(model, tmp_path, prompts):
         [sys.executable, "-m", "routesig", "--debug", "info", str(broken)], capture_output=True, text=True, check=False
     )
     assert "Traceback" in debug.stderr
+
+
+def test_what_an_interrupted_recording_left_is_not_replaced_unasked(tmp_path, prompts):
+    out, partial = tmp_path / "t.jsonl", tmp_path / "t.jsonl.partial"
+    recorded = ["record", "--prompts", prompts, "--out", out, "--max-new-tokens", 1]
+    routesig(*recorded)
+    *lines, _ = out.read_bytes().splitlines(keepends=True)
+    out.unlink()
+    partial.write_bytes(b"".join(lines))
+    refused = routesig(*recorded, code=2).stderr
+    size = partial.stat().st_size
+    assert f"t.jsonl.partial: holds {size} bytes that an interrupted writer left" in refused
+    assert refused.rstrip().endswith("(--resume or --overwrite)")
+    with pytest.raises(OSError, match="interrupted writer left"):
+        random_traces(2).save(out)
+    assert partial.read_bytes() == b"".join(lines)
+    assert "got both" in routesig(*recorded, "--resume", "--overwrite", code=2).stderr
+    routesig(*recorded, "--overwrite")
+    assert not partial.exists()
+    assert rs.read_traces(out).complete
+
+
+def test_links_are_written_through_and_what_is_no_file_is_refused(tmp_path, prompts, traces):
+    link, target = tmp_path / "link.jsonl", tmp_path / "target.jsonl"
+    link.symlink_to(target.name)
+    routesig("record", "--prompts", prompts, "--out", link, "--max-new-tokens", 1)
+    assert link.is_symlink()
+    assert target.is_file()
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    os.mkfifo(tmp_path / "pipe.parquet")
+    (tmp_path / "null.jsonl").symlink_to("/dev/null")
+    for name in ("pipe.jsonl", "pipe.parquet", "null.jsonl"):
+        error = routesig("convert", traces, tmp_path / name, code=2).stderr
+        assert ": expected an ordinary file to write, found a pipe, a socket or a device" in error
+    sigs = rs.signatures(random_traces())
+    link, target = tmp_path / "link.npz", tmp_path / "target.npz"
+    link.symlink_to(target)
+    sigs.save(link)
+    assert link.is_symlink()
+    assert len(rs.read_signatures(target)) == len(sigs)
+    link.unlink()
+    link.symlink_to(link)
+    with pytest.raises(OSError, match=r"[Tt]oo many levels of symbolic links"):
+        sigs.save(link)
 
 
 def test_ctrl_c_leaves_a_readable_partial_file(model, tmp_path):

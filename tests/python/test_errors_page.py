@@ -171,6 +171,10 @@ def say_recordings(said, tmp, model):
     holder = _core.JsonlRecorder(tmp / "held.jsonl")
     record(out=tmp / "held.jsonl")
     del holder
+    (tmp / "left.jsonl.partial").write_bytes(whole[:-100])
+    record(out=tmp / "left.jsonl")
+    os.mkfifo(tmp / "pipe.jsonl")
+    record(out=tmp / "pipe.jsonl")
     os.symlink("/dev/full", tmp / "full.jsonl.partial")
     record(out=tmp / "full.jsonl")
     record(max_new_tokens=100_000)

@@ -35,16 +35,21 @@ class FileHandle {
   int fd_ = -1;
 };
 
+/// The file that writing to `path` writes: links are followed, to a file that need not be there yet. Throws FileError
+/// on what is no ordinary file (a folder, a pipe, a device), which a rename would replace.
+[[nodiscard]] std::filesystem::path write_target(std::filesystem::path path);
+
 /// A file that appears under its name only when it is whole. Until `commit` the bytes stand in `partial_path()`, which
 /// is locked: a second writer is refused, in this process or another.
 class OutputFile {
  public:
   enum class Existing : std::uint8_t {
     replace,  ///< an older partial file is emptied by the first write
-    keep      ///< it is kept until `restart` says which bytes of it go on
+    keep,     ///< it is kept until `restart` says which bytes of it go on
+    refuse    ///< a FileError (EEXIST), unless it is empty
   };
 
-  /// Opens and locks `path` + ".partial". Throws FileError where that is impossible.
+  /// Opens and locks `write_target(path)` + ".partial". Throws FileError where that is impossible.
   explicit OutputFile(std::filesystem::path path, Existing existing = Existing::replace);
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
@@ -57,7 +62,7 @@ class OutputFile {
 
   /// Appends; goes to the operating system in large pieces.
   void write(std::string_view bytes);
-  /// Replaces what an older partial file holds by `bytes`, and goes on behind them. A crash in between loses nothing:
+  /// Replaces what an older partial file holds by `bytes`, and goes on after them. A crash in between loses nothing:
   /// the new bytes are synced in a file of their own and renamed over the old.
   void restart(std::string_view bytes);
   /// Everything written so far is with the operating system: it survives the end of this process.

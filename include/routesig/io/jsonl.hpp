@@ -26,17 +26,18 @@ struct JsonlOptions {
   RunInfo run{};        ///< settings and prompts, for the header; what `resume` compares
   bool weights = true;  ///< record the applied weights beside the ids
   std::shared_ptr<const std::vector<std::string>>
-      vocabulary{};     ///< text of every token id, for `token_texts`; may be null
-  bool resume = false;  ///< go on with an earlier run: see JsonlRecorder
+      vocabulary{};        ///< text of every token id, for `token_texts`; may be null
+  bool resume = false;     ///< go on with an earlier run: see JsonlRecorder
+  bool overwrite = false;  ///< give up what an interrupted run left in PATH.partial
 };
 
 /// Streams traces to disk.
 ///
 /// With `resume`, the whole prompts of an earlier PATH.partial are kept byte for byte, the rest is dropped, and
-/// recording goes on behind them; `kept` names the prompts to leave out. Settings and prompts are compared when it is
+/// recording goes on after them; `kept` names the prompts to leave out. Settings and prompts are compared when it is
 /// made, the model in `begin`; nothing is changed on disk before both agree. A finished PATH without a partial file
-/// keeps all its prompts. Without either, and without `resume`, the recording starts afresh and replaces an older
-/// partial file.
+/// keeps all its prompts. Without either, and without `resume`, the recording starts afresh. A partial file that is not
+/// resumed is a FileError (EEXIST) unless `overwrite` gives it up.
 ///
 /// One model call may follow another (begin ... end, begin ... end); `end` flushes, only `close` makes the file whole.
 /// Destroyed without `close`, the partial file stays and is readable with `recover`.

@@ -85,7 +85,16 @@ void bind_debiased(py::module_& m) {
           "tokens", [](const DebiasedRows& r) { return owned(r.tokens, prompts_by_layers(r)); },
           "uint64 [prompts, layers] tokens with known routing.")
       .def_property_readonly("known", &known, "Whether a layer of a prompt has a similarity, row by row.")
-      .def("absence", &DebiasedRows::absence, py::arg("prompt"), "Why a prompt has none, or None.");
+      .def("absence", &DebiasedRows::absence, py::arg("prompt"), "Why a prompt has none, or None.")
+      .def(py::pickle(
+          [](const DebiasedRows& r) {
+            return py::make_tuple(r.prompts, r.layers, r.experts, r.shares, r.squared_norms, r.tokens);
+          },
+          [](const py::tuple& s) {
+            return DebiasedRows{s[0].cast<std::size_t>(),         s[1].cast<std::size_t>(),
+                                s[2].cast<std::size_t>(),         s[3].cast<std::vector<double>>(),
+                                s[4].cast<std::vector<double>>(), s[5].cast<std::vector<std::uint64_t>>()};
+          }));
   m.def(
       "debiased_traces",
       [](const routesig::TraceSet& traces, const std::string& tokens, int window, bool drop_invalid) {

@@ -1,5 +1,6 @@
 #include "routesig/similarity.hpp"
 
+#include <pybind11/operators.h>
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
@@ -57,12 +58,20 @@ void bind_similarity(py::module_& m) {
       .def_readonly("pairs", &routesig::PairMoments::pairs, "Number of pairs.")
       .def_readonly("mean", &routesig::PairMoments::mean, "Mean similarity, or None without a pair.")
       .def_readonly("sd", &routesig::PairMoments::sd, "Standard deviation (ddof 1), or None with fewer than two pairs.")
-      .def("__repr__", [](const routesig::PairMoments& p) {
-        const auto number = [](const std::optional<double>& x) {
-          return x ? routesig::sentence(*x) : std::string("None");
-        };
-        return routesig::sentence("PairMoments(mean=", number(p.mean), ", sd=", number(p.sd), ", pairs=", p.pairs, ")");
-      });
+      .def("__repr__",
+           [](const routesig::PairMoments& p) {
+             const auto number = [](const std::optional<double>& x) {
+               return x ? routesig::sentence(*x) : std::string("None");
+             };
+             return routesig::sentence("PairMoments(mean=", number(p.mean), ", sd=", number(p.sd), ", pairs=", p.pairs,
+                                       ")");
+           })
+      .def(py::self == py::self)
+      .def(py::pickle([](const routesig::PairMoments& p) { return py::make_tuple(p.pairs, p.mean, p.sd); },
+                      [](const py::tuple& s) {
+                        return routesig::PairMoments{s[0].cast<std::size_t>(), s[1].cast<std::optional<double>>(),
+                                                     s[2].cast<std::optional<double>>()};
+                      }));
   py::class_<routesig::Separation>(m, "Separation", "Within-task against across-task similarity.")
       .def_readonly("within", &routesig::Separation::within, "Pairs of prompts of one task, and of different groups.")
       .def_readonly("across", &routesig::Separation::across, "Pairs of prompts of different tasks.")
@@ -70,13 +79,21 @@ void bind_similarity(py::module_& m) {
                     "(within - across) / pooled sd, or None where undefined.")
       .def_property_readonly("difference", &routesig::Separation::difference,
                              "Mean within less mean across, or None where undefined.")
-      .def("__repr__", [](const routesig::Separation& s) {
-        const auto number = [](const std::optional<double>& x) {
-          return x ? routesig::sentence(*x) : std::string("None");
-        };
-        return routesig::sentence("Separation(within=", number(s.within.mean), ", across=", number(s.across.mean),
-                                  ", cohens_d=", number(s.cohens_d), ")");
-      });
+      .def("__repr__",
+           [](const routesig::Separation& s) {
+             const auto number = [](const std::optional<double>& x) {
+               return x ? routesig::sentence(*x) : std::string("None");
+             };
+             return routesig::sentence("Separation(within=", number(s.within.mean), ", across=", number(s.across.mean),
+                                       ", cohens_d=", number(s.cohens_d), ")");
+           })
+      .def(py::self == py::self)
+      .def(py::pickle([](const routesig::Separation& s) { return py::make_tuple(s.within, s.across, s.cohens_d); },
+                      [](const py::tuple& s) {
+                        return routesig::Separation{s[0].cast<routesig::PairMoments>(),
+                                                    s[1].cast<routesig::PairMoments>(),
+                                                    s[2].cast<std::optional<double>>()};
+                      }));
   m.def(
       "separation",
       [](const Values& matrix, const std::vector<int>& task, const std::vector<int>& group) {

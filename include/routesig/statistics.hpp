@@ -26,6 +26,8 @@ struct PairMoments {
   std::size_t pairs = 0;
   std::optional<double> mean{};
   std::optional<double> sd{};
+
+  friend bool operator==(const PairMoments&, const PairMoments&) = default;
 };
 
 struct Separation {
@@ -37,6 +39,8 @@ struct Separation {
   [[nodiscard]] std::optional<double> difference() const {
     return within.mean && across.mean ? std::optional(*within.mean - *across.mean) : std::nullopt;
   }
+
+  friend bool operator==(const Separation&, const Separation&) = default;
 };
 
 /// Within-task against across-task similarity. `similarity` is [n, n], row-major; only the part above the diagonal is

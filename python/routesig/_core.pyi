@@ -385,7 +385,14 @@ class PairMoments:
     """
     Mean and standard deviation (ddof 1) over pairs of prompts; None where undefined.
     """
+    __hash__: typing.ClassVar[None] = None
+    def __eq__(self, arg0: PairMoments) -> bool:
+        ...
+    def __getstate__(self) -> tuple[int, float | None, float | None]:
+        ...
     def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple) -> None:
         ...
     @property
     def mean(self) -> float | None:
@@ -406,7 +413,14 @@ class Separation:
     """
     Within-task against across-task similarity.
     """
+    __hash__: typing.ClassVar[None] = None
+    def __eq__(self, arg0: Separation) -> bool:
+        ...
+    def __getstate__(self) -> tuple[PairMoments, PairMoments, float | None]:
+        ...
     def __repr__(self) -> str:
+        ...
+    def __setstate__(self, arg0: tuple) -> None:
         ...
     @property
     def across(self) -> PairMoments:
@@ -503,6 +517,10 @@ class DebiasedRows:
     """
     Signatures prepared for the debiased cosine.
     """
+    def __getstate__(self) -> tuple[int, int, int, list[float], list[float], list[int]]:
+        ...
+    def __setstate__(self, arg0: tuple) -> None:
+        ...
     def absence(self, prompt: typing.SupportsInt | typing.SupportsIndex) -> str | None:
         """
         Why a prompt has none, or None.

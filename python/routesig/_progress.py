@@ -1,16 +1,20 @@
 """The progress bar of long computations."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(what: str, show: bool, *, counts: bool = True) -> Iterator[Callable[[float, float], None] | None]:
+def progress_bar(
+    what: str, show: bool | None, *, counts: bool = True
+) -> Iterator[Callable[[float, float], None] | None]:
     """Yield what `_core` functions take as `progress`: None, or a callback (done, total) that moves a bar on stderr.
 
-    Without `counts` the bar shows a share and times alone: what is done is no number of things.
+    `show` None: where stderr is a terminal. Without `counts` the bar shows a share and times alone: what is done is no
+    number of things.
     """
-    if not show:
+    if not (sys.stderr.isatty() if show is None else show):
         yield None
         return
     from tqdm import tqdm

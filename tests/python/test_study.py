@@ -1,8 +1,11 @@
 """The study: that it says what its parts say, and what is missing where something is missing."""
 
+import copy
 import dataclasses
 import html
 import json
+import pickle
+import re
 
 import numpy as np
 import pytest
@@ -538,3 +541,27 @@ def test_rows_that_are_not_finite_and_rows_of_padding_are_said_wherever_the_stud
         assert sentence in written
         assert sentence in page
         assert sentence in html.unescape(found._repr_html_())
+
+
+def test_a_study_can_be_kept_and_copied(tmp_path):
+    traces = worded_traces()
+    found = rs.study(traces, controls={"other": worded_traces(seed=4)}, **QUICK)
+    for again in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        assert again.balanced == found.balanced
+        assert again.to_dict() == found.to_dict()
+        assert str(again) == str(found)
+        assert again.report(tmp_path / "again.html").read_bytes() == found.report(tmp_path / "r.html").read_bytes()
+    debiased = rs.debiased_similarity(traces)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(debiased)).layers, debiased.layers)
+    halves = rs.reliability(traces)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(halves)).disattenuated, halves.disattenuated)
+
+
+def test_a_bar_is_shown_where_stderr_is_a_terminal(monkeypatch, capsys):
+    sigs = tasks_apart((5, 5), layers=1, experts=4)
+    quick = {name: count for name, count in QUICK.items() if name != "progress"}
+    rs.study(sigs, **quick)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    rs.study(sigs, **quick)
+    assert re.search(r"study: 100%\|.*\| \d\d:\d\d, 00:00 left", capsys.readouterr().err)

@@ -63,7 +63,7 @@ def study(
     sources: bool = True,
     drop_invalid: bool = False,
     controls: GivenControls | None = None,
-    progress: bool = True,
+    progress: bool | None = None,
 ) -> Study:
     """Whether routing follows the task, by how much more than chance, and what explains it.
 
@@ -95,8 +95,8 @@ def study(
         Name -> traces (or signatures) of a control model fed the same tokens, or a list of them, one per seed:
         `{"random weights": [...]}`; from 19 seeds on there is a p. Rotated routers recorded with the traces
         (`traces.rotated`) are found.
-    progress : bool
-        Show a bar on stderr.
+    progress : bool, optional
+        Show a bar on stderr, with the time left as it was predicted; default: where stderr is a terminal.
 
     Returns
     -------

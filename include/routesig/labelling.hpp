@@ -72,6 +72,7 @@ class Labellings {
     std::map<std::vector<std::size_t>, std::size_t> alike;  // units in every block -> tasks so far
     for (std::size_t task = 0; task < tasks_; ++task) {
       std::vector<std::size_t> counts;
+      counts.reserve(blocks_.size());
       for (const Block& block : blocks_) counts.push_back(block.counts[task]);
       if (std::ranges::any_of(counts, [](std::size_t n) { return n > 0; }))
         ties *= static_cast<double>(++alike[counts]);

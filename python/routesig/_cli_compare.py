@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,7 +14,7 @@ _SIDE = "Traces, signatures, a folder that holds traces.jsonl or signatures.npz,
 def compare(
     a: Annotated[Path, typer.Argument(help=_SIDE)],
     b: Annotated[Path, typer.Argument(help="The same prompts, recorded otherwise or by another model.")],
-    tokens: Annotated[str, typer.Option(help="all, prompt or generation.")] = "all",
+    tokens: Annotated[Literal["all", "prompt", "generation"], typer.Option(help="The tokens that count.")] = "all",
     seed: Annotated[int, typer.Option(help="Seed of the resampling.", min=0)] = 0,
     drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave impossible rows out, counted.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the result to this .json file.")] = None,

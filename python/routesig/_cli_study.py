@@ -4,21 +4,19 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import routesig as rs
-from routesig._files import read_traces_or_signatures
 
 
-def read_controls(given: Sequence[str]) -> dict[str, list[Any]]:
+def control_files(given: Sequence[str]) -> dict[str, list[Path]]:
     """`NAME=FILE` texts; a repeated name is another seed."""
-    controls: dict[str, list[Any]] = {}
+    files: dict[str, list[Path]] = {}
     for text in given:
         name, equals, path = text.partition("=")
         if not (name and equals and path):
             raise ValueError(f"study: expected --control NAME=FILE, got {text!r}")
-        controls.setdefault(name, []).append(read_traces_or_signatures(Path(path)))
-    return controls
+        files.setdefault(name, []).append(Path(path))
+    return files
 
 
 def make_folder(folder: Path) -> None:

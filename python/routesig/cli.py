@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,13 +19,14 @@ from routesig._study._parts import LEAST_SEEDS
 app = typer.Typer(
     name="routesig",
     help="Record which experts a mixture-of-experts model picks, and ask whether routing follows the task.",
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # its columns break words
 )
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 NewTokens = Annotated[int, typer.Option(help="Tokens to generate for each prompt, at most.", min=0)]
+_TokenSet = Literal["all", "prompt", "generation"]
 _FEWER = ", or fewer where they would last minutes"
 
 
@@ -36,12 +37,22 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file name may hold what the terminal cannot say
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app(args=arguments, prog_name="routesig")
+        sys.exit(app(args=arguments or ["--help"], prog_name="routesig", standalone_mode=False))
+    except typer.Abort:  # Ctrl-C
+        sys.exit(130)
     except (ValueError, TypeError, OSError, ImportError, IndexError, RuntimeError) as error:
         if debug:
             raise
         text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
         print(f"routesig: {text}", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        usage, context = getattr(error, "format_message", None), getattr(error, "ctx", None)
+        if usage is None or debug:
+            raise
+        text = " ".join(usage().split()).removesuffix(".")  # choices stand on lines of their own
+        command = "routesig" if context is None else context.command_path
+        print(f"routesig: {text}; {command} --help lists what there is", file=sys.stderr)
         sys.exit(2)
 
 
@@ -61,7 +72,7 @@ def _options(
     pass
 
 
-@app.command()
+@app.command(short_help="Record and study the shipped model.", epilog="Example: routesig demo --out results")
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("routesig-demo"),
     max_new_tokens: NewTokens = 32,
@@ -79,12 +90,18 @@ def demo(
     print(f"done in {time.perf_counter() - began:.0f} s", file=sys.stderr)
 
 
-@app.command()
+@app.command(
+    short_help="Test whether routing follows the task.",
+    epilog='Example: routesig study traces.jsonl --out results --control "random weights=control.jsonl"',
+)
 def study(
     path: Annotated[Path, typer.Argument(help="A trace file (finished or .partial) or a signature file.")],
     out: Annotated[Path, typer.Option(help="Folder for report.html, figures/, study.json and signatures.npz.")],
-    tokens: Annotated[str, typer.Option(help="all, prompt or generation.")] = "all",
-    weighting: Annotated[str, typer.Option(help="count, gate or top1.")] = "count",
+    tokens: Annotated[_TokenSet, typer.Option(help="The tokens that count.")] = "all",
+    weighting: Annotated[
+        Literal["count", "gate", "top1"],
+        typer.Option(help="What a chosen expert counts: 1, its weight, or 1 if first."),
+    ] = "count",
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
     control: Annotated[
         list[str] | None,
@@ -116,8 +133,9 @@ def study(
     as_json: JsonFlag = False,
 ) -> None:
     """Test whether routing follows the task, by how much more than chance, and show what explains it."""
+    files = _cli_study.control_files(control or [])
     given = _files.read_traces_or_signatures(path, drop_invalid=drop_invalid)
-    controls = _cli_study.read_controls(control or [])
+    controls = {name: [_files.read_traces_or_signatures(one) for one in paths] for name, paths in files.items()}
     _cli_study.make_folder(out)
     found = rs.study(
         given,
@@ -143,19 +161,28 @@ def study(
     _cli_study.show(found, out, as_json)
 
 
-@app.command()
+@app.command(
+    short_help="Record what a model's routers pick.",
+    epilog="Example: routesig record --prompts mine.csv --out traces.jsonl",
+)
 def record(
-    prompts: Annotated[Path, typer.Option(help="Prompts: .jsonl, .csv, .tsv or .txt.")],
     out: Annotated[Path, typer.Option(help="The trace file to write (.jsonl).")],
+    prompts: Annotated[Path | None, typer.Option(help="Prompts: .jsonl, .csv, .tsv or .txt.")] = None,
+    force: Annotated[
+        Path | None, typer.Option(help="Traces instead of prompts: their tokens are fed again, none is generated.")
+    ] = None,
     model: Annotated[str, typer.Option(help="A Hugging Face folder, or 'tiny' for the shipped model.")] = "tiny",
+    random_weights: Annotated[
+        int | None, typer.Option(help="Seed of random weights in the place of the trained ones: a control.", min=0)
+    ] = None,
     max_new_tokens: NewTokens = 32,
     temperature: Annotated[float, typer.Option(help="0: greedy.", min=0.0)] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    dtype: Annotated[Literal["auto", "float32", "bfloat16"], typer.Option(help="Of the weights.")] = "auto",
     batch_size: Annotated[int | None, typer.Option(help="Prompts that run together.", min=1)] = None,
     chat_template: Annotated[
-        str | None, typer.Option(help="model: every prompt as a message in the model's own chat template.")
+        Literal["model"] | None, typer.Option(help="Every prompt as a message in the model's own chat template.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted recording.")] = False,
     overwrite: Annotated[
@@ -164,8 +191,11 @@ def record(
     as_json: JsonFlag = False,
 ) -> None:
     """Run prompts through a model and write every routing decision to a trace file."""
-    chosen = rs.load_prompts(prompts)
-    loaded = rs.load_model(None if model == "tiny" else model, device=device, dtype=dtype)
+    if (prompts is None) == (force is None):
+        raise ValueError(f"record: expected one of --prompts and --force, got {'none' if prompts is None else 'both'}")
+    chosen: Any = rs.load_prompts(prompts) if force is None else _cli_files.read_traces(force)
+    folder = None if model == "tiny" else model
+    loaded = rs.load_model(folder, device=device, dtype=dtype, random_weights=random_weights)
     try:
         traces = rs.record(
             loaded,
@@ -195,7 +225,7 @@ def record(
         print(f"file      {out}")
 
 
-@app.command()
+@app.command(epilog="Example: routesig convert traces.jsonl traces.parquet")
 def convert(
     source: Annotated[Path, typer.Argument(help="A trace file of any readable format, finished or .partial.")],
     out: Annotated[Path, typer.Argument(help="The file to write: .jsonl or .parquet.")],
@@ -215,7 +245,7 @@ def convert(
         print(f"file      {out}, {out.stat().st_size} bytes")
 
 
-@app.command()
+@app.command(epilog="Example: routesig info traces.jsonl.partial")
 def info(
     path: Annotated[
         Path,
@@ -260,7 +290,10 @@ def info(
         _print_trace_summary(summary)
 
 
-app.command()(_cli_compare.compare)
+app.command(
+    short_help="Compare two recordings or two models.",
+    epilog="Example: routesig compare bf16.jsonl float32.jsonl --out compared.json",
+)(_cli_compare.compare)
 
 
 def _info_model(path: Path, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,43 @@ def prompts(tmp_path):
 def test_help_and_version():
     assert "record" in routesig("--help").stdout
     assert routesig("--version").stdout == f"routesig {rs.__version__}\n"
+
+
+def test_usage_errors_are_one_line_that_names_the_help(tmp_path, traces):
+    for arguments, message in (
+        (["study"], "routesig: Missing argument 'path'; routesig study --help lists what there is"),
+        (["study", traces, "--out", "x", "--tokens", "some"], "'some' is not one of 'all', 'prompt', 'generation'; "),
+        (["study", traces, "--out", "x", "--folds", "1"], "greater than or equal to 2; routesig study --help"),
+        (["study", traces, "--out", "x", "--colour", "red"], "No such option: --colour"),
+        (["paint"], "routesig: No such command 'paint'; routesig --help lists what there is"),
+        (["record", "--out", "x.jsonl"], "routesig: record: expected one of --prompts and --force, got none"),
+        (["record", "--out", "x", "--prompts", "a", "--force", "b"], "expected one of --prompts and --force, got both"),
+    ):
+        error = routesig(*arguments, code=2).stderr
+        assert message in error
+        assert error.count("\n") == 1
+
+
+def test_help_is_short_and_lists_choices():
+    assert routesig("-h").stdout == routesig().stdout == routesig("--help").stdout
+    shown = routesig("study", "-h").stdout
+    assert "<all|prompt|generation>" in shown
+    assert "<count|gate|top1>" in shown
+    for command in ("demo", "study", "record", "convert", "info", "compare"):
+        shown = routesig(command, "-h").stdout
+        assert re.search(rf"^  Example: routesig {command} ", shown, re.M)
+        assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_record_of_random_weights_and_forced_tokens(model, tmp_path, prompts):
+    out, control = tmp_path / "t.jsonl", tmp_path / "control.jsonl"
+    routesig("record", "--prompts", prompts, "--out", out, "--max-new-tokens", 3)
+    routesig("record", "--force", out, "--random-weights", 7, "--out", control)
+    real, found = rs.read_traces(out), rs.read_traces(control)
+    assert found.info.model_name == f"{real.info.model_name}, random weights 7"
+    assert [trace.token_ids.tolist() for trace in found] == [trace.token_ids.tolist() for trace in real]
+    expected = rs.record(rs.load_model(random_weights=7), real, progress=False)
+    assert all((a.experts == b.experts).all() for a, b in zip(found, expected, strict=True))
 
 
 def test_record_and_info(model, tmp_path, prompts):

@@ -29,6 +29,13 @@ class Signature:
         return f"Signature(id={self.id!r}, task={self.task!r}, layers={layers}, experts={experts})"
 
 
+def read_only(array: NDArray[Any]) -> Any:
+    """A view of an array that cannot be written."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 @dataclass(frozen=True, eq=False)
 class SignatureSet:
     """Signatures of many prompts.
@@ -36,7 +43,7 @@ class SignatureSet:
     Attributes
     ----------
     values : float64 [prompts, layers, experts]
-        Each layer sums to 1, or to 0 where no token was routed.
+        Each layer sums to 1, or to 0 where no token was routed. Arrays are read-only views.
     counts : uint64 [prompts, layers, experts] or None
         Tokens that chose the expert; None for gate weighting.
     ids, tasks, groups : list
@@ -71,6 +78,9 @@ class SignatureSet:
             if len(column) != len(self.values):
                 raise ValueError(f"signatures: expected {name} for {len(self.values)} prompts, got {len(column)}")
             object.__setattr__(self, name, column)
+        for name in ("values", "counts", "num_tokens"):
+            if (array := getattr(self, name)) is not None:
+                object.__setattr__(self, name, read_only(array))
 
     @classmethod
     def from_counts(

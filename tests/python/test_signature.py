@@ -246,3 +246,13 @@ def test_real_traces_make_signatures(repository):
             np.testing.assert_allclose(values[layer], counts / counts.sum(), atol=1e-15)
     with pytest.raises(ValueError, match="rank order"):
         rs.signatures(traces, weighting="top1")
+
+
+def test_arrays_of_a_set_are_read_only_and_those_given_are_not():
+    counts = np.ones((2, 3, 4), np.uint64)
+    sigs = rs.SignatureSet.from_counts(counts, num_tokens=[4, 4], top_k=1)
+    for array in (sigs.values, sigs.counts, sigs.num_tokens, sigs[:1].values, rs.signatures(random_traces()).values):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+    counts[0] = 2
+    assert counts.flags.writeable

@@ -1,5 +1,6 @@
 """Small traces for tests, and Parquet files that were changed."""
 
+import dataclasses
 from itertools import combinations
 
 import numpy as np
@@ -134,3 +135,10 @@ def numpy_difference(signatures: np.ndarray, tasks: list[str]) -> np.ndarray:
     for i, j in combinations(range(len(tasks)), 2):
         (within if tasks[i] == tasks[j] else across).append((unit[i] * unit[j]).sum(axis=1))
     return np.mean(within, axis=0) - np.mean(across, axis=0)
+
+
+def with_value(sigs, place, value):
+    """The same signatures with another value at a place."""
+    values = sigs.values.copy()
+    values[place] = value
+    return dataclasses.replace(sigs, values=values)

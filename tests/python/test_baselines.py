@@ -7,7 +7,7 @@ import pytest
 
 import routesig as rs
 from routesig import _core
-from support import random_experts, random_traces
+from support import random_experts, random_traces, with_value
 
 EXPERTS, TOP_K, LAYERS = 16, 4, 3
 
@@ -314,7 +314,7 @@ def test_what_does_not_fit_is_one_sentence(call, message):
 
 def test_signatures_that_are_not_finite_are_refused():
     sigs = preferring([9, 14, 20, 11])
-    sigs.values[1, 0, 0] = np.nan
+    sigs = with_value(sigs, (1, 0, 0), np.nan)
     with pytest.raises(ValueError, match="expected finite signatures, got nan"):
         rs.baselines.permutation(sigs)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import routesig as rs
+from support import with_value
 
 sklearn = pytest.importorskip("sklearn")
 from scipy.stats import binomtest  # noqa: E402
@@ -316,7 +317,7 @@ def test_options_that_do_not_fit_are_one_sentence(options, message):
 
 def test_values_that_are_not_finite_are_refused():
     sigs = random_set()
-    sigs.values[3, 0, 0] = np.nan
+    sigs = with_value(sigs, (3, 0, 0), np.nan)
     with pytest.raises(ValueError, match="expected finite values, got NaN or infinity in row 3"):
         rs.classify(sigs)
 

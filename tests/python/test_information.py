@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 import routesig as rs
-from support import random_traces
+from support import random_traces, with_value
 
 
 def test_log_loss_bound_equals_scikit_learn():
@@ -144,7 +144,7 @@ def test_what_is_not_finite_or_no_whole_number_is_one_sentence():
     for option in ("permutations", "seed"):
         with pytest.raises(ValueError, match=f"information: expected {option} from 0 to"):
             rs.information.layer_information(sigs, **{option: -1})
-    sigs.values[0, 0, 0] = np.nan
+    sigs = with_value(sigs, (0, 0, 0), np.nan)
     with pytest.raises(ValueError, match="information: expected finite values, got nan"):
         rs.information.layer_information(sigs)
     with pytest.raises(ValueError, match=r"expected errors to be a whole number, got 6\.5"):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import routesig as rs
+from support import with_value
 
 
 def random_set(prompts, layers=3, experts=8, seed=0):
@@ -75,7 +76,7 @@ def test_tsne_is_scikit_learns_and_seeded():
         rs.tsne(sigs, perplexity=20)
     with pytest.raises(ValueError, match="tsne: expected seed from 0 to 4294967295, got -1"):
         rs.tsne(sigs, seed=-1)
-    sigs.values[0, 0, 0] = np.inf
+    sigs = with_value(sigs, (0, 0, 0), np.inf)
     with pytest.raises(ValueError, match="tsne: expected finite values"):
         rs.tsne(sigs)
 

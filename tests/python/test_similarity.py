@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
 import routesig as rs
-from support import random_traces
+from support import random_traces, with_value
 
 
 def cosine(a, b):
@@ -178,7 +178,7 @@ def test_real_counts_give_the_published_cosines(repository):
 @pytest.mark.parametrize("metric", ["cosine", "jensen-shannon", "hellinger", "overlap"])
 def test_what_is_not_finite_is_refused(metric):
     sigs = rs.SignatureSet.from_counts([[[3, 1]], [[1, 3]]])
-    sigs.values[0, 0, 0] = np.nan
+    sigs = with_value(sigs, (0, 0, 0), np.nan)
     for a, b in ((sigs, None), (sigs[1:], sigs), (sigs[0], sigs[1])):
         with pytest.raises(ValueError, match="similarity: expected finite signatures, got NaN or infinity"):
             rs.similarity(a, b, metric=metric)

@@ -88,7 +88,7 @@ CALLS = {
     ),
     "layer_separation": lambda: of(rs.statistics.layer_separation)(lambda: counts_set(4000, 300, 4)),
     "debiased_similarity": lambda: of(rs.debiased_similarity, window=10**6)(lambda: traces(2, 100_000, layers=1)),
-    "reliability": lambda: of(rs.reliability)(lambda: same_trace(30_000, 300, layers=8)),
+    "reliability": lambda: of(rs.reliability)(lambda: same_trace(30_000, 1_500, layers=8)),
     "signatures": lambda: of(rs.signatures)(lambda: same_trace(200_000, 60, layers=16)),
     "permutation_test": lambda: of(rs.statistics.permutation_test, permutations=3_000_000)(lambda: counts_set(1000)),
     "bootstrap": lambda: of(rs.statistics.bootstrap, draws=300_000)(lambda: counts_set(1000)),

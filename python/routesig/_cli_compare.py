@@ -2,11 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 import routesig as rs
+from routesig._cli_options import JsonFlag, TokenSet
 
 _SIDE = "Traces, signatures, a folder that holds traces.jsonl or signatures.npz, or a study.json beside them."
 
@@ -14,11 +15,11 @@ _SIDE = "Traces, signatures, a folder that holds traces.jsonl or signatures.npz,
 def compare(
     a: Annotated[Path, typer.Argument(help=_SIDE)],
     b: Annotated[Path, typer.Argument(help="The same prompts, recorded otherwise or by another model.")],
-    tokens: Annotated[Literal["all", "prompt", "generation"], typer.Option(help="The tokens that count.")] = "all",
+    tokens: TokenSet = "all",
     seed: Annotated[int, typer.Option(help="Seed of the resampling.", min=0)] = 0,
     drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave impossible rows out, counted.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the result to this .json file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Compare two recordings of the same prompts, or two models on them."""
     found = rs.compare(a, b, tokens=tokens, seed=seed, drop_invalid=drop_invalid, progress=sys.stderr.isatty())

@@ -1,5 +1,6 @@
 """Prompts: the shipped 80, or a file or a table of your own."""
 
+import contextlib
 import csv
 import json
 import os
@@ -156,9 +157,7 @@ def from_table(table: Any, who: str) -> list[Prompt]:
     """Prompts from the rows of a table; ValueError where a row is none."""
     given = table.column_names if hasattr(table, "column_names") else table.columns  # an Arrow table's are arrays
     names = [str(name) for name in given]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{who}: expected columns of different names, found {name!r} twice")
+    _check_columns(names, who)
     columns = [[_plain(value) for value in table[name]] for name in given]
     prompts = []
     for number, cells in enumerate(zip(*columns, strict=True), 1):
@@ -209,11 +208,10 @@ def _no_constant(text: str) -> float:
 
 
 def _from_csv(text: str, name: str) -> Iterable[Prompt]:
-    rows = _csv_rows(text, name, _separator(text))
+    lines = _lines(text)
+    rows = _csv_rows(lines, name, _separator(lines))
     first, columns = next(rows, (1, []))
-    for column in columns:
-        if columns.count(column) > 1:
-            raise _format_error(f"{name}, line {first}: expected columns of different names, found {column!r} twice")
+    _check_columns(columns, f"{name}, line {first}")
     for number, cells in rows:
         if len(cells) != len(columns):
             raise _format_error(f"{name}, line {number}: expected {len(columns)} columns, found {len(cells)}")
@@ -222,18 +220,25 @@ def _from_csv(text: str, name: str) -> Iterable[Prompt]:
         yield _prompt(known, f"{name}, line {number}", f"line-{number}")
 
 
-def _separator(text: str) -> str:
+def _check_columns(names: Sequence[str], where: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise _format_error(f"{where}: expected columns of different names, found {name!r} twice")
+
+
+def _separator(lines: list[str]) -> str:
     """The one that makes a column "text" of the header; else the comma."""
     for separator in ",;\t":
-        header = next(csv.reader(_lines(text), delimiter=separator), [])
-        if "text" in map(_column, header):
-            return separator
+        with contextlib.suppress(csv.Error):  # said where the rows are read
+            header: list[str] = next(filter(any, csv.reader(lines, delimiter=separator)), [])
+            if "text" in map(_column, header):
+                return separator
     return ","
 
 
-def _csv_rows(text: str, name: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+def _csv_rows(lines: list[str], name: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """The rows that are not empty, and the line that each begins on: a quoted cell may hold line ends."""
-    reader, number = csv.reader(_lines(text), delimiter=separator, strict=True), 1
+    reader, number = csv.reader(lines, delimiter=separator, strict=True), 1
     try:
         for cells in reader:
             if any(cells):
@@ -257,6 +262,9 @@ def _column(name: str) -> str:
 
 def _prompt(given: dict[str, Any], where: str, default_id: str) -> Prompt:
     fields = {_column(name) if _column(name) not in given else name: value for name, value in given.items()}
+    if len(fields) < len(given):
+        names = ", ".join(map(repr, given))
+        raise _format_error(f"{where}: expected names that differ in more than their case, found {names}")
     if "text" not in fields:
         raise _format_error(f"{where}: expected a field 'text', found {', '.join(map(repr, given)) or 'none'}")
     own = fields.pop("id", None)

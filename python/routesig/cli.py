@@ -13,6 +13,7 @@ import typer
 
 import routesig as rs
 from routesig import _cli_compare, _cli_files, _cli_study, _files
+from routesig._cli_options import JsonFlag, TokenSet
 from routesig._findings import trace_findings
 from routesig._study._parts import LEAST_SEEDS
 
@@ -24,9 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # its columns break words
 )
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 NewTokens = Annotated[int, typer.Option(help="Tokens to generate for each prompt, at most.", min=0)]
-_TokenSet = Literal["all", "prompt", "generation"]
 _FEWER = ", or fewer where they would last minutes"
 
 
@@ -97,7 +96,7 @@ def demo(
 def study(
     path: Annotated[Path, typer.Argument(help="A trace file (finished or .partial) or a signature file.")],
     out: Annotated[Path, typer.Option(help="Folder for report.html, figures/, study.json and signatures.npz.")],
-    tokens: Annotated[_TokenSet, typer.Option(help="The tokens that count.")] = "all",
+    tokens: TokenSet = "all",
     weighting: Annotated[
         Literal["count", "gate", "top1"],
         typer.Option(help="What a chosen expert counts: 1, its weight, or 1 if first."),

@@ -80,6 +80,13 @@ def test_csv_and_txt(tmp_path):
             "found a broken character at byte 0; the file is UTF-16: save the",
         ),
         ("p.csv", b"ID,id,text\n1,2,b\n1,2,c\n", "expected ids that come once, found '2' twice"),
+        (
+            "p.csv",
+            b"id,Text,TEXT\n1,b,c\n",
+            "line 2: expected names that differ in more than their case, found 'id', 'T",
+        ),
+        ("p.jsonl", b'{"Text":"a","TEXT":"b"}', "line 1: expected names that differ in more than their case"),
+        ("p.csv", b"id," + b"x" * 200_000 + b"\n", "line 1: expected CSV, found a broken row"),
     ],
 )
 def test_broken_files_are_one_sentence(tmp_path, name, content, message):
@@ -143,6 +150,11 @@ def test_tables_of_spreadsheets(tmp_path, separator, suffix):
     first, second = rs.load_prompts(path)
     assert (first.id, first.task, first.text, first.fields) == ("line-2", "math", "Add 1; 2, 3.", {"Note": "x"})
     assert (second.id, second.task, second.text) == ("line-3", None, '"Sing"')
+
+
+def test_a_header_may_come_after_empty_rows(tmp_path):
+    (tmp_path / "p.csv").write_text("\n;;\nid;text\na;b, c\n")
+    assert [(prompt.id, prompt.text) for prompt in rs.load_prompts(tmp_path / "p.csv")] == [("a", "b, c")]
 
 
 def test_ids_may_be_numbers_or_missing(tmp_path):

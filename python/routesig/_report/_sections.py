@@ -7,7 +7,7 @@ import numpy as np
 from routesig._absent import by_reason
 from routesig._report._numbers import decimal, interval, p_value, percent, spread
 from routesig._report._summary import why
-from routesig._study._headline import permuted
+from routesig._study._headline import context_units, permuted
 from routesig._study._text import why_nothing
 
 
@@ -57,7 +57,7 @@ def context(study: Any) -> dict[str, str] | None:
         "p": p_value(found.p_value),
         "labels": p_value(found.p_labels),
         "words": p_value(found.p_words),
-        "unit": "whole groups" if found.test.unit == "groups" else "prompts",
+        "unit": context_units(study),
     }
 
 

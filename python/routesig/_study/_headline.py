@@ -58,6 +58,12 @@ def permuted(study: "Study") -> str:
     return f"{unit} permuted across tasks" + (f" within each of {test.sources} sources" if test.sources else "")
 
 
+def context_units(study: "Study") -> str:
+    """Whose labels the context test permuted."""
+    test = None if study.context is None else study.context.test
+    return "whole groups" if test is not None and test.unit == "groups" else "prompts"
+
+
 def in_headline(finding: Finding) -> bool:
     """Whether the headline says it: what the numbers above it cannot be read without."""
     return finding.rule in _IN_THE_HEADLINE
@@ -166,9 +172,8 @@ def _context(study: "Study") -> str:
     band = "" if parts is None or parts.context.band is None else f" ({interval_text(parts.context.band)})"
     if context.p_value is None:
         return _sentence(f"that what is left of it follows the task could not be tested: {context.absent['p_value']}")
-    unit = "whole groups" if context.test is not None and context.test.unit == "groups" else "prompts"
     verdict = "follows" if context.p_value <= _ALPHA else "is not shown to follow"
-    tests = f"two tests, labels of {unit} permuted and routing of equal tokens shuffled"
+    tests = f"two tests, labels of {context_units(study)} permuted and routing of equal tokens shuffled"
     return (
         f"The rest, {context.difference:.3f}{band}, {verdict} the task ({tests}; the larger {p_text(context.p_value)})."
     )

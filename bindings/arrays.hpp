@@ -5,6 +5,7 @@
 #include <pybind11/numpy.h>
 
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,9 @@ template <typename T>
 std::span<const T> items(const py::array_t<T, py::array::c_style>& array) {
   return {array.data(), static_cast<std::size_t>(array.size())};
 }
+
+/// The shape of an array as Python writes it.
+inline std::string shape_text(const py::array& array) { return py::str(array.attr("shape")); }
 
 /// Signatures [prompts, layers, experts] as the analyses take them.
 inline routesig::SignatureView signature_view(const char* who, const py::array_t<double, py::array::c_style>& values) {

@@ -54,6 +54,12 @@ void bind_models(py::module_& m) {
       "(coefficients [scores, columns], intercepts [scores], iterations, converged); one score for two classes.");
 
   const auto logistic = [](const Values& x, const Values& coefficients, const std::vector<double>& intercepts) {
+    if (x.ndim() != 2 || coefficients.ndim() != 2 || x.shape(1) != coefficients.shape(1) ||
+        std::cmp_not_equal(coefficients.shape(0), intercepts.size()) || intercepts.empty())
+      throw routesig::invalid_argument(
+          "logistic regression: expected rows [rows, columns], coefficients "
+          "[scores, columns] and an intercept per score, got ",
+          shape_text(x), ", ", shape_text(coefficients), " and ", intercepts.size());
     routesig::LogisticModel model{.columns = static_cast<std::size_t>(coefficients.shape(1)),
                                   .coefficients = {coefficients.data(), coefficients.data() + coefficients.size()},
                                   .intercepts = intercepts};

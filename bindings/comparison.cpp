@@ -153,6 +153,8 @@ std::optional<double> cka(const Values& a, const Values& b) {
 }
 
 std::vector<double> load_divergence(const Values& a, const Values& b) {
+  if (a.ndim() < 1 || b.ndim() < 1)
+    throw routesig::invalid_argument("compare: expected loads [layers, experts], got a number");
   const auto width = static_cast<std::size_t>(a.shape(a.ndim() - 1));
   if (a.size() != b.size() || b.shape(b.ndim() - 1) != a.shape(a.ndim() - 1))
     throw routesig::invalid_argument("compare: expected loads of one shape, got ", a.size(), " and ", b.size(),

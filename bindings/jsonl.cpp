@@ -4,6 +4,7 @@
 #include <pybind11/stl/filesystem.h>
 
 #include "bindings.hpp"
+#include "claimed.hpp"
 #include "long_work.hpp"
 
 namespace {
@@ -25,7 +26,6 @@ routesig::TraceSet read_warning(const std::filesystem::path& path, bool recover,
 
 void bind_jsonl(py::module_& m) {
   using routesig::JsonlRecorder;
-  const auto nogil = py::call_guard<py::gil_scoped_release>();
   py::class_<JsonlRecorder, routesig::RoutingRecorder, std::shared_ptr<JsonlRecorder>>(
       m, "JsonlRecorder",
       "Streams traces to PATH.partial; `close` makes it PATH. With resume, whole prompts of an earlier run are kept.")
@@ -45,9 +45,9 @@ void bind_jsonl(py::module_& m) {
            py::arg("resume") = false, py::arg("overwrite") = false)
       .def_property_readonly(
           "kept", [](const JsonlRecorder& r) { return r.kept(); }, "Ids of the whole prompts that resume found.")
-      .def("flush", &JsonlRecorder::flush, nogil, "What was recorded so far survives the end of the process.")
-      .def("sync", &JsonlRecorder::sync, nogil, "What was recorded so far survives a power cut.")
-      .def("close", &JsonlRecorder::close, nogil, "Writes the last line, syncs, renames to the final name.");
+      .def("flush", claimed(&JsonlRecorder::flush), "What was recorded so far survives the end of the process.")
+      .def("sync", claimed(&JsonlRecorder::sync), "What was recorded so far survives a power cut.")
+      .def("close", claimed(&JsonlRecorder::close), "Writes the last line, syncs, renames to the final name.");
   m.def("read_jsonl", &read_warning, py::arg("path"), py::kw_only(), py::arg("recover") = false, py::arg("experts") = 0,
         py::arg("drop_invalid") = false);
   m.def(

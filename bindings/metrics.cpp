@@ -45,6 +45,7 @@ py::dict as_arrays(const std::vector<Load>& loads, const std::vector<py::ssize_t
 }
 
 py::dict load(const Values& values) {
+  if (values.ndim() < 1) throw routesig::invalid_argument("load: expected loads [..., experts], got a number");
   const py::ssize_t experts = values.shape(values.ndim() - 1);
   const auto width = static_cast<std::size_t>(experts);
   std::vector<Load> loads;

@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "bindings.hpp"
+#include "half_made.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/version.hpp"
 
@@ -26,6 +27,7 @@ PYBIND11_MODULE(_core, m) {
   bind_information(m);
   bind_tuning(m);
   bind_comparison(m);
+  refuse_half_made(m);
 
   m.def(
       "num_threads", &routesig::num_threads,

@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings.hpp"
+#include "claimed.hpp"
 #include "routesig/trace.hpp"
 #include "text.hpp"
 
@@ -21,13 +22,11 @@ std::vector<std::string> texts_of(const std::vector<py::str>& vocabulary) {
 void bind_recorder(py::module_& m) {
   using routesig::RoutingRecorder;
   using routesig::TraceRecorder;
-  const auto nogil = py::call_guard<py::gil_scoped_release>();  // a file's recorder may wait for the disk
-
   py::class_<RoutingRecorder, std::shared_ptr<RoutingRecorder>>(
       m, "RoutingRecorder", "What a model tells its routing to; see TraceRecorder and JsonlRecorder.")
-      .def("begin", &RoutingRecorder::begin, py::arg("info"), nogil,
+      .def("begin", claimed(&RoutingRecorder::begin), py::arg("info"),
            "Opens a run; models do this themselves unless told that it has begun.")
-      .def("end", &RoutingRecorder::end, nogil, "Ends a run.");
+      .def("end", claimed(&RoutingRecorder::end), "Ends a run.");
   py::class_<TraceRecorder, RoutingRecorder, std::shared_ptr<TraceRecorder>>(m, "TraceRecorder",
                                                                              R"(Keeps whole traces in memory.
 
@@ -57,5 +56,6 @@ Examples
       .def(
           "flush", [](const TraceRecorder&) {}, "Nothing: the traces are in memory.")
       .def_property_readonly(
-          "traces", [](const TraceRecorder& r) { return r.traces(); }, "TraceSet of the finished runs.");
+          "traces", [](const TraceRecorder& r) { return *r.snapshot(); },
+          "TraceSet of the finished runs; another thread may record meanwhile.");
 }

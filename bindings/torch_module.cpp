@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "bindings.hpp"
+#include "half_made.hpp"
 
 PYBIND11_MODULE(_torch, m) {
   py::module_::import("routesig._core");  // first: recorders and errors are its types
@@ -9,4 +10,5 @@ PYBIND11_MODULE(_torch, m) {
   m.attr("torch_version") = ROUTESIG_TORCH_VERSION;           // the minor version built against, "2.13"
   m.attr("has_cuda_kernel") = ROUTESIG_HAS_CUDA_KERNEL != 0;  // of the router
   bind_model(m);
+  refuse_half_made(m);
 }

@@ -46,7 +46,7 @@ py::array token_major(const py::array& array, const std::string& axes, const cha
 
 template <typename T>
 std::vector<ExpertId> ids_as(const py::array& array, const routesig::RoutingInfo& info, const std::string& id) {
-  return routesig::expert_ids(items<T>(py::array_t<T, py::array::c_style>::ensure(array)), info, id);
+  return routesig::expert_ids(items<T>(py::array_t<T, py::array::c_style>(array)), info, id);
 }
 
 std::vector<ExpertId> ids_of(const py::array& array, const routesig::RoutingInfo& info, const std::string& id) {
@@ -72,7 +72,7 @@ std::vector<std::int32_t> token_column(const py::object& object, const char* wha
   if (array.ndim() != 1 || (kind != 'i' && kind != 'u' && array.size() > 0))
     throw routesig::invalid_argument("trace: expected ", what, " as integers [tokens], got ",
                                      std::string(py::str(array.dtype())), " with ", array.ndim(), " axes");
-  const auto wide = py::array_t<std::int64_t, py::array::c_style | py::array::forcecast>::ensure(array);
+  const py::array_t<std::int64_t, py::array::c_style | py::array::forcecast> wide(array);
   std::vector<std::int32_t> out;
   for (py::ssize_t i = 0; i < wide.size(); ++i) {
     if (wide.at(i) < 0 || !std::in_range<std::int32_t>(wide.at(i)))
@@ -175,10 +175,12 @@ RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const
   if (!weights.is_none()) {
     const py::array given = token_major(as_array(weights), axes, "weights");
     if (!std::equal(given.shape(), given.shape() + 3, ids.shape()))
-      throw routesig::invalid_argument("trace: expected weights of the shape of experts (",
-                                       std::string(py::str(as_array(experts).attr("shape"))), "), got ",
-                                       std::string(py::str(as_array(weights).attr("shape"))));
-    const auto floats = py::array_t<float, py::array::c_style | py::array::forcecast>::ensure(given);
+      throw routesig::invalid_argument("trace: expected weights of the shape of experts ",
+                                       shape_text(as_array(experts)), ", got ", shape_text(as_array(weights)));
+    if (std::string_view("fiub").find(given.dtype().kind()) == std::string_view::npos)
+      throw routesig::invalid_argument("trace: expected weights that are real numbers, got ",
+                                       std::string(py::str(given.dtype())));
+    const py::array_t<float, py::array::c_style | py::array::forcecast> floats(given);
     columns.weights.assign(floats.data(), floats.data() + floats.size());
   }
   if (!token_ids.is_none()) columns.token_ids = token_column(token_ids, "token ids", tokens);

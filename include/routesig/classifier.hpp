@@ -176,6 +176,8 @@ struct ClassificationScores {
 
 /// Whether every group has one label (rows with a negative label aside).
 [[nodiscard]] inline bool groups_have_one_label(std::span<const int> labels, std::span<const int> groups) {
+  if (labels.size() != groups.size())
+    throw invalid_argument("classify: expected a group for each of ", labels.size(), " rows, got ", groups.size());
   std::map<int, int> label_of;
   for (std::size_t i = 0; i < labels.size(); ++i)
     if (labels[i] >= 0 && label_of.emplace(groups[i], labels[i]).first->second != labels[i]) return false;
@@ -186,7 +188,7 @@ struct ClassificationScores {
 /// [rows] or empty: labels stay within a source.
 [[nodiscard]] inline std::vector<int> permuted_labels(std::span<const int> labels, std::span<const int> groups,
                                                       Random& random, std::span<const int> sources = {}) {
-  if (!groups.empty() && (groups.size() != labels.size() || !groups_have_one_label(labels, groups)))
+  if (!groups.empty() && !groups_have_one_label(labels, groups))
     throw invalid_argument("permuted_labels: expected groups of one label each");
   if (!sources.empty() && sources.size() != labels.size())
     throw invalid_argument("permuted_labels: expected sources of ", labels.size(), " rows, got ", sources.size());

@@ -5,9 +5,12 @@
 ///       for (std::size_t i = begin; i < end; ++i) result[i] = work(i);
 ///     });
 ///
-/// The number of threads: `set_num_threads`, else ROUTESIG_NUM_THREADS, else the processors this process may use.
+/// The number of threads: `set_num_threads`, else ROUTESIG_NUM_THREADS (1 to 1024; anything else is not heeded, more
+/// counts as 1024), else the processors this process may use.
 /// Pieces are [0, grain), [grain, 2 grain), ... whatever the thread count: a result kept per piece and added up in
 /// order has the same bytes on any number of threads. Before each piece the loop may be interrupted (interrupt.hpp).
+/// A loop that finds the pool at work, for another thread or for a loop around it, runs on its own thread alone: it
+/// waits for nobody.
 #pragma once
 
 #include <pthread.h>
@@ -32,6 +35,10 @@
 #include "routesig/interrupt.hpp"
 
 namespace routesig {
+
+/// The largest number of threads that loops take.
+inline constexpr int kMaxThreads = 1024;
+
 namespace detail {
 
 /// This thread runs a piece of a loop over the pool: a loop within it runs on this thread alone, and ends where
@@ -51,7 +58,7 @@ class InsidePiece {
 
 /// Libraries of one process share what follows. Its layout is part of its name, so that those built from another
 /// version have a pool of their own: to be counted up with every change of a member.
-inline namespace pool_2 {
+inline namespace pool_3 {
 
 class ThreadPool {
  public:
@@ -60,8 +67,10 @@ class ThreadPool {
   using Piece = std::function<void(std::size_t, const std::atomic<bool>&)>;
 
   /// Calls piece(0) ... piece(count - 1) on `threads` threads, this one among them. The first exception ends the loop
-  /// and is rethrown when no thread is at work any more.
-  void run(std::size_t count, int threads, const Piece& piece) {
+  /// and is rethrown when no thread is at work any more. One loop at a time: false, and nothing done, where another one
+  /// is under way.
+  [[nodiscard]] bool try_run(std::size_t count, int threads, const Piece& piece) {
+    if (looping_.exchange(true)) return false;
     const Turn turn(*this);
     grow(threads - 1);
     auto job = std::make_shared<Job>();
@@ -77,6 +86,7 @@ class ThreadPool {
     work(*job);
     wait_for_helpers(*job);
     if (job->error) std::rethrow_exception(job->error);
+    return true;
   }
 
  private:
@@ -98,23 +108,13 @@ class ThreadPool {
     }
   };
 
-  /// One loop at a time: others wait, and may be interrupted while they do.
+  /// Gives the pool back where a loop ends, by whatever way.
   class Turn {
    public:
-    explicit Turn(ThreadPool& pool) : pool_(pool) {
-      std::unique_lock lock(pool_.mutex_);
-      wait(lock, pool_.idle_, [&] { return !pool_.looping_; });
-      pool_.looping_ = true;
-    }
+    explicit Turn(ThreadPool& pool) noexcept : pool_(pool) {}
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
-    ~Turn() {
-      {
-        const std::scoped_lock lock(pool_.mutex_);
-        pool_.looping_ = false;
-      }
-      pool_.idle_.notify_all();
-    }
+    ~Turn() { pool_.looping_ = false; }
 
    private:
     ThreadPool& pool_;
@@ -180,10 +180,10 @@ class ThreadPool {
 
   std::mutex mutex_;
   std::condition_variable_any wake_;
-  std::condition_variable_any idle_;  // no pool thread is busy, or no loop under way
+  std::condition_variable_any idle_;  // no pool thread is busy
   std::shared_ptr<Job> job_;
   std::size_t generation_ = 0;
-  bool looping_ = false;
+  std::atomic<bool> looping_ = false;
   std::vector<std::jthread> threads_;  // last: joined before the rest is destroyed
 };
 
@@ -207,7 +207,7 @@ struct Threads {
   return *instance;
 }
 
-}  // namespace pool_2
+}  // namespace pool_3
 
 [[nodiscard]] inline ThreadPool& pool() {
   if (ThreadPool* standing = threads().pool) return *standing;
@@ -221,7 +221,7 @@ struct Threads {
     int value = 0;
     const std::string_view view = text;
     const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), value);
-    if (error == std::errc() && end == view.data() + view.size() && value > 0) return value;
+    if (error == std::errc() && end == view.data() + view.size() && value > 0) return std::min(value, kMaxThreads);
   }
   static const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));  // reads a file
   return processors;
@@ -235,9 +235,10 @@ struct Threads {
   return asked > 0 ? asked : detail::default_num_threads();
 }
 
-/// Sets the number of threads; 0 goes back to the default.
+/// Sets the number of threads, at most kMaxThreads; 0 goes back to the default.
 inline void set_num_threads(int count) {
-  if (count < 0) throw invalid_argument("set_num_threads: expected 1 or more (0: the default), got ", count);
+  if (count < 0 || count > kMaxThreads)
+    throw invalid_argument("set_num_threads: expected 1 to ", kMaxThreads, " (0: the default), got ", count);
   detail::threads().count = count;
 }
 
@@ -253,17 +254,15 @@ void parallel_for(std::size_t count, std::size_t grain, const Body& body) {
     body(i * grain, std::min(count, (i + 1) * grain));
   };
   const int threads = static_cast<int>(std::min<std::size_t>(pieces, static_cast<std::size_t>(num_threads())));
-  if (threads <= 1 || detail::InsidePiece::anywhere()) {
-    for (std::size_t i = 0; i < pieces; ++i) piece(i);
-  } else {
-    detail::pool().run(pieces, threads, [&](std::size_t i, const std::atomic<bool>& ended) {
-      const detail::InsidePiece inside(ended);
-      try {
-        piece(i);
-      } catch (const detail::LoopEnded&) {  // NOLINT(bugprone-empty-catch): the pool keeps what ended it
-      }
-    });
-  }
+  const auto pooled = [&](std::size_t i, const std::atomic<bool>& ended) {
+    const detail::InsidePiece inside(ended);
+    try {
+      piece(i);
+    } catch (const detail::LoopEnded&) {  // NOLINT(bugprone-empty-catch): the pool keeps what ended it
+    }
+  };
+  if (threads > 1 && !detail::InsidePiece::anywhere() && detail::pool().try_run(pieces, threads, pooled)) return;
+  for (std::size_t i = 0; i < pieces; ++i) piece(i);
 }
 
 /// Called on the thread that asked for the work, after pieces of it are done and when all are; it may throw to stop the

@@ -7,14 +7,14 @@
 ///       std::size_t count = 0;
 ///     };
 ///
-/// Order of calls: begin, then any interleaving of begin_sequence / (step, then every layer once, ascending) /
-/// end_sequence, then end. A recorder observes; it cannot change what the model computes. Sequences may share steps;
-/// the positions of one ascend. A row whose router logits were not finite is recorded as not known, and counted.
+/// Order of calls: begin, then any interleaving of begin_sequence / (step, then layers, ascending) / end_sequence, then
+/// end. A layer that is left out is recorded as not known. A recorder observes; it cannot change what the model
+/// computes. Sequences may share steps; the positions of one ascend. A row whose router logits were not finite is
+/// recorded as not known, and counted. Recorders of this library refuse anything else (recorder_state.hpp).
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <string>
+#include <atomic>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -40,43 +40,39 @@ class RoutingRecorder {
   virtual void layer(const LayerRouting& routing) = 0;
   virtual void end_sequence(int /*sequence*/) {}
   virtual void end() {}
-};
-
-/// How far a recorded sequence has come. Positions ascend: what a model takes back, such as a rejected draft, would
-/// count twice.
-class SequencePosition {
- public:
-  explicit SequencePosition(std::string id) : id_(std::move(id)) {}
-
-  /// Throws std::invalid_argument where `position` is not after the one before it. `who` is for the message.
-  void take(const char* who, std::int32_t position) {
-    if (position < 0) throw invalid_argument(who, ": expected positions of 0 or more, got ", position);
-    if (position <= next_)
-      throw invalid_argument(who, ": expected positions of prompt ", shown(id_), " to ascend, got ", position,
-                             " after ", next_, " (record a draft once it is accepted: its tokens would count twice)");
-    next_ = position;
-  }
-  void keep() noexcept { last_ = next_; }
-  void undo() noexcept { next_ = last_; }
 
  private:
-  std::string id_;
-  std::int32_t last_ = -1, next_ = -1;
+  friend class RecorderClaim;
+  struct Claimed {
+    Claimed() = default;
+    Claimed(const Claimed& /*other*/) noexcept {}  // a copy is nobody's
+    Claimed& operator=(const Claimed& /*other*/) noexcept { return *this; }
+    ~Claimed() = default;
+    std::atomic<bool> taken = false;
+  };
+  Claimed claimed_;
 };
 
-/// Takes the sequences of a step on to the positions of its rows, or, where one is refused, none of them. `of(i)` is
-/// the SequencePosition of row i.
-template <typename Of>
-void take_positions(const char* who, const StepRows& rows, const Of& of) {
-  std::size_t taken = 0;
-  try {
-    for (; taken < rows.rows(); ++taken) of(taken).take(who, rows.position[taken]);
-  } catch (...) {
-    for (std::size_t i = 0; i < taken; ++i) of(i).undo();
-    throw;
+/// Holds a recorder for one run. A recorder hears one run at a time: claiming it while another run holds it, as a
+/// second thread would, is std::logic_error. Models claim theirs.
+class RecorderClaim {
+ public:
+  explicit RecorderClaim(RoutingRecorder& recorder) : recorder_(&recorder) {
+    if (recorder.claimed_.taken.exchange(true))
+      throw std::logic_error(
+          "recorder: expected one that hears nobody else, got one in use by another run (give each run its own)");
   }
-  for (std::size_t i = 0; i < taken; ++i) of(i).keep();
-}
+  RecorderClaim(RecorderClaim&& other) noexcept : recorder_(std::exchange(other.recorder_, nullptr)) {}
+  RecorderClaim(const RecorderClaim&) = delete;
+  RecorderClaim& operator=(const RecorderClaim&) = delete;
+  RecorderClaim& operator=(RecorderClaim&&) = delete;
+  ~RecorderClaim() {
+    if (recorder_ != nullptr) recorder_->claimed_.taken = false;
+  }
+
+ private:
+  RoutingRecorder* recorder_;
+};
 
 /// Passes everything on to several recorders, in the order given. Does not own them.
 class TeeRecorder final : public RoutingRecorder {

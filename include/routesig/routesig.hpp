@@ -42,6 +42,7 @@
 #include "routesig/quantile.hpp"
 #include "routesig/random.hpp"
 #include "routesig/recorder.hpp"
+#include "routesig/recorder_state.hpp"
 #include "routesig/reliability.hpp"
 #include "routesig/residual_similarity.hpp"
 #include "routesig/routing.hpp"

@@ -28,6 +28,11 @@ inline constexpr ExpertId kNoExpert = 0xFFFF;
 /// The largest number of experts a layer may have: ids stay below kNoExpert.
 inline constexpr int kMaxExperts = 65'534;
 
+/// The largest number of layers, and of experts in all layers together: far above any model, and a signature of such a
+/// shape still takes no more than 128 MiB.
+inline constexpr int kMaxLayers = 65'536;
+inline constexpr std::int64_t kMaxExpertsInAll = std::int64_t{1} << 24;
+
 /// What a token is to the model: part of the prompt, or an input that the model itself generated a step earlier.
 enum class TokenType : std::uint8_t { prompt = 0, generation = 1 };
 
@@ -52,9 +57,13 @@ struct RoutingInfo {
 
   /// Throws std::invalid_argument where the shape is impossible.
   void check() const {
-    if (layers < 1) throw invalid_argument("routing: expected at least 1 layer, got ", layers);
+    if (layers < 1 || layers > kMaxLayers)
+      throw invalid_argument("routing: expected 1 to ", kMaxLayers, " layers, got ", layers);
     if (experts < 1 || experts > kMaxExperts)
       throw invalid_argument("routing: expected 1 to ", kMaxExperts, " experts, got ", experts);
+    if (std::int64_t{layers} * experts > kMaxExpertsInAll)
+      throw invalid_argument("routing: expected at most ", kMaxExpertsInAll, " experts in all layers together, got ",
+                             layers, " x ", experts);
     if (top_k < 1 || top_k > experts)
       throw invalid_argument("routing: expected top_k from 1 to ", experts, " (the number of experts), got ", top_k);
     if (!model_layers.empty() && std::cmp_not_equal(model_layers.size(), layers))

@@ -22,6 +22,7 @@
 
 #include "routesig/interrupt.hpp"
 #include "routesig/parallel.hpp"
+#include "routesig/recorder_state.hpp"
 #include "routesig/trace.hpp"
 
 namespace routesig {
@@ -211,11 +212,11 @@ class SignatureRecorder final : public RoutingRecorder {
  public:
   explicit SignatureRecorder(TokenSet tokens = TokenSet::all) : tokens_(tokens) {}
 
-  /// The finished signatures, in the order in which their sequences began.
+  /// The signatures of the last run, in the order of their sequences' numbers.
   [[nodiscard]] std::vector<Signature<double>> signatures() const {
     std::vector<Signature<double>> all;
     for (const auto& [sequence, counted] : counted_) {
-      all.push_back(counted.signature);
+      all.push_back(counted);
       all.back().values =
           normalized_layers<double>(std::span<const std::uint64_t>(all.back().counts), all.back().experts);
     }
@@ -223,67 +224,49 @@ class SignatureRecorder final : public RoutingRecorder {
   }
 
   void begin(const RoutingInfo& info) override {
-    info.check();
-    info_ = info;
+    state_.begin(info);
     counted_.clear();
   }
   void begin_sequence(int sequence, const SequenceInfo& info) override {
-    Signature<double> empty{.layers = info_.layers, .experts = info_.experts};
-    empty.counts.resize(static_cast<std::size_t>(info_.layers) * static_cast<std::size_t>(info_.experts));
-    if (!counted_.try_emplace(sequence, Counted{std::move(empty), SequencePosition(info.id)}).second)
-      throw invalid_argument("SignatureRecorder: sequence ", sequence, " begun twice");
+    const RoutingInfo& shape = state_.info();
+    Signature<double> empty{.layers = shape.layers, .experts = shape.experts};
+    empty.counts.resize(static_cast<std::size_t>(shape.layers) * static_cast<std::size_t>(shape.experts));
+    Signature<double>*& counted = state_.begin_sequence(sequence, info, nullptr);
+    counted = &counted_.insert_or_assign(sequence, std::move(empty)).first->second;
   }
   void step(const StepRows& rows) override {
+    state_.step(rows);
     rows_.clear();
-    if (rows.position.size() != rows.rows() || rows.type.size() != rows.rows())
-      throw invalid_argument("SignatureRecorder: expected ", rows.rows(), " positions and types");
-    take_positions("SignatureRecorder", rows,
-                   [&](std::size_t i) -> SequencePosition& { return open(rows.sequence[i]).position; });
     for (std::size_t i = 0; i < rows.rows(); ++i) {
-      Signature<double>& signature = open(rows.sequence[i]).signature;
+      Signature<double>& signature = **state_.rows()[i];
       const bool counts = contains(tokens_, rows.type[i]);
       signature.num_tokens += counts ? 1 : 0;
       rows_.push_back(counts ? &signature : nullptr);
     }
   }
   void layer(const LayerRouting& routing) override {
-    const auto k = static_cast<std::size_t>(info_.top_k);
-    if (routing.layer < 0 || routing.layer >= info_.layers || routing.experts.size() != rows_.size() * k)
-      throw invalid_argument("SignatureRecorder: expected ", rows_.size() * k, " expert ids of a layer below ",
-                             info_.layers, ", got ", routing.experts.size(), " of layer ", routing.layer);
-    const auto base = static_cast<std::size_t>(routing.layer) * static_cast<std::size_t>(info_.experts);
+    state_.layer(routing);
+    const auto k = static_cast<std::size_t>(state_.info().top_k);
+    const auto base = static_cast<std::size_t>(routing.layer) * static_cast<std::size_t>(state_.info().experts);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (rows_[i] == nullptr) continue;
-      const bool finite = routing.is_finite(i, k);
-      rows_[i]->nonfinite_rows += finite ? 0 : 1;
-      const auto row = routing.experts.subspan(i * k, k);
-      const RowState state = finite ? row_state(row, info_.experts) : RowState::unknown;
-      if (state == RowState::impossible)
-        throw invalid_argument("SignatureRecorder: expected ", k, " distinct experts below ", info_.experts,
-                               " in layer ", routing.layer, ", row ", i);
-      if (state == RowState::unknown)
+      rows_[i]->nonfinite_rows += state_.heard(i) == RowHeard::nonfinite ? 1U : 0U;
+      if (state_.heard(i) != RowHeard::known)
         ++rows_[i]->unknown_rows;
       else
-        for (const ExpertId expert : row) ++rows_[i]->counts[base + expert];
+        for (const ExpertId expert : routing.experts.subspan(i * k, k)) ++rows_[i]->counts[base + expert];
     }
+  }
+  void end_sequence(int sequence) override { state_.end_sequence(sequence); }
+  void end() override {
+    state_.end([](int, Signature<double>*) {});
   }
 
  private:
-  struct Counted {
-    Signature<double> signature;
-    SequencePosition position;
-  };
-
-  [[nodiscard]] Counted& open(int sequence) {
-    const auto found = counted_.find(sequence);
-    if (found == counted_.end()) throw invalid_argument("SignatureRecorder: sequence ", sequence, " is not open");
-    return found->second;
-  }
-
   TokenSet tokens_;
-  RoutingInfo info_;
-  std::map<int, Counted> counted_;
-  std::vector<Signature<double>*> rows_;
+  RecorderState<Signature<double>*> state_{"SignatureRecorder", {}};
+  std::map<int, Signature<double>> counted_;  // std::map: addresses stay when a sequence is added
+  std::vector<Signature<double>*> rows_;      // of the step under way; null: its token does not count
 };
 
 }  // namespace routesig

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-#include "routesig/recorder.hpp"
+#include "routesig/recorder_state.hpp"
 #include "routesig/trace_columns.hpp"
 
 namespace routesig {
@@ -184,131 +185,101 @@ class TraceRecorder final : public RoutingRecorder {
   /// `vocabulary`: the text of every token id, for TraceColumns::token_texts; may be null.
   explicit TraceRecorder(RoutingNeeds needs = {.weights = true},
                          std::shared_ptr<const std::vector<std::string>> vocabulary = nullptr)
-      : needs_(needs), vocabulary_(std::move(vocabulary)) {}
+      : needs_(needs), vocabulary_(std::move(vocabulary)), state_("TraceRecorder", needs) {}
 
   [[nodiscard]] RoutingNeeds needs() const override { return needs_; }
-  /// The finished traces.
-  [[nodiscard]] const TraceSet& traces() const noexcept { return traces_; }
+  /// The finished traces. The reference is good until the next `end`, which another thread may not call meanwhile; a
+  /// `snapshot` is good for ever, and may be taken while another thread records.
+  [[nodiscard]] const TraceSet& traces() const noexcept { return *traces_; }
+  [[nodiscard]] std::shared_ptr<const TraceSet> snapshot() const {
+    const std::scoped_lock lock(mutex_);
+    return traces_;
+  }
 
   void begin(const RoutingInfo& info) override {
-    info.check();
-    if (!traces_.empty() && !traces_[0].info().same_shape(info))
+    if (!traces_->empty() && !(*traces_)[0].info().same_shape(info))
       throw invalid_argument("TraceRecorder: expected one routing shape, got another model's (use a new recorder)");
+    state_.begin(info);
     info_ = std::make_shared<const RoutingInfo>(info);
-    open_.clear();
     finished_.clear();
   }
 
   void begin_sequence(int sequence, const SequenceInfo& info) override {
-    if (info_ == nullptr) throw std::logic_error("TraceRecorder: begin_sequence before begin");
-    if (finished_.contains(sequence) || !open_.try_emplace(sequence, Open{info, {}, SequencePosition(info.id)}).second)
-      throw invalid_argument("TraceRecorder: sequence ", sequence, " begun twice");
+    state_.begin_sequence(sequence, info, Recorded{info, {}});
   }
 
   void step(const StepRows& rows) override {
-    const std::size_t n = rows.rows();
-    if (rows.position.size() != n || rows.type.size() != n || (!rows.token.empty() && rows.token.size() != n))
-      throw invalid_argument("TraceRecorder: expected ", n, " positions, types and tokens");
-    const auto layers = static_cast<std::size_t>(info_ ? info_->layers : 0);
-    const auto k = static_cast<std::size_t>(info_ ? info_->top_k : 0);
-    rows_.clear();
-    take_positions("TraceRecorder", rows,
-                   [&](std::size_t i) -> SequencePosition& { return open(rows.sequence[i]).position; });
-    for (std::size_t i = 0; i < n; ++i) {
-      TraceColumns& c = open(rows.sequence[i]).columns;
-      rows_.push_back({&c, c.positions.size()});
+    state_.step(rows);
+    const std::size_t k = size(state_.info().layers) * size(state_.info().top_k);
+    tokens_.resize(rows.rows());
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+      TraceColumns& c = state_.rows()[i]->columns;
+      tokens_[i] = c.positions.size();
       c.positions.push_back(rows.position[i]);
       c.types.push_back(rows.type[i]);
       if (!rows.token.empty()) c.token_ids.push_back(rows.token[i]);
-      c.experts.resize(c.experts.size() + layers * k, kNoExpert);
-      if (needs_.weights) c.weights.resize(c.weights.size() + layers * k, std::nanf(""));
+      c.experts.resize(c.experts.size() + k, kNoExpert);
+      if (needs_.weights) c.weights.resize(c.weights.size() + k, std::nanf(""));
       if (needs_.logits)
-        c.router_logits.resize(c.router_logits.size() + layers * static_cast<std::size_t>(info_->experts),
+        c.router_logits.resize(c.router_logits.size() + size(state_.info().layers) * size(state_.info().experts),
                                std::nanf(""));
     }
   }
 
   void layer(const LayerRouting& routing) override {
-    if (info_ == nullptr || routing.layer < 0 || routing.layer >= info_->layers)
-      throw invalid_argument("TraceRecorder: layer ", routing.layer, " is out of range");
-    const auto k = static_cast<std::size_t>(info_->top_k);
-    const auto experts = static_cast<std::size_t>(info_->experts);
-    check_span("expert ids", routing.experts.size(), rows_.size() * k, true);
-    check_span("weights", routing.weights.size(), rows_.size() * k, needs_.weights);
-    check_span("router logits", routing.logits.size(), rows_.size() * experts, needs_.logits);
-    check_span("non-finite flags", routing.nonfinite.size(), rows_.size(), false);
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
-      TraceColumns& c = *rows_[i].columns;
-      const std::size_t row =
-          rows_[i].token * static_cast<std::size_t>(info_->layers) + static_cast<std::size_t>(routing.layer);
-      const auto ids = std::span(c.experts).subspan(row * k, k);
-      if (routing.is_finite(i, k))
-        std::ranges::copy(routing.experts.subspan(i * k, k), ids.begin());
-      else
-        std::ranges::fill(ids, kNoExpert), ++c.nonfinite_rows;
-      if (needs_.weights)
-        std::ranges::copy(routing.weights.subspan(i * k, k), c.weights.begin() + static_cast<std::ptrdiff_t>(row * k));
+    state_.layer(routing);
+    const std::size_t k = size(state_.info().top_k), experts = size(state_.info().experts);
+    for (std::size_t i = 0; i < state_.rows().size(); ++i) {
+      TraceColumns& c = state_.rows()[i]->columns;
+      const std::size_t row = tokens_[i] * size(state_.info().layers) + size(routing.layer);
+      if (state_.heard(i) == RowHeard::known)
+        std::ranges::copy(routing.experts.subspan(i * k, k), c.experts.data() + row * k);
+      c.nonfinite_rows += state_.heard(i) == RowHeard::nonfinite ? 1U : 0U;
+      if (needs_.weights) std::ranges::copy(routing.weights.subspan(i * k, k), c.weights.data() + row * k);
       if (needs_.logits)
-        std::ranges::copy(routing.logits.subspan(i * experts, experts),
-                          c.router_logits.begin() + static_cast<std::ptrdiff_t>(row * experts));
+        std::ranges::copy(routing.logits.subspan(i * experts, experts), c.router_logits.data() + row * experts);
     }
   }
 
-  void end_sequence(int sequence) override {
-    auto node = open_.extract(sequence);
-    if (node.empty()) throw invalid_argument("TraceRecorder: sequence ", sequence, " is not open");
-    finish(sequence, std::move(node.mapped()));
-  }
+  void end_sequence(int sequence) override { finish(sequence, state_.end_sequence(sequence)); }
 
   /// Ends the run; sequences still open are kept as they are.
   void end() override {
-    for (auto& [sequence, open] : open_) finish(sequence, std::move(open));
-    open_.clear();
-    std::vector<RoutingTrace> all(traces_.begin(), traces_.end());
+    state_.end([&](int sequence, Recorded recorded) { finish(sequence, std::move(recorded)); });
+    std::vector<RoutingTrace> all(traces_->begin(), traces_->end());
     for (auto& [sequence, trace] : finished_) all.push_back(std::move(trace));
     finished_.clear();
-    traces_ = TraceSet(std::move(all), traces_.run(), true, info_);
+    auto traces = std::make_shared<const TraceSet>(std::move(all), traces_->run(), true, info_);
+    const std::scoped_lock lock(mutex_);
+    traces_.swap(traces);
   }
 
  private:
-  struct Open {
+  struct Recorded {
     SequenceInfo info;
     TraceColumns columns;
-    SequencePosition position;
-  };
-  struct Row {
-    TraceColumns* columns;
-    std::size_t token;
   };
 
-  static void check_span(const char* what, std::size_t got, std::size_t expected, bool needed) {
-    if (got == expected || (!needed && got == 0)) return;
-    throw invalid_argument("TraceRecorder: expected ", expected, " ", what, ", got ", got);
-  }
+  [[nodiscard]] static std::size_t size(int count) noexcept { return static_cast<std::size_t>(count); }
 
-  [[nodiscard]] Open& open(int sequence) {
-    const auto found = open_.find(sequence);
-    if (found == open_.end()) throw invalid_argument("TraceRecorder: sequence ", sequence, " is not open");
-    return found->second;
-  }
-
-  void finish(int sequence, Open open) {
-    TraceColumns& c = open.columns;
+  void finish(int sequence, Recorded recorded) {
+    TraceColumns& c = recorded.columns;
     if (vocabulary_ != nullptr)
       for (const std::int32_t id : c.token_ids)
         c.token_texts.push_back(id >= 0 && std::cmp_less(id, vocabulary_->size())
                                     ? (*vocabulary_)[static_cast<std::size_t>(id)]
                                     : std::string());
-    finished_.emplace(sequence, RoutingTrace(info_, std::move(open.info), std::move(c)));
+    finished_.emplace(sequence, RoutingTrace(info_, std::move(recorded.info), std::move(c)));
   }
 
   RoutingNeeds needs_;
   std::shared_ptr<const std::vector<std::string>> vocabulary_;
-  std::shared_ptr<const RoutingInfo> info_;
-  std::map<int, Open> open_;              // std::map: addresses stay when a sequence is added
-  std::map<int, RoutingTrace> finished_;  // of the current run
-  std::vector<Row> rows_;
-  TraceSet traces_;
+  RecorderState<Recorded> state_;
+  std::shared_ptr<const RoutingInfo> info_;  // what the traces of this run share
+  std::map<int, RoutingTrace> finished_;     // of the current run
+  std::vector<std::size_t> tokens_;          // where each row of the step under way lies in its sequence
+  mutable std::mutex mutex_;                 // of traces_, against `snapshot`
+  std::shared_ptr<const TraceSet> traces_ = std::make_shared<const TraceSet>();
 };
 
 /// The number of each trace's group, -1 where it has none: [traces].

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -29,6 +30,13 @@ enum class RowState : std::uint8_t {
 
 /// The state of one row of `experts` experts' ids.
 [[nodiscard]] inline RowState row_state(std::span<const ExpertId> row, int experts) noexcept {
+  std::uint64_t seen = 0;  // modulo 64: that many different ones are different ids
+  bool in_range = true;
+  for (const ExpertId e : row) {
+    seen |= std::uint64_t{1} << (e % 64U);
+    in_range = in_range && std::cmp_less(e, experts);
+  }
+  if (in_range && std::cmp_equal(std::popcount(seen), row.size())) return RowState::known;
   if (std::ranges::all_of(row, [](ExpertId e) { return e == kNoExpert; })) return RowState::unknown;
   for (std::size_t i = 0; i < row.size(); ++i) {
     if (std::cmp_greater_equal(row[i], experts)) return RowState::impossible;

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <optional>
 #include <stdexcept>
 #include <unordered_set>
@@ -12,6 +11,7 @@
 #include "routesig/interrupt.hpp"
 #include "routesig/io/file.hpp"
 #include "routesig/io/jsonl.hpp"
+#include "routesig/recorder_state.hpp"
 
 namespace routesig {
 namespace io {
@@ -71,7 +71,9 @@ void check_vocabulary(const std::vector<std::string>& vocabulary) {
 class JsonlRecorder::Writer {
  public:
   Writer(std::filesystem::path path, JsonlOptions options)
-      : path_(write_target(std::move(path))), options_(std::move(options)) {
+      : path_(write_target(std::move(path))),
+        options_(std::move(options)),
+        state_("JsonlRecorder", {.weights = options_.weights}) {
     if (options_.vocabulary != nullptr) check_vocabulary(*options_.vocabulary);
     (void)io::header_line({.layers = 1, .experts = 1, .top_k = 1}, options_.run);  // refuses broken settings now
     if (options_.resume) find_earlier();
@@ -84,79 +86,65 @@ class JsonlRecorder::Writer {
 
   void begin(const RoutingInfo& info) {
     check_open();
+    if (state_.open_sequences() > 0)
+      throw std::logic_error(sentence("JsonlRecorder: expected end before another begin (", state_.open_sequences(),
+                                      " prompts are open and in the file)"));
     info.check();
     if (info_ && *info_ != info)
       throw invalid_argument("JsonlRecorder: expected one model in a file, got another (use a new recorder and file)");
-    if (info_) return;
-    if (earlier_) io::check_same_model(earlier_path_, earlier_->info, info);
-    start(info);
+    if (!info_) {
+      if (earlier_) io::check_same_model(earlier_path_, earlier_->info, info);
+      start(info);
+    }
+    state_.begin(info);
   }
 
   void begin_sequence(int sequence, const SequenceInfo& info) {
-    check_begun();
+    check_open();
     if (finished_)
       throw invalid_argument("JsonlRecorder: ", path_.string(), " is finished and has no prompt ", shown(info.id),
                              "; record it to another file");
-    if (open_.contains(sequence)) throw invalid_argument("JsonlRecorder: sequence ", sequence, " begun twice");
     if (ids_.contains(info.id))
       throw invalid_argument("JsonlRecorder: prompt id ", shown(info.id), " is already in the file",
                              kept_.empty() ? "" : "; leave out the prompts that kept() names");
     std::string line;
     io::append_prompt_line(line, info);
-    Open open{.id = info.id, .prefix = io::token_prefix(info.id), .position = SequencePosition(info.id)};
+    state_.begin_sequence(sequence, info, Recorded{.id = info.id, .prefix = io::token_prefix(info.id)});
     file_->write(line);
     ids_.insert(info.id);
-    open_.emplace(sequence, std::move(open));
   }
 
   void step(const StepRows& rows) {
-    check_begun();
     write_rows();
-    const std::size_t n = rows.rows();
-    if (rows.position.size() != n || rows.type.size() != n || (!rows.token.empty() && rows.token.size() != n))
-      throw invalid_argument("JsonlRecorder: expected ", n, " positions, types and tokens");
-    next_layer_ = 0;
-    take_positions("JsonlRecorder", rows,
-                   [&](std::size_t i) -> SequencePosition& { return open_for(rows, i).position; });
-    for (std::size_t i = 0; i < n; ++i) rows_.push_back(row(rows, i));
-    experts_.assign(n * row_size(), kNoExpert);
-    if (options_.weights) weights_.assign(n * row_size(), std::nanf(""));
+    state_.step(rows);
+    rows_.clear();
+    for (std::size_t i = 0; i < rows.rows(); ++i)
+      rows_.push_back(
+          {rows.position[i], rows.type[i], rows.token.empty() ? std::nullopt : std::optional(rows.token[i])});
+    experts_.assign(rows.rows() * row_size(), kNoExpert);
+    if (options_.weights) weights_.assign(rows.rows() * row_size(), std::nanf(""));
   }
 
   void layer(const LayerRouting& routing) {
-    check_begun();
-    if (routing.layer < next_layer_ || routing.layer >= info_->layers)
-      throw invalid_argument("JsonlRecorder: expected layers to ascend to ", info_->layers - 1,
-                             " after each step, got ", routing.layer, " where ", next_layer_, " or more is next");
+    state_.layer(routing);
     const auto k = static_cast<std::size_t>(info_->top_k);
-    check_span("expert ids", routing.experts.size(), rows_.size() * k, true);
-    check_span("weights", routing.weights.size(), rows_.size() * k, options_.weights);
-    check_span("non-finite flags", routing.nonfinite.size(), rows_.size(), false);
-    next_layer_ = routing.layer + 1;
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       const std::size_t to = i * row_size() + static_cast<std::size_t>(routing.layer) * k;
-      if (routing.is_finite(i, k))
-        std::copy_n(routing.experts.data() + i * k, k, experts_.data() + to);
-      else
-        ++rows_[i].open->nonfinite_rows;  // the row stays unknown
+      if (state_.heard(i) == RowHeard::known) std::copy_n(routing.experts.data() + i * k, k, experts_.data() + to);
+      state_.rows()[i]->nonfinite_rows += state_.heard(i) == RowHeard::nonfinite ? 1U : 0U;
       if (options_.weights) std::copy_n(routing.weights.data() + i * k, k, weights_.data() + to);
     }
-    if (next_layer_ == info_->layers) write_rows();
+    if (state_.step_is_whole()) write_rows();
   }
 
   void end_sequence(int sequence) {
-    check_begun();
     write_rows();
-    const auto found = open_.find(sequence);
-    if (found == open_.end()) throw invalid_argument("JsonlRecorder: sequence ", sequence, " is not open");
-    write_end(found->second);
-    open_.erase(found);
+    write_end(state_.end_sequence(sequence));
   }
 
   void end() {
-    check_begun();
     write_rows();
-    for (; !open_.empty(); open_.erase(open_.begin())) write_end(open_.begin()->second);
+    state_.end([&](int, const Recorded& recorded) { write_end(recorded); });
     flush();
   }
 
@@ -172,9 +160,9 @@ class JsonlRecorder::Writer {
 
   void close() {
     if (closed_) return;
-    if (!open_.empty())
+    if (state_.open_sequences() > 0)
       throw std::logic_error(
-          sentence("JsonlRecorder: close with ", open_.size(), " sequences still open; end them first"));
+          sentence("JsonlRecorder: close with ", state_.open_sequences(), " sequences still open; end them first"));
     if (file_) {
       // Every prompt may have been whole before: then no model runs, and nothing begins.
       if (!info_ && !earlier_) throw std::logic_error("JsonlRecorder: close before begin: there is nothing to write");
@@ -185,17 +173,14 @@ class JsonlRecorder::Writer {
   }
 
  private:
-  struct Open {
+  struct Recorded {
     std::string id;
     std::string prefix;  // of its token lines
     std::uint64_t tokens = 0;
     std::uint64_t nonfinite_rows = 0;
-    SequencePosition position;
-    bool has_tokens = false;
     std::vector<std::int32_t> token_ids{};  // where there is a vocabulary
   };
   struct Row {
-    Open* open;
     std::int32_t position;
     TokenType type;
     std::optional<std::int32_t> token;
@@ -203,14 +188,6 @@ class JsonlRecorder::Writer {
 
   void check_open() const {
     if (closed_) throw std::logic_error("JsonlRecorder: the file is already closed");
-  }
-  void check_begun() const {
-    check_open();
-    if (!info_) throw std::logic_error("JsonlRecorder: expected begin before anything else");
-  }
-  static void check_span(const char* what, std::size_t got, std::size_t expected, bool needed) {
-    if (got == expected || (!needed && got == 0)) return;
-    throw invalid_argument("JsonlRecorder: expected ", expected, " ", what, ", got ", got);
   }
 
   [[nodiscard]] std::size_t row_size() const noexcept {
@@ -254,45 +231,30 @@ class JsonlRecorder::Writer {
     line_.emplace(info);
   }
 
-  [[nodiscard]] Open& open_for(const StepRows& rows, std::size_t i) {
-    const auto found = open_.find(rows.sequence[i]);
-    if (found == open_.end()) throw invalid_argument("JsonlRecorder: sequence ", rows.sequence[i], " is not open");
-    Open& open = found->second;
-    if (open.tokens > 0 && open.has_tokens == rows.token.empty())
-      throw invalid_argument("JsonlRecorder: expected token ids for every step of prompt ", shown(open.id),
-                             " or for none");
-    return open;
-  }
-
-  [[nodiscard]] Row row(const StepRows& rows, std::size_t i) {
-    Open& open = open_for(rows, i);
-    const bool has_token = !rows.token.empty();
-    open.has_tokens = has_token;
-    return {&open, rows.position[i], rows.type[i], has_token ? std::optional(rows.token[i]) : std::nullopt};
-  }
-
-  /// Writes the tokens of the current step; layers that were not heard stay unknown.
+  /// Writes the tokens of the step under way, which it ends; layers that were not heard stay unknown.
   void write_rows() {
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
+    check_open();
+    for (std::size_t i = 0; i < state_.rows().size(); ++i) {
       const Row& row = rows_[i];
+      Recorded& recorded = *state_.rows()[i];
       const auto part = [&](const auto& values) { return std::span(values).subspan(i * row_size(), row_size()); };
       io::TokenRow token{.position = row.position, .type = row.type, .token = row.token, .experts = part(experts_)};
       if (options_.weights) token.weights = part(weights_);
-      file_->write_token(line_->format(row.open->prefix, token));
-      ++row.open->tokens;
-      if (options_.vocabulary != nullptr && row.token) row.open->token_ids.push_back(*row.token);
+      file_->write_token(line_->format(recorded.prefix, token));
+      ++recorded.tokens;
+      if (options_.vocabulary != nullptr && row.token) recorded.token_ids.push_back(*row.token);
     }
-    rows_.clear();
+    state_.end_step();
   }
 
-  void write_end(const Open& open) {
+  void write_end(const Recorded& recorded) {
     std::vector<std::string> texts;
-    for (const std::int32_t id : open.token_ids) {
+    for (const std::int32_t id : recorded.token_ids) {
       const bool known = id >= 0 && std::cmp_less(id, options_.vocabulary->size());
       texts.push_back(known ? (*options_.vocabulary)[static_cast<std::size_t>(id)] : std::string());
     }
     std::string line;
-    io::append_prompt_end_line(line, open.id, open.tokens, open.nonfinite_rows, texts);
+    io::append_prompt_end_line(line, recorded.id, recorded.tokens, recorded.nonfinite_rows, texts);
     file_->write_prompt_end(line);
   }
 
@@ -307,11 +269,10 @@ class JsonlRecorder::Writer {
   std::optional<RoutingInfo> info_;  // from the first begin on
   std::optional<io::TokenLine> line_;
   std::unordered_set<std::string> ids_;  // every prompt in the file
-  std::map<int, Open> open_;             // std::map: addresses stay when a sequence is added
-  std::vector<Row> rows_;                // of the current step
-  std::vector<ExpertId> experts_;        // [rows, layers, top_k]
-  std::vector<float> weights_;           // [rows, layers, top_k]
-  int next_layer_ = 0;
+  RecorderState<Recorded> state_;
+  std::vector<Row> rows_;          // of the step under way
+  std::vector<ExpertId> experts_;  // [rows, layers, top_k]
+  std::vector<float> weights_;     // [rows, layers, top_k]
 };
 
 JsonlRecorder::JsonlRecorder(std::filesystem::path path, JsonlOptions options)

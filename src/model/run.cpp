@@ -69,6 +69,8 @@ Run::Run(const char* what, std::span<const TokenIds> prompts, RoutingRecorder* r
     if (const int given = options.sequences[i].prompt_tokens; given < 0 || std::cmp_greater(given, prompts[i].size()))
       throw invalid_argument(what, ": expected prompt_tokens from 0 to ", prompts[i].size(), ", got ", given,
                              " (prompt ", i, ")");
+  if (recorder != nullptr) claims_.emplace_back(*recorder);
+  for (RoutingRecorder* one : options.rotated_recorders) claims_.emplace_back(*one);
 }
 
 void Run::begin() const {

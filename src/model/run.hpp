@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include "rotated.hpp"
 #include "routesig/model/olmoe.hpp"
@@ -57,6 +58,7 @@ class Run {
   RoutingRecorder* recorder_;  // may be null
   const RunOptions& options_;
   const RoutingInfo& info_;
+  std::vector<RecorderClaim> claims_;
   c10::InferenceMode no_gradients_;
   ThreadCount threads_;
 };

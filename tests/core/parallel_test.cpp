@@ -103,6 +103,25 @@ TEST_F(Parallel, SeveralThreadsMayLoopAtOnce) {
   EXPECT_EQ(sum, 1600);
 }
 
+TEST_F(Parallel, ALoopThatFindsThePoolAtWorkRunsOnItsOwnThread) {
+  set_num_threads(2);
+  const auto own = [] {
+    const auto caller = std::this_thread::get_id();
+    std::size_t items = 0;  // not atomic: one thread
+    parallel_for(100, 1, [&](std::size_t, std::size_t) {
+      EXPECT_EQ(std::this_thread::get_id(), caller);
+      ++items;
+    });
+    return items;
+  };
+  std::size_t elsewhere = 0;
+  parallel_for(4, 1, [&](std::size_t i, std::size_t) {
+    if (i != 0) return;
+    std::thread([&] { elsewhere = own(); }).join();  // this loop cannot end before that one has
+  });
+  EXPECT_EQ(elsewhere, 100U);
+}
+
 TEST_F(Parallel, AForkedChildHasAPoolOfItsOwn) {
 #ifdef __SANITIZE_THREAD__
   GTEST_SKIP() << "ThreadSanitizer ends a process that starts threads after a fork of a threaded parent";
@@ -132,8 +151,11 @@ TEST_F(Parallel, NumberOfThreadsIsAskedThenEnvironmentThenMachine) {
     setenv("ROUTESIG_NUM_THREADS", bad, 1);
     EXPECT_EQ(num_threads(), std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) << bad;
   }
+  setenv("ROUTESIG_NUM_THREADS", "2147483647", 1);
+  EXPECT_EQ(num_threads(), kMaxThreads);
   unsetenv("ROUTESIG_NUM_THREADS");
   EXPECT_THROW(set_num_threads(-1), std::invalid_argument);
+  EXPECT_THROW(set_num_threads(kMaxThreads + 1), std::invalid_argument);
 }
 
 }  // namespace

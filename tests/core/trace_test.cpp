@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <limits>
+#include <stop_token>
+#include <thread>
 
 #include "support/traces.hpp"
 
@@ -90,6 +92,21 @@ TEST(TraceRecorder, RunAfterRunAddsTraces) {
   EXPECT_TRUE(recorder.traces()[0].columns().weights.empty());
 }
 
+TEST(TraceRecorder, ASnapshotIsGoodWhileAnotherThreadRecords) {
+  TraceRecorder recorder(RoutingNeeds{});
+  std::jthread reader([&](const std::stop_token& stop) {
+    while (!stop.stop_requested())
+      for (const RoutingTrace& trace : *recorder.snapshot()) ASSERT_EQ(trace.tokens(), 1);
+  });
+  for (int run = 0; run < 300; ++run) {
+    recorder.begin(kTwoLayers);
+    recorder.begin_sequence(0, {});
+    feed(recorder, {0}, {0}, {{0, 1}, {2, 3}});
+    recorder.end();
+  }
+  EXPECT_EQ(recorder.snapshot()->size(), 300U);
+}
+
 TEST(TraceRecorder, ALayerThatIsNotHeardIsUnknown) {
   TraceRecorder recorder(RoutingNeeds{});
   recorder.begin(kTwoLayers);
@@ -163,7 +180,7 @@ TEST(TraceRecorder, RefusesWhatDoesNotFit) {
   EXPECT_THROW(recorder.end_sequence(1), std::invalid_argument);
   EXPECT_THROW(feed(recorder, {1}, {0}, {}), std::invalid_argument);
   EXPECT_THROW(feed(recorder, {0}, {0}, {{0, 1, 2}}), std::invalid_argument);
-  EXPECT_THROW(feed(recorder, {0}, {1}, {{0, 1}, {0, 1}, {0, 1}}), std::invalid_argument);
+  feed(recorder, {0}, {1}, {});
   const std::vector<ExpertId> experts{0, 1};
   EXPECT_THAT([&] { recorder.layer({.layer = 0, .experts = experts}); },
               ThrowsMessage<std::invalid_argument>(HasSubstr("expected 2 weights, got 0")));

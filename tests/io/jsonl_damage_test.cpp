@@ -163,7 +163,7 @@ INSTANTIATE_TEST_SUITE_P(
         changed("Fraction", "\"version\":1", "\"version\":1.0", "version: expected a whole number"),
         changed("NoRouting", "\"routing\":{", "\"rooting\":{", "expected a field \"routing\""),
         changed("NoLayers", "\"layers\":2,", "", "expected a field \"layers\""),
-        changed("ZeroLayers", "\"layers\":2", "\"layers\":0", "expected at least 1 layer"),
+        changed("ZeroLayers", "\"layers\":2", "\"layers\":0", "expected 1 to 65536 layers"),
         changed("ManyExperts", "\"experts\":8", "\"experts\":65535", "expected 1 to 65534 experts"),
         changed("HugeExperts", "\"experts\":8", "\"experts\":18446744073709551616", "expected a whole number"),
         changed("KAboveE", "\"top_k\":2", "\"top_k\":9", "expected top_k from 1 to 8"),

@@ -409,6 +409,26 @@ TEST(JsonlRecorder, RefusesTextThatIsNotUtf8AndFieldsThatAreNotJson) {
   EXPECT_THROW(JsonlRecorder(folder / "u.jsonl", {.vocabulary = bad_vocabulary}), std::invalid_argument);
 }
 
+TEST(JsonlRecorder, RefusesExpertsThatCannotBeAndLayersWithoutTheirStep) {
+  const ScratchFolder folder;
+  JsonlRecorder recorder(folder / "t.jsonl", {.weights = false});
+  recorder.begin(kInfo);
+  recorder.begin_sequence(0, {.id = "a"});
+  const std::vector<std::int32_t> zero{0};
+  const std::vector<TokenType> type{TokenType::prompt};
+  const std::vector<ExpertId> twice{1, 1}, ids{1, 2};
+  recorder.step({.sequence = zero, .position = zero, .token = zero, .type = type});
+  EXPECT_THAT([&] { recorder.layer({.layer = 0, .experts = twice}); },
+              ThrowsMessage<std::invalid_argument>(HasSubstr("JsonlRecorder: expected 2 distinct experts")));
+  recorder.layer({.layer = 0, .experts = ids});
+  recorder.end_sequence(0);
+  EXPECT_THAT([&] { recorder.layer({.layer = 1, .experts = ids}); },
+              ThrowsMessage<std::logic_error>(HasSubstr("JsonlRecorder: expected step before layer 1")));
+  recorder.end();
+  recorder.close();
+  EXPECT_EQ(read_jsonl(folder / "t.jsonl")[0].state(0, 0), RowState::known);
+}
+
 TEST(JsonlRecorder, RefusesCallsOutOfOrderAndSpansOfTheWrongSize) {
   const ScratchFolder folder;
   JsonlRecorder recorder(folder / "t.jsonl");
@@ -431,10 +451,14 @@ TEST(JsonlRecorder, RefusesCallsOutOfOrderAndSpansOfTheWrongSize) {
   EXPECT_THROW(recorder.layer({.layer = 0, .experts = ids}), std::invalid_argument);
   EXPECT_THROW(recorder.layer({.layer = 2, .experts = ids, .weights = weights}), std::invalid_argument);
   recorder.layer({.layer = 1, .experts = ids, .weights = weights});
-  EXPECT_THROW(recorder.layer({.layer = 0, .experts = ids, .weights = weights}), std::invalid_argument);
+  EXPECT_THROW(recorder.layer({.layer = 0, .experts = ids, .weights = weights}), std::logic_error) << "it is written";
   EXPECT_THROW(recorder.step({.sequence = zero, .position = one, .token = {}, .type = type}), std::invalid_argument);
   EXPECT_THROW(recorder.close(), std::logic_error) << "a sequence is open";
+  EXPECT_THAT([&] { recorder.begin(kInfo); },
+              ThrowsMessage<std::logic_error>(HasSubstr("expected end before another begin (1 prompts are open")));
   recorder.end();
+  EXPECT_THAT([&] { recorder.layer({.layer = 0, .experts = ids, .weights = weights}); },
+              ThrowsMessage<std::logic_error>(HasSubstr("JsonlRecorder: expected begin before layer")));
   recorder.close();
   recorder.close();
   EXPECT_THROW(recorder.begin(kInfo), std::logic_error);

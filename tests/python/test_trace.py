@@ -100,7 +100,7 @@ def test_positions_that_do_not_ascend_are_refused_or_the_earlier_tokens_dropped(
         ([[[0, 1]]], {"axes": "lltk"}, "expected axes to name l, t and k"),
         ([[[0, 1]]], {"num_experts": 1}, "expected top_k from 1 to 1"),
         ([[[0, 1]]], {"num_experts": 0}, "experts, got 0"),
-        (np.zeros((0, 3, 2), int), {}, "expected at least 1 layer, got 0"),
+        (np.zeros((0, 3, 2), int), {}, "expected 1 to 65536 layers, got 0"),
         ([[[0, 1]]], {"weights": [[[0.5]]]}, "expected weights of the shape of experts"),
         ([[[0, 1]]], {"token_ids": [1, 2]}, "expected 1 token ids, got 2"),
         ([[[0, 1]]], {"token_ids": [1.5]}, "expected token ids as integers"),

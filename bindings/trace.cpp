@@ -102,6 +102,15 @@ std::string where_any(const char* name, std::uint64_t count, const char* unit = 
   return count == 0 ? std::string() : routesig::sentence(name, count, unit);
 }
 
+// A method that is written in Python, where its optional packages are: `function` of a private module, with what else
+// it is given.
+template <typename Self = TraceSet, typename... Arguments>
+auto in_python(const char* module, const char* function) {
+  return [module, function](const Self& self, const Arguments&... arguments) -> py::object {
+    return py::module_::import(module).attr(function)(py::cast(self, py::return_value_policy::reference), arguments...);
+  };
+}
+
 void bind_routing_trace(py::module_& m) {
   py::class_<RoutingTrace>(m, "RoutingTrace",
                            R"(The routing of one prompt. Immutable; arrays are views that keep it alive.
@@ -194,6 +203,7 @@ Examples
       .def_property_readonly(
           "info", [](const RoutingTrace& t) { return t.info(); }, "RoutingInfo: shape and model.")
       .def("__len__", &RoutingTrace::tokens)
+      .def("_repr_html_", in_python<RoutingTrace>("routesig._html", "trace_html"), "What notebooks show.")
       .def("__copy__", [](const RoutingTrace& t) { return t; })
       .def("__deepcopy__", [](const RoutingTrace& t, const py::dict&) { return t; })
       .def("__eq__", &same_trace, py::is_operator())
@@ -229,11 +239,41 @@ TraceSet slice_of(const TraceSet& set, const py::slice& slice) {
   return set.take(chosen);
 }
 
-// A method that is written in Python, where its optional packages are: `function` of a private module.
-auto in_python(const char* module, const char* function) {
-  return [module, function](const TraceSet& self) -> py::object {
-    return py::module_::import(module).attr(function)(py::cast(self, py::return_value_policy::reference));
-  };
+RoutingTrace trace_called(const TraceSet& set, const std::string& id) {
+  const auto found = std::ranges::find(set, id, [](const RoutingTrace& trace) { return trace.sequence().id; });
+  if (found == set.end())
+    throw py::key_error(routesig::sentence("traces: expected an id that occurs, got ", routesig::shown(id)));
+  return *found;
+}
+
+TraceSet taken(const TraceSet& set, const std::vector<py::ssize_t>& indices) {
+  std::vector<std::size_t> chosen;
+  chosen.reserve(indices.size());
+  for (const py::ssize_t i : indices) chosen.push_back(checked_index(i, set.size()));
+  return set.take(chosen);
+}
+
+// The numbers that a list of integers or a boolean mask asks for, as `routesig._selection` judges them.
+std::vector<py::ssize_t> indices_of(const py::object& asked, std::size_t size) {
+  return py::module_::import("routesig._selection")
+      .attr("indices")(asked, size, "traces")
+      .cast<std::vector<py::ssize_t>>();
+}
+
+TraceSet selected(const TraceSet& set, const py::object& tasks, const py::object& ids) {
+  const py::object self = py::cast(set, py::return_value_policy::reference);
+  const py::object mask = py::module_::import("routesig._selection")
+                              .attr("matching")("traces", self.attr("tasks"), self.attr("ids"), tasks, ids);
+  return taken(set, indices_of(mask, set.size()));
+}
+
+TraceSet relabelled(const TraceSet& set, const py::object& tasks) {
+  const py::object self = py::cast(set, py::return_value_policy::reference);
+  const py::list given =
+      py::module_::import("routesig._selection").attr("other_tasks")(self.attr("ids"), self.attr("tasks"), tasks);
+  std::vector<std::string> texts;
+  for (const py::handle task : given) texts.push_back(task.is_none() ? std::string() : task.cast<std::string>());
+  return set.with_tasks(texts);
 }
 
 void save(const TraceSet& traces, const std::filesystem::path& path) {
@@ -288,7 +328,17 @@ TraceSet set_from(const py::tuple& state) {
 }
 
 void bind_trace_set(py::module_& m) {
-  py::class_<TraceSet>(m, "TraceSet", "Traces of one routing shape; indexed, sliced and iterated like a list.")
+  py::class_<TraceSet>(m, "TraceSet", R"(Traces of one routing shape; indexed, sliced, added and iterated like a list.
+
+An index may also be an id, a list of integers or a boolean mask.
+
+Examples
+--------
+>>> import routesig as rs
+>>> traces = rs.record(rs.load_model(), rs.load_prompts()[:4], max_new_tokens=0, progress=False)
+>>> traces["code-02"].task, len(traces[1:3]), traces[[len(t) > 15 for t in traces]].ids
+('code', 2, ['code-02'])
+)")
       .def(py::init([](const std::vector<RoutingTrace>& traces) { return TraceSet(traces); }),
            py::arg("traces") = std::vector<RoutingTrace>())
       .def("__len__", &TraceSet::size)
@@ -296,15 +346,57 @@ void bind_trace_set(py::module_& m) {
           "__getitem__", [](const TraceSet& set, py::ssize_t i) { return set[checked_index(i, set.size())]; },
           py::arg("index"))
       .def("__getitem__", &slice_of, py::arg("index"))
+      .def("__getitem__", &trace_called, py::arg("index"))
       .def(
-          "take",
-          [](const TraceSet& set, const std::vector<py::ssize_t>& indices) {
-            std::vector<std::size_t> chosen;
-            chosen.reserve(indices.size());
-            for (const py::ssize_t i : indices) chosen.push_back(checked_index(i, set.size()));
-            return set.take(chosen);
-          },
-          py::arg("indices"), "The traces at these indices, in this order.")
+          "__getitem__",
+          [](const TraceSet& set, const py::object& index) { return taken(set, indices_of(index, set.size())); },
+          py::arg("index"))
+      .def("take", &taken, py::arg("indices"), "The traces at these indices, in this order.")
+      .def("select", &selected, py::kw_only(), py::arg("tasks") = py::none(), py::arg("ids") = py::none(),
+           R"(The traces of the given tasks and ids, in their present order.
+
+Parameters
+----------
+tasks, ids : str or iterable of str, optional
+    None among the tasks stands for unlabelled traces.
+
+Raises
+------
+ValueError
+    Where a task or an id does not occur.
+
+Examples
+--------
+>>> import routesig as rs
+>>> traces = rs.record(rs.load_model(), rs.load_prompts()[::16], max_new_tokens=0, progress=False)
+>>> traces.select(tasks="code").ids
+['code-01', 'code-17']
+)")
+      .def("with_tasks", &relabelled, py::arg("tasks"), R"(The same traces under other tasks; arrays are shared.
+
+Parameters
+----------
+tasks : dict or sequence
+    Of each id its task: traces that are not named keep theirs. Or one task per trace. None: unlabelled.
+
+Raises
+------
+ValueError
+    Where an id does not occur, or the number of tasks does not fit.
+
+Examples
+--------
+>>> import routesig as rs
+>>> traces = rs.record(rs.load_model(), rs.load_prompts()[:2], max_new_tokens=0, progress=False)
+>>> traces.with_tasks({"code-02": "python"}).tasks
+['code', 'python']
+)")
+      .def("top_experts", in_python<TraceSet, int, std::string>("routesig._top_experts", "of_traces"),
+           py::arg("count") = 5, py::kw_only(), py::arg("tokens") = "all",
+           "See `SignatureSet.top_experts`: the same of `rs.signatures(traces, tokens=tokens)`.")
+      .def(
+          "__add__", [](const TraceSet& a, const TraceSet& b) { return a + b; }, py::arg("other"), py::is_operator(),
+          "The traces of both sets, in order. Settings are kept where both were recorded with the same.")
       .def(
           "__iter__", [](const TraceSet& set) { return py::make_iterator(set.begin(), set.end()); },
           py::keep_alive<0, 1>())

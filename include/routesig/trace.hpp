@@ -38,13 +38,23 @@ class RoutingTrace {
     info_->check();
     check_sizes(sequence, columns);
     forget_nonfinite_rows(columns, info_->top_k);
-    data_ = std::make_shared<const Data>(Data{std::move(sequence), std::move(columns)});
+    sequence_ = std::make_shared<const SequenceInfo>(std::move(sequence));
+    columns_ = std::make_shared<const TraceColumns>(std::move(columns));
+  }
+
+  /// The same routing of the same prompt under another task ("": unlabelled). Shares the arrays.
+  [[nodiscard]] RoutingTrace with_task(std::string task) const {
+    SequenceInfo sequence = *sequence_;
+    sequence.task = std::move(task);
+    RoutingTrace out = *this;
+    out.sequence_ = std::make_shared<const SequenceInfo>(std::move(sequence));
+    return out;
   }
 
   [[nodiscard]] const RoutingInfo& info() const noexcept { return *info_; }
   [[nodiscard]] const std::shared_ptr<const RoutingInfo>& shared_info() const noexcept { return info_; }
-  [[nodiscard]] const SequenceInfo& sequence() const noexcept { return data_->sequence; }
-  [[nodiscard]] const TraceColumns& columns() const noexcept { return data_->columns; }
+  [[nodiscard]] const SequenceInfo& sequence() const noexcept { return *sequence_; }
+  [[nodiscard]] const TraceColumns& columns() const noexcept { return *columns_; }
 
   [[nodiscard]] int layers() const noexcept { return info_->layers; }
   [[nodiscard]] int top_k() const noexcept { return info_->top_k; }
@@ -68,11 +78,6 @@ class RoutingTrace {
   }
 
  private:
-  struct Data {
-    SequenceInfo sequence;
-    TraceColumns columns;
-  };
-
   [[nodiscard]] std::size_t row_offset(int layer, int token) const noexcept {
     return (static_cast<std::size_t>(token) * static_cast<std::size_t>(layers()) + static_cast<std::size_t>(layer)) *
            static_cast<std::size_t>(top_k());
@@ -97,7 +102,8 @@ class RoutingTrace {
   }
 
   std::shared_ptr<const RoutingInfo> info_;
-  std::shared_ptr<const Data> data_;
+  std::shared_ptr<const SequenceInfo> sequence_;
+  std::shared_ptr<const TraceColumns> columns_;
 };
 
 /// How a set of traces was made, as far as that is known; settings are kept as the JSON text of the file's header.
@@ -168,6 +174,27 @@ class TraceSet {
     TraceSet out({}, run_, complete_, info());
     for (const std::size_t i : indices) out.push_back(traces_.at(i));
     for (const TraceSet& one : rotated_) out.rotated_.push_back(one.take(indices));
+    return out;
+  }
+
+  /// The traces of both, in order. How they were made is kept where both say the same.
+  [[nodiscard]] friend TraceSet operator+(const TraceSet& a, const TraceSet& b) {
+    if (a.rotated_.size() != b.rotated_.size())
+      throw invalid_argument("traces: expected as many rotated routers in both sets, got ", a.rotated_.size(), " and ",
+                             b.rotated_.size());
+    TraceSet out({}, a.run_ == b.run_ ? a.run_ : RunInfo{}, a.complete_ && b.complete_, a.info() ? a.info() : b.info());
+    for (const TraceSet* one : {&a, &b})
+      for (const RoutingTrace& trace : *one) out.push_back(trace);
+    for (std::size_t i = 0; i < a.rotated_.size(); ++i) out.rotated_.push_back(a.rotated_[i] + b.rotated_[i]);
+    return out;
+  }
+
+  /// The same traces under other tasks: [size()], "" where unlabelled.
+  [[nodiscard]] TraceSet with_tasks(std::span<const std::string> tasks) const {
+    if (tasks.size() != size()) throw invalid_argument("traces: expected ", size(), " tasks, got ", tasks.size());
+    TraceSet out({}, run_, complete_, info());
+    for (std::size_t i = 0; i < size(); ++i) out.push_back(traces_[i].with_task(tasks[i]));
+    for (const TraceSet& one : rotated_) out.rotated_.push_back(one.with_tasks(tasks));
     return out;
   }
 

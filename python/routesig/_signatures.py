@@ -1,7 +1,7 @@
 """Routing signatures: what share of a prompt's routing each expert receives, layer by layer."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from routesig import _core
 from routesig._files import is_parquet
+from routesig._selection import Names, indices, matching
 from routesig._text import as_labels, is_missing, whole_text
 
 Floats = NDArray[np.float64]
@@ -174,16 +175,20 @@ class SignatureSet:
         return len(self.ids)
 
     @overload
-    def __getitem__(self, index: int) -> Signature: ...
+    def __getitem__(self, index: int | str) -> Signature: ...
     @overload
     def __getitem__(self, index: slice | Sequence[int] | NDArray[Any]) -> "SignatureSet": ...
     def __getitem__(self, index: Any) -> "Signature | SignatureSet":
-        """One signature for an integer; a set for a slice, a list of integers or a boolean mask."""
+        """One signature for an integer or an id; a set for a slice, a list of integers or a boolean mask."""
+        if isinstance(index, str):
+            if index not in self.ids:
+                raise KeyError(f"signatures: expected an id that occurs, got {index!r}")
+            index = self.ids.index(index)
         if isinstance(index, (int, np.integer)):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"signatures: index {index} is out of range for {len(self)} signatures")
             return Signature(self.values[index], self.ids[index], self.tasks[index])
-        chosen = np.arange(len(self))[index]
+        chosen = np.arange(len(self))[index if isinstance(index, slice) else indices(index, len(self), "signatures")]
         return replace(
             self,
             values=self.values[chosen],
@@ -198,7 +203,7 @@ class SignatureSet:
     def __iter__(self) -> Iterator[Signature]:
         return (self[i] for i in range(len(self)))
 
-    def select(self, *, tasks: Iterable[str | None] | None = None, ids: Iterable[str] | None = None) -> "SignatureSet":
+    def select(self, *, tasks: Names = None, ids: Names = None) -> "SignatureSet":
         """The signatures of the given tasks and ids, in their present order.
 
         Raises
@@ -206,16 +211,37 @@ class SignatureSet:
         ValueError
             Where a task or an id does not occur.
         """
-        keep = np.ones(len(self), dtype=bool)
-        for what, wanted, present in (("task", tasks, self.tasks), ("id", ids, self.ids)):
-            if wanted is None:
-                continue
-            given = [wanted] if isinstance(wanted, str) else wanted
-            names = {None if is_missing(name) else name for name in given}
-            for name in names - set(present):
-                raise ValueError(f"signatures: expected {what}s that occur, got {name!r}")
-            keep &= np.array([entry in names for entry in present], dtype=bool)
-        return self[keep]
+        return self[matching("signatures", self.tasks, self.ids, tasks, ids)]
+
+    def top_experts(self, count: int = 5) -> Any:
+        """The experts that each task uses most, layer by layer: a first look, not a test.
+
+        Parameters
+        ----------
+        count : int
+            Experts per task and layer.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `task`, `layer`, `rank` (1 is the largest share), `expert`, `share` (mean over the task's prompts, each
+            weighing the same) and `elsewhere` (the same of the other prompts, NaN where there are none). An expert
+            that is busy in every task has a large share in each: compare the two.
+
+        Raises
+        ------
+        ValueError
+            Where no prompt has a task, or a layer has fewer experts.
+
+        Examples
+        --------
+        >>> sigs = SignatureSet.from_counts([[[3, 1]], [[0, 4]]], tasks=["code", "math"])
+        >>> sigs.top_experts(1)[["task", "expert", "share", "elsewhere"]].values.tolist()
+        [['code', 0, 0.75, 0.0], ['math', 1, 1.0, 0.25]]
+        """
+        from routesig._top_experts import of_signatures
+
+        return of_signatures(self, count)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a file; it appears whole or not at all.

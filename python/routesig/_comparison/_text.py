@@ -65,7 +65,7 @@ def comparison_html(found: "Comparison") -> str:
             (str(one.layer), *map(_number, (one.exact, one.overlap, one.marginal_chance, cosines[one.layer])))
             for one in found.agreement.layers
         ]
-    return page("Comparison", facts, names, rows, len(rows))
+    return page("Comparison", facts, names, rows)
 
 
 def observed_rows(found: "Comparison") -> list[tuple[str, str, str]]:

@@ -33,7 +33,7 @@ _SCRIPTS = (
 )
 
 
-def write(study: Any, path: str | os.PathLike[str]) -> Path:
+def write(study: Any, path: str | os.PathLike[str], title: str | None = None) -> Path:
     """Write the page of a study; it appears whole or not at all, and the same study gives the same bytes.
 
     Raises
@@ -43,7 +43,7 @@ def write(study: Any, path: str | os.PathLike[str]) -> Path:
     OSError
         Where the file cannot be written.
     """
-    page = render(study).encode("utf-8")
+    page = render(study, title).encode("utf-8")
     try:
         with atomic_write(path) as file:
             file.write(page)
@@ -55,7 +55,7 @@ def write(study: Any, path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-def render(study: Any) -> str:
+def render(study: Any, title: str | None = None) -> str:
     """The page as text."""
     jinja2, plotly = _need("jinja2"), _need("plotly.offline")
     environment = jinja2.Environment(
@@ -80,6 +80,7 @@ def render(study: Any) -> str:
     return str(
         environment.get_template("report.html.j2").render(
             study=study,
+            title=title,
             summary=summary(study),
             sections=sections(study),
             comparison=comparison_tables(study.comparison),

@@ -199,13 +199,27 @@ class Study:
 
         return save_figures(self, folder, formats)
 
-    def report(self, path: str | os.PathLike[str]) -> Path:
+    def show(self) -> None:
+        """Display the headline, the controls and two pictures in a notebook; elsewhere print the study.
+
+        Raises
+        ------
+        ImportError
+            In a notebook without matplotlib.
+        """
+        from routesig._study._show import show
+
+        show(self)
+
+    def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
         """Write one self-contained interactive page (docs/report.md); the same study gives the same bytes.
 
         Parameters
         ----------
         path : path
             Usually ends in `.html`.
+        title : str, optional
+            What the page is called, in the browser too. Default: the model.
 
         Returns
         -------
@@ -220,7 +234,7 @@ class Study:
         """
         from routesig._report import write
 
-        return write(self, path)
+        return write(self, path, title)
 
     def tables(self) -> dict[str, Any]:
         """What is tabular as pandas DataFrames: "prompts", "layers", "pairs", "tasks", "baselines", "controls"."""

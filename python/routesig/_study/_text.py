@@ -58,7 +58,8 @@ def beside_the_paper(study: "Study") -> list[tuple[str, str, str]]:
     return rows
 
 
-def _controls(study: "Study") -> list[str]:
+def control_rows(study: "Study") -> list[tuple[str, ...]]:
+    """A table: its header, the routing itself, and every control that has a value."""
     header = ("controls", "difference", "Cohen's d", "accuracy", "p")
     real = (
         "the routing itself",
@@ -67,13 +68,16 @@ def _controls(study: "Study") -> list[str]:
         _DASH if study.classification.accuracy is None else f"{study.classification.accuracy:.3f}",
         "",
     )
-    rows = [real] + [
+    return [header, real] + [
         (c.name, _range(c.difference), _mean(c.cohens_d, 2), _mean(c.accuracy, 3), _control_p(c))
         for c in study.controls.values()
         if not why_nothing(c)
     ]
+
+
+def _controls(study: "Study") -> list[str]:
     parts = None if study.decomposition is None else study.decomposition.overall
-    lines = _table(header, rows)
+    lines = _table(control_rows(study))
     if parts is not None and study.decomposition is not None:
         lines.append(
             f"difference {_number(parts.total.value)} = length {_number(parts.length.value)} + vocabulary, at most, "
@@ -117,11 +121,10 @@ def why_nothing(control: Control) -> str:
     return next((control.absent[name] for name in values if name in control.absent), "it was not computed")
 
 
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Columns as wide as they need."""
-    whole = [header, *rows]
-    widths = [max(len(row[i]) for row in whole) for i in range(len(header))]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in whole]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _wrapped(text: str) -> list[str]:

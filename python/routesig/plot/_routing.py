@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+_WORD = 7.0  # points that a word takes along the tokens, its text standing upright
+
+
 def signature(one: Signature, *, ax: "Axes | None" = None) -> "Axes":
     """Draw a signature: the share of each layer's picks that each expert received.
 
@@ -42,12 +45,14 @@ def signature(one: Signature, *, ax: "Axes | None" = None) -> "Axes":
     return _style.dress(ax, f"The signature of prompt {_style.plain(one.id)}", "expert", "layer")
 
 
-def trace(one: _core.RoutingTrace, *, ax: "Axes | None" = None) -> "Axes":
+def trace(one: _core.RoutingTrace, *, words: bool | None = None, ax: "Axes | None" = None) -> "Axes":
     """Draw the best expert of every token in every layer.
 
     Parameters
     ----------
     one : RoutingTrace
+    words : bool, optional
+        Write each token's text below it. Default: where texts are known and there is room for them.
     ax : matplotlib Axes, optional
         Where to draw; default: a new figure.
 
@@ -59,11 +64,13 @@ def trace(one: _core.RoutingTrace, *, ax: "Axes | None" = None) -> "Axes":
     Raises
     ------
     ValueError
-        Where the trace has no token.
+        Where the trace has no token, or words are asked for and it has none.
     """
     _source.expect(isinstance(one, _core.RoutingTrace), "trace", "a RoutingTrace (traces[0])", one)
     if not len(one):
         raise ValueError("plot.trace: expected a trace with tokens, got none")
+    if words and one.token_texts is None:
+        raise ValueError(f"plot.trace: expected a trace with token texts (words=True), got {one.id!r} without")
     ax = _style.axes(ax)
     best = np.ma.MaskedArray(np.asarray(one.experts[:, :, 0]), ~np.asarray(one.valid))
     last = max(1, one.info.experts - 1)
@@ -73,9 +80,11 @@ def trace(one: _core.RoutingTrace, *, ax: "Axes | None" = None) -> "Axes":
     _style.colorbar(ax, image, "best expert")
     _style.whole_numbers(ax.xaxis)
     _style.whole_numbers(ax.yaxis)
-    return _style.dress(
-        ax, f"Best experts of {_style.plain(one.id)}", "token (generated ones right of the line)", "layer"
-    )
+    _style.dress(ax, f"Best experts of {_style.plain(one.id)}", "token (generated ones right of the line)", "layer")
+    if words or (words is None and one.token_texts and len(one) <= _style.slot(ax)[0] / _WORD):
+        names = [_style.plain(text.strip(), 12) or "␣" for text in one.token_texts or ()]
+        ax.set_xticks(range(len(one)), names, rotation=90, fontsize=min(_style.text_size(ax), _WORD) - 0.5)
+    return ax
 
 
 def coactivation(found: Coactivation, layer: int = 0, *, ax: "Axes | None" = None) -> "Axes":

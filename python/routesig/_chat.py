@@ -1,53 +1,87 @@
 """Chat templates: prompts in the model's own conversation format, as token ids. Hugging Face's transformers does it."""
 
 import importlib
-from collections.abc import Callable, Sequence
+import importlib.util
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from routesig import _core
+from routesig._apart import EndedError, apart
+from routesig._files import read_whole
 from routesig._prompts import Prompt
-from routesig._text import json_value
+from routesig._text import json_value, said, shortened
+from routesig._tokenizer import faults_named
 
 _CONFIG, _TEMPLATE = "tokenizer_config.json", "chat_template.jinja"
 _JSON = (_CONFIG, "special_tokens_map.json", "added_tokens.json")  # beside tokenizer.json, which `Model` has read
 _SPECIAL = tuple(f"{name}_token" for name in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
-_LONGEST = 400  # characters of what a template or another library says
+_LARGEST = 16_000_000  # bytes of each of these files
+_LONGEST = 10_000_000  # characters of a rendered prompt
 
 
 def chat_ids(folder: Path, prompts: Sequence[Prompt]) -> list[list[int]]:
-    """The ids that `apply_chat_template` of the folder's tokenizer gives for each prompt as the user's one message."""
-    tokenizer = _tokenizer(folder)
-    return [_ids(tokenizer, prompt, folder) for prompt in prompts]
+    """The ids that `apply_chat_template` of the folder's tokenizer gives for each prompt as the user's one message.
 
-
-def _ids(tokenizer: Any, prompt: Prompt, folder: Path) -> list[int]:
-    turn = partial(
-        tokenizer.apply_chat_template, [{"role": "user", "content": prompt.text}], add_generation_prompt=True
-    )
+    A template is a program of whoever made the folder, so it runs apart.
+    """
+    for package in ("transformers", "jinja2"):
+        if importlib.util.find_spec(package) is None:
+            raise _without(ImportError(f"No module named {package!r}"))
     try:
+        pairs = [(prompt.id, prompt.text) for prompt in prompts]
+        _, *ids = apart("routesig._chat:rendered_ids", os.fspath(folder), pairs)
+    except EndedError as error:
+        if error.done == 0:
+            with _making(folder):
+                raise
+        raise _not_rendered(folder, prompts[error.done - 1].id, str(error)) from None
+    return ids
+
+
+def rendered_ids(folder: str, prompts: Sequence[tuple[str, str]]) -> Iterator[list[int] | None]:
+    """None when the tokenizer is there, then the ids of every prompt, given as its id and text."""
+    tokenizer = _tokenizer(Path(folder))
+    yield None
+    for name, text in prompts:
+        yield _ids(tokenizer, name, text, Path(folder))
+
+
+def _ids(tokenizer: Any, name: str, text: str, folder: Path) -> list[int]:
+    turn = partial(tokenizer.apply_chat_template, [{"role": "user", "content": text}], add_generation_prompt=True)
+    length = len(_rendered(partial(turn, tokenize=False), name, folder))
+    if length > _LONGEST:
+        raise _not_rendered(folder, name, f"it gives {length} characters, more than {_LONGEST}")
+    with faults_named(folder, f"{_files(folder)} that can encode the prompts"):
         return list(turn(tokenize=True, return_dict=False))
-    except ImportError as error:  # Jinja is missing or too old
+
+
+def _rendered(turn: Callable[[], str], name: str, folder: Path) -> str:
+    try:
+        return turn()
+    except ImportError as error:  # Jinja is too old
         raise _without(error) from None
+    except MemoryError:
+        raise
     except Exception as error:  # a template can raise anything
         if (line := getattr(error, "lineno", None)) is not None:
             raise _core.FormatError(
-                f"{folder}: expected a chat template that parses, found a fault in its line {line} ({_said(error)})"
+                f"{_source(folder)}: expected a chat template that parses, found a fault in its line {line} "
+                f"({said(error)})"
             ) from None
-        if _succeeds(partial(turn, tokenize=False)):
-            raise _no_tokenizer(folder, error) from None
-        raise ValueError(
-            f"record: the chat template of {folder} does not render prompt {prompt.id!r} ({_said(error)})"
-        ) from None
+        raise _not_rendered(folder, name, said(error)) from None
 
 
-def _succeeds(call: Callable[[], Any]) -> bool:
-    try:
-        call()
-    except Exception:
-        return False
-    return True
+def _not_rendered(folder: Path, name: str, why: str) -> ValueError:
+    return ValueError(f"record: the chat template of {_source(folder)} does not render prompt {name!r} ({why})")
+
+
+def _source(folder: Path) -> Path:
+    """The file that holds the template."""
+    return folder / (_TEMPLATE if (folder / _TEMPLATE).is_file() else _CONFIG)
 
 
 def _tokenizer(folder: Path) -> Any:
@@ -59,10 +93,10 @@ def _tokenizer(folder: Path) -> Any:
     for name in _JSON:
         if (folder / name).is_file():
             _check_config(folder / name)
-    try:
+    if (folder / _TEMPLATE).is_file():
+        read_whole(folder / _TEMPLATE, _LARGEST)
+    with _making(folder):
         tokenizer = auto.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # as many kinds as there are ways to be broken
-        raise _no_tokenizer(folder, error) from None
     template = tokenizer.chat_template
     if template is None:
         raise _core.FormatError(
@@ -85,15 +119,16 @@ def _check_config(file: Path) -> None:
     if not (template is None or all(isinstance(text, str) for text in _texts(template))):
         raise _core.FormatError(
             f"{file}: expected chat_template as text, or as objects with name and template, "
-            f"found {_short(repr(template))}"
+            f"found {shortened(repr(template))}"
         )
 
 
 def _object(file: Path) -> dict[str, Any]:
+    content = read_whole(file, _LARGEST)
     try:
-        fields = json_value(file.read_bytes())
+        fields = json_value(content)
     except ValueError as error:
-        raise _core.FormatError(f"{file}: expected JSON, found something else ({_said(error)})") from None
+        raise _core.FormatError(f"{file}: expected JSON, found something else ({said(error)})") from None
     if not isinstance(fields, dict):
         raise _core.FormatError(f"{file}: expected a JSON object, found {type(fields).__name__}")
     return fields
@@ -109,21 +144,13 @@ def _texts(template: Any) -> list[Any]:
     return [template]
 
 
-def _no_tokenizer(folder: Path, error: BaseException) -> Exception:
-    files = ", ".join(name for name in ("tokenizer.json", *_JSON, _TEMPLATE) if (folder / name).is_file())
-    return _core.FormatError(
-        f"{folder}: expected {files} of which transformers makes a tokenizer, found others ({_said(error)})"
-    )
+def _making(folder: Path) -> AbstractContextManager[None]:
+    return faults_named(folder, f"{_files(folder)} of which transformers makes a tokenizer")
+
+
+def _files(folder: Path) -> str:
+    return ", ".join(name for name in ("tokenizer.json", *_JSON, _TEMPLATE) if (folder / name).is_file())
 
 
 def _without(error: ImportError) -> ImportError:
-    return ImportError(f"chat_template='model' needs transformers ({_said(error)}): pip install 'routesig[hf]'")
-
-
-def _said(error: BaseException) -> str:
-    return _short(str(error)) or type(error).__name__
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else line[:_LONGEST] + "..."
+    return ImportError(f"chat_template='model' needs transformers ({said(error)}): pip install 'routesig[hf]'")

@@ -21,6 +21,21 @@ def is_parquet(path: str | os.PathLike[str]) -> bool:
         return file.read(4) == b"PAR1"
 
 
+def read_whole(path: str | os.PathLike[str], most: int) -> bytes:
+    """The bytes of a file; FormatError where they are more than `most`, before there is memory for them."""
+    content = bytearray()
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        while size <= most and (piece := file.read(1 << 20)):  # a device has no size
+            content += piece
+            size = len(content)
+    if size > most:
+        from routesig import _core
+
+        raise _core.FormatError(f"{os.fspath(path)}: expected at most {most} bytes, found more")
+    return bytes(content)
+
+
 def holds_signatures(path: Path) -> bool:
     """Whether a file is one of signatures, and not of traces."""
     if path.suffix == ".npz":

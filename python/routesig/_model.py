@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from routesig import _core
 from routesig._identity import model_name, sha256, weight_files
+from routesig._tokenizer import decode_each, encode, load_tokenizer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,26 +42,22 @@ class Model:
 
     @functools.cached_property
     def tokenizer(self) -> Any:
-        file = self.path / "tokenizer.json"
-        if not file.is_file():
-            return None
-        try:
-            tokenizers = importlib.import_module("tokenizers")
-        except ImportError:
-            raise ImportError("model.tokenizer needs the package tokenizers: pip install tokenizers") from None
-        content = file.read_bytes()  # by content: the package takes no path that is not UTF-8
-        try:
-            return tokenizers.Tokenizer.from_buffer(content)
-        except Exception as error:  # the package raises bare Exception
-            raise _core.FormatError(f"{file}: expected a tokenizer, found something else ({error})") from None
+        return load_tokenizer(self._tokenizer_file) if self._tokenizer_file.is_file() else None
 
     @functools.cached_property
     def token_texts(self) -> list[str] | None:
         """The text of every token id, special ones included; None without a tokenizer."""
         if self.tokenizer is None:
             return None
-        ids = [[i] for i in range(self.config["vocab_size"])]
-        return list(self.tokenizer.decode_batch(ids, skip_special_tokens=False))
+        return decode_each(self.tokenizer, self._tokenizer_file, self.config["vocab_size"])
+
+    def _encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[list[int]]:
+        """The token ids of texts, by the tokenizer that there is."""
+        return encode(self.tokenizer, self._tokenizer_file, texts, add_special_tokens)
+
+    @property
+    def _tokenizer_file(self) -> Path:
+        return self.path / "tokenizer.json"
 
     @property
     def config(self) -> dict[str, Any]:

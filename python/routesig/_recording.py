@@ -220,8 +220,7 @@ def _encoded(
     if max_new_tokens < 0:
         raise ValueError(f"record: expected max_new_tokens of 0 or more, got {max_new_tokens}")
     if chat_template is None:
-        texts = [prompt.text for prompt in prompts]
-        encoded = [e.ids for e in model.tokenizer.encode_batch(texts, add_special_tokens=add_special_tokens)]
+        encoded = model._encode([prompt.text for prompt in prompts], add_special_tokens)
     else:
         encoded = chat_ids(model.path, prompts)
     context, vocabulary = model.config["max_position_embeddings"], model.config["vocab_size"]

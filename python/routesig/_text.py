@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+_LONGEST = 400  # characters of what another library says
+
 
 def whole_text(text: str, who: str, what: str) -> str:
     """`text`; ValueError where it holds half of a pair of UTF-16 surrogates, which is no character.
@@ -75,3 +77,14 @@ def is_missing(value: Any) -> bool:
         return bool(unequal)
     except (TypeError, ValueError):  # an array of several
         return False
+
+
+def said(error: BaseException) -> str:
+    """What an error of another library says, on one line."""
+    return shortened(str(error)) or type(error).__name__
+
+
+def shortened(text: str) -> str:
+    """A text on one line, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + "..."

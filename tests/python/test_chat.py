@@ -1,7 +1,9 @@
 """Chat templates: the ids that are recorded are those of transformers, and what is broken is one sentence."""
 
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 import routesig as rs
+from routesig import _apart, _chat
 
 CONFIG = {
     "model_type": "olmoe",
@@ -311,6 +314,11 @@ def test_nothing_is_downloaded_and_no_code_of_the_folder_runs(made, monkeypatch)
     folder = made({**files, "mine.py": "raise SystemExit('this ran')"})
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert list(_chat.rendered_ids(str(folder), [("a", "hello world")])) == [
+        None,
+        PLAIN,
+    ]  # here, where a connection is seen
+    monkeypatch.undo()
     assert recorded(folder) == PLAIN
 
 
@@ -343,3 +351,43 @@ def test_the_command_line_takes_the_template(made, tmp_path):
     expected = rs.load_model().tokenizer.encode("Question: Count to two. Answer:", add_special_tokens=False).ids
     assert trace.token_ids.tolist()[: trace.prompt_tokens] == expected
     assert (trace.text, trace.prompt_tokens) == ("Count to two.", len(expected))
+
+
+def test_templates_that_are_interrupted_or_killed_leave_nothing_that_runs_on(made, monkeypatch):
+    folder = made(config(bos_token="<s>", chat_template=TURN))
+    assert recorded(folder) == PLAIN
+    helper = _apart._helper(os.getpid())
+
+    def interrupted(line):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_apart.json, "loads", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            _chat.chat_ids(folder, [rs.Prompt("a", None, "hello")])
+    assert helper.poll() is not None
+    assert recorded(folder) == PLAIN
+    second = _apart._helper(os.getpid())
+    os.kill(second.pid, signal.SIGKILL)
+    second.wait()
+    assert recorded(folder) == PLAIN
+
+
+def test_a_fork_renders_by_itself(made):
+    folder = made(config(bos_token="<s>", chat_template=TURN))
+    assert recorded(folder) == PLAIN
+    program = f"""
+import os
+from pathlib import Path
+import routesig as rs
+from routesig._chat import chat_ids
+prompt = [rs.Prompt("a", None, "hello world")]
+first = chat_ids(Path({str(folder)!r}), prompt)
+child = os.fork()
+same = [chat_ids(Path({str(folder)!r}), prompt) == first for _ in range(3)]
+if child == 0:
+    os._exit(not all(same))
+print(same, os.waitpid(child, 0)[1])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "[True, True, True] 0\n", done.stderr

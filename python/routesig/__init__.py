@@ -24,7 +24,6 @@ if TYPE_CHECKING:
         TraceSet,
         __version__,
         num_threads,
-        set_num_threads,
     )
     from routesig._debiased import DebiasedMeans, DebiasedSimilarity, debiased_similarity
     from routesig._model import Model, load_model
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from routesig._signatures import Signature, SignatureSet, read_signatures, signatures
     from routesig._similarity import separation, similarity
     from routesig._study import Study, study
+    from routesig._threads import set_num_threads
     from routesig._traces import read_traces
     from routesig._transformer import SignatureTransformer
 
@@ -122,6 +122,7 @@ _HOME = {
     "record": "_recording",
     "reliability": "_reliability",
     "separation": "_similarity",
+    "set_num_threads": "_threads",
     "signatures": "_signatures",
     "similarity": "_similarity",
     "Study": "_study",

@@ -8,7 +8,7 @@ import numpy as np
 
 from routesig import _core
 from routesig._labelled import NO_ACROSS, LabelledSimilarities, Similarities, number
-from routesig._options import whole_number
+from routesig._options import number_of_draws, whole_number
 from routesig._progress import progress_bar
 from routesig._tasks import Groups, Tasks
 
@@ -136,7 +136,7 @@ def bootstrap(
     True
     """
     given = LabelledSimilarities.of(sigs, tasks, groups, "bootstrap")
-    draws = whole_number("bootstrap", "draws", draws)
+    draws = number_of_draws("bootstrap", "draws", draws)
     seed = whole_number("bootstrap", "seed", seed)
     with progress_bar("bootstrap", progress) as tell:
         found = _core.bootstrap(given.matrix, given.codes, given.groups, draws, seed, level, tell)

@@ -1,6 +1,6 @@
 """Can the task be read from the routing? Cross-validated classification of signatures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
-from routesig._options import whole_number
+from routesig._options import number_of_draws, real_number, whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet
@@ -148,7 +148,9 @@ def classify(
     >>> classify(sigs, folds=4).accuracy
     1.0
     """
-    _check_numbers(C=C, repeats=repeats, refits=refits)
+    _check_c(C)
+    repeats = number_of_draws("classify", "repeats", repeats, least=1)
+    refits = number_of_draws("classify", "refits", refits)
     seed = whole_number("classify", "seed", seed)
     asked = question(sigs, folds, groups)
     options: dict[str, Any] = {"classifier": classifier, "c": float(C), "layers": sigs.layers}
@@ -319,10 +321,8 @@ def _why_absent(
 def _given_folds(folds: Folds, prompts: int) -> tuple[int, list[int]]:
     """The number of folds, and the fold of each prompt where the folds are given."""
     if isinstance(folds, (int, np.integer)):
-        if folds < 2:
-            raise ValueError(f"classify: expected 2 folds or more, got {folds}")
-        return int(folds), []
-    if isinstance(folds, (float, np.floating, str)):
+        return whole_number("classify", "folds", folds, least=2, most=2**31 - 1), []
+    if isinstance(folds, str) or not isinstance(folds, Iterable):
         raise ValueError(f"classify: expected a whole number of folds, or the folds themselves, got {folds!r}")
     entries = list(folds)
     if entries and not isinstance(entries[0], (int, np.integer)):
@@ -362,10 +362,6 @@ def _group_codes(sigs: SignatureSet, groups: str | Sequence[Any] | None) -> list
     return [len(names) + i if name is None else names[name] for i, name in enumerate(column)]
 
 
-def _check_numbers(*, C: float, repeats: int, refits: int) -> None:
-    if not C > 0:
-        raise ValueError(f"classify: expected C above 0, got {C}")
-    if repeats < 1:
-        raise ValueError(f"classify: expected repeats of 1 or more, got {repeats}")
-    if refits < 0:
-        raise ValueError(f"classify: expected refits of 0 or more, got {refits}")
+def _check_c(value: float) -> None:
+    if not real_number("classify", "C", value) > 0:
+        raise ValueError(f"classify: expected C above 0, got {value}")

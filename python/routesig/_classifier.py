@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from routesig import _core
+from routesig._options import whole_number
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -69,7 +70,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             c=float(self.C),
             intercept=bool(self.fit_intercept),
             tolerance=float(self.tol),
-            max_iterations=int(self.max_iter),
+            max_iterations=whole_number("LogisticRegression", "max_iter", self.max_iter, most=2**31 - 1),
         )
         self.n_iter_ = np.array([iterations], dtype=np.int32)
         self.converged_ = converged
@@ -132,7 +133,8 @@ class NearestCentroid(ClassifierMixin, BaseEstimator):
         if self.metric not in ("euclidean", "cosine"):
             raise ValueError(f"NearestCentroid: expected metric to be 'euclidean' or 'cosine', got {self.metric!r}")
         values, labels = _training_data(self, X, y)
-        if self.metric == "cosine" and (self.layers < 1 or values.shape[1] % self.layers):
+        layers = whole_number("NearestCentroid", "layers", self.layers)
+        if self.metric == "cosine" and (layers < 1 or values.shape[1] % layers):
             raise ValueError(
                 f"NearestCentroid: expected a number of layers that divides {values.shape[1]} features, "
                 f"got {self.layers}"

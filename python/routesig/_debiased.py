@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._options import whole_number
 from routesig._signatures import SignatureSet, experts_a_token
 from routesig._tasks import Groups, numbered_groups, numbered_tasks
 
@@ -189,7 +190,7 @@ def _known(rows: "_core.DebiasedRows") -> NDArray[np.bool_]:
 
 def _rows(one: Any, tokens: str, window: int | None, drop_invalid: bool) -> tuple[Any, int]:
     if isinstance(one, _core.TraceSet):
-        width = 4 if window is None else window
+        width = 4 if window is None else whole_number("debiased", "window", window, most=2**31 - 1)
         return _core.debiased_traces(one, tokens, width, drop_invalid), width
     if not isinstance(one, SignatureSet):
         raise TypeError(f"debiased: expected a SignatureSet or a TraceSet, got {type(one).__name__}")

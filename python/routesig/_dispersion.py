@@ -7,7 +7,7 @@ import numpy as np
 
 from routesig import _core
 from routesig._labelled import NO_TEST, LabelledSimilarities, Similarities, masked, number
-from routesig._options import whole_number
+from routesig._options import number_of_draws, whole_number
 from routesig._p_value import PValue
 from routesig._permutation import p_value
 from routesig._progress import progress_bar
@@ -93,7 +93,7 @@ def dispersion_test(
     (1.414, 0.1)
     """
     given = LabelledSimilarities.of(sigs, tasks, groups, "dispersion_test", sources)
-    permutations = whole_number("dispersion_test", "permutations", permutations)
+    permutations = number_of_draws("dispersion_test", "permutations", permutations)
     seed = whole_number("dispersion_test", "seed", seed)
     with progress_bar("dispersion test", progress) as tell:
         found = _core.dispersion_test(given.matrix, given.codes, given.groups, permutations, seed, given.sources, tell)

@@ -1,7 +1,7 @@
 """How the evidence about the task grows with the first tokens of a text."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,7 +198,8 @@ def _folds(
     seed: int,
     whole_groups: bool,
 ) -> NDArray[np.intp]:
-    if isinstance(folds, (int, np.integer)):
+    if not isinstance(folds, Iterable):
+        folds = whole_number("evidence", "folds", folds)
         number: dict[Any, int] = {}
         groups = [(trace.group if whole_groups else None) or ("alone", i) for i, trace in enumerate(labelled)]
         group = [number.setdefault(one, len(number)) for one in groups]
@@ -207,7 +208,7 @@ def _folds(
                 f"evidence: expected 2 to {len(number)} folds (the number of prompts or groups), got {folds}"
             )
         whole = group if len(number) < len(group) else []
-        return np.array(_core.FoldPlan(int(folds), groups=whole).assign(label.tolist(), seed))
+        return np.array(_core.FoldPlan(folds, groups=whole).assign(label.tolist(), seed))
     if len(folds) != len(traces):
         raise ValueError(f"evidence: expected the fold of each of {len(traces)} prompts, got {len(folds)}")
     given = np.array([f for f, task in zip(folds, traces.tasks, strict=True) if task is not None])

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routesig import _core
+from routesig._options import whole_number
 from routesig._signatures import Signature
 
 RowDraws = Literal["distinct", "with_replacement"]
@@ -77,7 +78,7 @@ def load_balance_similarity(
     >>> load_balance_similarity([8, 32], [8, 32], experts=64, top_k=8).round(4).tolist()
     [0.5333, 0.8205]
     """
-    ratio = _core.sampling_ratio(experts, top_k, with_replacement(draws))
+    ratio = _ratio(experts, top_k, draws)
     a, b = np.broadcast_arrays(np.asarray(tokens_a, dtype=np.float64), np.asarray(tokens_b, dtype=np.float64))
     if not (np.isfinite(a) & np.isfinite(b) & (a >= 0) & (b >= 0)).all():
         raise ValueError("load_balance_similarity: expected finite numbers of tokens of 0 or more")
@@ -119,7 +120,12 @@ def break_even_tokens(
     """
     if not np.isfinite([within, model_ratio]).all():
         raise ValueError(f"break_even_tokens: expected finite numbers, got {within} and {model_ratio}")
-    return _core.break_even_tokens(within, model_ratio, _core.sampling_ratio(experts, top_k, with_replacement(draws)))
+    return _core.break_even_tokens(within, model_ratio, _ratio(experts, top_k, draws))
+
+
+def _ratio(experts: int, top_k: int, draws: str) -> float:
+    sizes = (whole_number("baselines", n, v, most=2**31 - 1) for n, v in (("experts", experts), ("top_k", top_k)))
+    return _core.sampling_ratio(*sizes, with_replacement(draws))
 
 
 def with_replacement(draws: str) -> bool:

@@ -70,9 +70,17 @@ def study_json(path: Path) -> dict[str, Any] | None:
     return found
 
 
-def _write_target(path: str | os.PathLike[str]) -> str:
+def given_path(who: str, path: str | os.PathLike[str]) -> str:
+    """`path` as text; ValueError where no file can be called so."""
+    text = os.fspath(path)
+    if "\0" in text:
+        raise ValueError(f"{who}: expected a path without NUL, got {text!r}")
+    return text
+
+
+def write_target(path: str | os.PathLike[str]) -> str:
     """The file that writing to `path` writes: links are followed. OSError on what is no ordinary file."""
-    target = os.path.realpath(path)
+    target = os.path.realpath(given_path("write", path))
     try:
         mode = os.stat(target).st_mode
     except FileNotFoundError:
@@ -88,7 +96,7 @@ def _write_target(path: str | os.PathLike[str]) -> str:
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """A binary file that takes the place of `path` when the block ends well: written beside it, synced, renamed."""
-    path = _write_target(path)
+    path = write_target(path)
     folder = os.path.dirname(os.path.abspath(path))
     descriptor, temporary = tempfile.mkstemp(prefix=os.path.basename(path) + ".", suffix=".partial", dir=folder)
     try:

@@ -5,13 +5,15 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from routesig import _core
+from routesig._files import given_path
 from routesig._identity import model_name, sha256, weight_files
+from routesig._options import real_number, whole_number
 from routesig._tokenizer import decode_each, encode, load_tokenizer
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TINY = "tiny-olmoe"
+MOST_TOKENS = 2**31 - 1
 
 
 class Model:
@@ -132,10 +135,10 @@ class Model:
         batch, single = _as_batch(token_ids)
         new = self._native.generate(
             batch,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            seed=seed,
-            ignore_eos=ignore_eos,
+            max_new_tokens=whole_number("generate", "max_new_tokens", max_new_tokens, most=MOST_TOKENS),
+            temperature=real_number("generate", "temperature", temperature),
+            seed=whole_number("generate", "seed", seed),
+            ignore_eos=bool(ignore_eos),
             recorder=recorder,
         )
         return list(new[0]) if single else [list(ids) for ids in new]
@@ -188,9 +191,15 @@ def load_model(
     """
     if backend not in ("auto", "torch"):
         raise ValueError(f"load_model: expected backend to be one of auto, torch, got {backend!r}")
+    if random_weights is not None:
+        random_weights = whole_number("load_model", "random_weights", random_weights)
     native = torch_module()
     shipped = path is None
-    folder = Path(str(files("routesig").joinpath("data").joinpath(TINY))) if path is None else Path(path)
+    folder = (
+        Path(str(files("routesig").joinpath("data").joinpath(TINY)))
+        if path is None
+        else Path(given_path("load_model", path))
+    )
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing there"
         raise _core.FormatError(f"{folder}: expected a model folder with config.json and *.safetensors, found {found}")
@@ -231,11 +240,18 @@ def torch_module() -> Any:
 
 
 def _as_batch(token_ids: Any) -> tuple[list[list[int]], bool]:
-    items = token_ids.tolist() if hasattr(token_ids, "tolist") else list(token_ids)
+    items = _as_list(token_ids)
     single = not items or (not isinstance(items[0], (list, tuple)) and not hasattr(items[0], "tolist"))
-    batch = [items] if single else [row.tolist() if hasattr(row, "tolist") else list(row) for row in items]
+    batch = [items] if single else [_as_list(row) for row in items]
     for row in batch:
         for token in row:
             if not isinstance(token, int) or isinstance(token, bool):
                 raise ValueError(f"model: expected token ids as integers, got {token!r}")
     return batch, single
+
+
+def _as_list(token_ids: Any) -> list[Any]:
+    found = token_ids.tolist() if hasattr(token_ids, "tolist") else token_ids
+    if isinstance(found, str) or not isinstance(found, Iterable):
+        raise ValueError(f"model: expected token ids as a list, or a list of lists, got {token_ids!r}")
+    return list(found)

@@ -1,7 +1,10 @@
-"""Whole numbers among the options: counts of draws, seeds."""
+"""Numbers among the options: seeds, counts of draws, sizes."""
 
+import contextlib
 import operator
 from typing import Any
+
+_MOST_DRAWS = 10_000_000  # whose values, one for each layer, still fit into memory
 
 
 def whole_number(who: str, name: str, value: Any, *, least: int = 0, most: int = 2**64 - 1) -> int:
@@ -13,3 +16,16 @@ def whole_number(who: str, name: str, value: Any, *, least: int = 0, most: int =
     if not least <= number <= most:
         raise ValueError(f"{who}: expected {name} from {least} to {most}, got {number}")
     return number
+
+
+def number_of_draws(who: str, name: str, value: Any, *, least: int = 0) -> int:
+    """Return `value` as an int; ValueError where it is none, or more than there is memory for."""
+    return whole_number(who, name, value, least=least, most=_MOST_DRAWS)
+
+
+def real_number(who: str, name: str, value: Any) -> float:
+    """Return `value` as a float; ValueError where it is none."""
+    if not isinstance(value, str):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            return float(value)
+    raise ValueError(f"{who}: expected {name} to be a number, got {value!r}")

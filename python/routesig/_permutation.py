@@ -9,7 +9,7 @@ import numpy as np
 from routesig import _core
 from routesig._labelled import NO_SPREAD, NO_TEST, Floats, LabelledSimilarities, Similarities, number, why_no_pairs
 from routesig._multiplicity import holm
-from routesig._options import whole_number
+from routesig._options import number_of_draws, whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._tasks import Groups, Sources, Tasks
@@ -153,7 +153,7 @@ def permutation_test(
     PermutationTest(difference=0.4, p_value=PValue(0.3333, floor=0.3333), cohens_d=3.411, 6 all labellings of 4 prompts)
     """
     given = LabelledSimilarities.of(sigs, tasks, groups, "permutation_test", sources)
-    permutations = whole_number("permutation_test", "permutations", permutations)
+    permutations = number_of_draws("permutation_test", "permutations", permutations)
     seed = whole_number("permutation_test", "seed", seed)
     with progress_bar("permutation test", progress) as tell:
         options = (permutations, seed, given.sources, tell)

@@ -102,8 +102,7 @@ def pca(sigs: SignatureSet, *, components: int = 2) -> Pca:
     >>> pca(sigs, components=1).points.round(4).ravel().tolist()
     [0.7071, 0.0, -0.7071]
     """
-    if components < 1:
-        raise ValueError(f"pca: expected 1 component or more, got {components}")
+    components = whole_number("pca", "components", components, least=1, most=2**31 - 1)
     x = np.ascontiguousarray(sigs.values.reshape(len(sigs), sigs.layers * sigs.experts))
     points, loadings, variance, total, mean = _core.pca(x, components)
     shape = sigs.values.shape[1:]

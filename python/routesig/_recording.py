@@ -10,9 +10,13 @@ from typing import Any
 
 from routesig import _core
 from routesig._chat import chat_ids
-from routesig._model import Model
+from routesig._files import given_path, write_target
+from routesig._model import MOST_TOKENS, Model
+from routesig._options import real_number, whole_number
 from routesig._prompts import Prompt, from_table, is_table, load_prompts
 from routesig._text import json_text
+
+_MOST_ROUTERS = 1_000  # rotated ones, each as large as the model's own
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,11 @@ def record(
     """
     if router_logits and out is not None:
         raise ValueError("record: router_logits are kept in memory only, so they cannot be combined with out=")
+    if out is not None:
+        write_target(given_path("record", out))  # refuses at once what the recorder could not write
     if out is not None and os.fspath(out).endswith(".parquet"):
         raise ValueError(f"record: expected out to end in .jsonl (routesig convert makes it .parquet), got {out!s}")
-    if rotated_routers < 0:
-        raise ValueError(f"record: expected rotated_routers of 0 or more, got {rotated_routers}")
+    rotated_routers = whole_number("record", "rotated_routers", rotated_routers, most=_MOST_ROUTERS)
     if rotated_routers and resume:
         raise ValueError("record: rotated_routers are kept in memory only, so they cannot be combined with resume=True")
     if resume and overwrite:
@@ -116,11 +121,13 @@ def record(
         raise ValueError("record: resume=True needs out=, the file to go on with")
     if not isinstance(model, Model):
         raise TypeError(f"record: expected a model from rs.load_model, got {type(model).__name__}")
+    max_new_tokens = whole_number("record", "max_new_tokens", max_new_tokens, most=MOST_TOKENS)
+    seed = whole_number("record", "seed", seed)
     generation: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
-        "temperature": temperature,
+        "temperature": real_number("record", "temperature", temperature),
         "seed": seed,
-        "ignore_eos": ignore_eos,
+        "ignore_eos": bool(ignore_eos),
     }
     if isinstance(prompts, _core.TraceSet):
         settings: dict[str, Any] = {"forced_tokens": True}
@@ -217,8 +224,6 @@ def _encoded(
         raise ValueError(f"record: text prompts need a tokenizer, and {model.path} has no tokenizer.json")
     if chat_template not in (None, "model"):
         raise ValueError(f"record: expected chat_template to be None or 'model', got {chat_template!r}")
-    if max_new_tokens < 0:
-        raise ValueError(f"record: expected max_new_tokens of 0 or more, got {max_new_tokens}")
     if chat_template is None:
         encoded = model._encode([prompt.text for prompt in prompts], add_special_tokens)
     else:
@@ -285,10 +290,8 @@ def _batches(jobs: list[_Job], batch_size: int | str, new_tokens: int) -> Iterat
         # Enough rows for a step to be worth its overhead; few enough that the cache stays small and progress shows.
         longest = max((len(job.token_ids) for job in jobs), default=0) + new_tokens
         size = max(1, min(32, 8192 // max(longest, 1)))
-    elif isinstance(batch_size, int) and batch_size >= 1:
-        size = batch_size
     else:
-        raise ValueError(f"record: expected batch_size of 1 or more, or 'auto', got {batch_size!r}")
+        size = whole_number("record", "batch_size", batch_size, least=1)
     return (jobs[i : i + size] for i in range(0, len(jobs), size))
 
 

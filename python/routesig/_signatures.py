@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from routesig import _core
 from routesig._files import is_parquet
 from routesig._selection import Names, indices, matching
+from routesig._options import whole_number
 from routesig._text import as_labels, is_missing, whole_text
 
 Floats = NDArray[np.float64]
@@ -131,8 +132,8 @@ class SignatureSet:
         """
         whole = _whole_numbers(counts, "counts", 3)
         prompts, _, experts = whole.shape
-        if top_k is not None and not 1 <= top_k <= max(experts, 1):
-            raise ValueError(f"signatures: expected top_k from 1 to {experts} (the number of experts), got {top_k}")
+        if top_k is not None:
+            top_k = whole_number("signatures", "top_k", top_k, least=1, most=max(experts, 1))
         totals = whole.sum(axis=2).max(axis=1, initial=0)
         tokens: Counts | None = None
         if num_tokens is not None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from routesig import _core
 from routesig._load import groups_of, pooled_counts
+from routesig._options import whole_number
 from routesig._signatures import SignatureSet, experts_a_token, signatures
 
 Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
@@ -111,8 +112,7 @@ def vocabulary_specialization(
     ----------
     OLMoE, arXiv 2409.02060, section 5.4.
     """
-    if least < 1:
-        raise ValueError(f"specialization: expected least to be 1 or more, got {least}")
+    least = whole_number("specialization", "least", least, least=1, most=2**31 - 1)
     ids, occurrences, shares = _core.vocabulary_specialization(traces, least, tokens, drop_invalid)
     info = traces.info
     return Specialization(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routesig import _core
+from routesig._options import whole_number
 
 Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
 
@@ -83,6 +84,7 @@ def uncertainty(traces: "_core.TraceSet | _core.RoutingTrace | ArrayLike", *, to
             raise ValueError(f"uncertainty: expected logits [..., experts], got shape {list(logits.shape)}")
         if top_k is None:
             raise ValueError("uncertainty: expected top_k beside an array of logits, got none")
+        top_k = whole_number("uncertainty", "top_k", top_k, most=2**31 - 1)
     *values, known = _core.uncertainty(np.ascontiguousarray(logits), top_k)
     experts = logits.shape[-1]
     absent = known == 0

@@ -25,7 +25,7 @@ from routesig._expectations import (
 )
 from routesig._labelled import why_no_pairs
 from routesig._left_out import LeftOut
-from routesig._options import whole_number
+from routesig._options import number_of_draws, whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import Signature, SignatureSet, experts_a_token, signatures
@@ -331,7 +331,7 @@ def _counted(sigs: SignatureSet, name: str) -> "tuple[NDArray[np.uint64], int]":
 
 def _run(what: str, function: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
     *data, repetitions, seed, progress = arguments
-    repetitions = whole_number("baselines", "repetitions", repetitions, most=2**32 - 1)
+    repetitions = number_of_draws("baselines", "repetitions", repetitions)
     seed = whole_number("baselines", "seed", seed)
     with progress_bar(f"{what} baseline", progress) as advance:
         return function(*data, repetitions=repetitions, seed=seed, progress=advance, **options)  # type: ignore[no-any-return]

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from routesig import _core
 from routesig._evidence import Evidence, evidence_over_tokens
 from routesig._labelled import NO_TEST
-from routesig._options import whole_number
+from routesig._options import number_of_draws, whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet
@@ -255,7 +255,7 @@ def layer_information(
     labels = list(sigs.tasks if tasks is None else tasks)
     if len(labels) != len(sigs):
         raise ValueError(f"information: expected tasks for {len(sigs)} prompts, got {len(labels)}")
-    permutations = whole_number("information", "permutations", permutations)
+    permutations = number_of_draws("information", "permutations", permutations)
     seed = whole_number("information", "seed", seed)
     names, codes = numbered_tasks(labels)
     group = numbered_groups(groups, sigs.groups, names, codes, "information")

@@ -298,13 +298,13 @@ def test_labels_are_permuted_within_sources():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"folds": 1}, "expected 2 folds or more, got 1"),
+        ({"folds": 1}, "expected folds from 2 to .*, got 1"),
         ({"folds": [0, 1]}, "one fold for each of 40 prompts, got 2"),
         ({"folds": [[0, 40]]}, "indices from 0 to 39 in fold 0"),
         ({"folds": [[0, 1], [1, 2]]}, "every prompt in one fold, fold 1 repeats one"),
         ({"C": 0.0}, "expected C above 0, got 0"),
-        ({"repeats": 0}, "repeats of 1 or more, got 0"),
-        ({"refits": -1}, "refits of 0 or more, got -1"),
+        ({"repeats": 0}, "repeats from 1 to .*, got 0"),
+        ({"refits": -1}, "refits from 0 to .*, got -1"),
         ({"groups": "some"}, "expected groups to be 'auto'"),
         ({"groups": ["a"]}, "a group for each of 40 prompts, got 1"),
         ({"classifier": "tree"}, "logistic_regression or nearest_centroid"),

@@ -211,7 +211,7 @@ def test_vocabulary_specialization_equals_its_definition():
         for layer in range(3):
             counts = np.bincount(trace.experts[layer, ids == x].ravel(), minlength=16)
             np.testing.assert_allclose(found.shares[i, layer], counts / (ids == x).sum())
-    with pytest.raises(ValueError, match="least to be 1 or more"):
+    with pytest.raises(ValueError, match="expected least from 1 to"):
         rs.metrics.vocabulary_specialization(rs.TraceSet([trace]), least=0)
 
 

@@ -17,6 +17,7 @@ from routesig._comparison._paired_bootstrap import PairedEstimate, paired_bootst
 from routesig._labelled import masked, number
 from routesig._left_out import LeftOut
 from routesig._load import pooled_counts
+from routesig._options import number_of_draws, whole_number
 from routesig._signatures import SignatureSet
 from routesig._similarity import similarity
 
@@ -196,6 +197,9 @@ def compare(
     >>> round(found.cka, 9), abs(found.difference.difference.value) < 1e-12, found.mean_similarity < 0.9
     (1.0, True, True)
     """
+    bootstrap = number_of_draws("compare", "bootstrap", bootstrap)
+    permutations = number_of_draws("compare", "permutations", permutations, least=1)
+    seed = whole_number("compare", "seed", seed)
     left, right = (Given(one, place, tokens, drop_invalid) for one, place in ((a, "A"), (b, "B")))
     if left.tokens != right.tokens:
         raise ValueError(

@@ -16,6 +16,7 @@ from routesig._classification import Classification, classify
 from routesig._debiased import debiased_similarity
 from routesig._labelled import LabelledSimilarities
 from routesig._left_out import LeftOut
+from routesig._options import number_of_draws, whole_number
 from routesig._permutation import PermutationTest
 from routesig._progress import progress_bar
 from routesig._projection import pca, tsne
@@ -45,6 +46,7 @@ from routesig.controls import ContextTest, OverlapLadder
 T = TypeVar("T")
 
 NO_TRACES = "it needs traces; signatures were given"
+_FEWEST = {"permutations": 1, "bootstrap": 1, "null_draws": 2, "shuffles": 1, "refits": 0}
 
 
 def study(
@@ -133,13 +135,17 @@ def study(
     options = StudyOptions(
         tokens=tokens,
         weighting=weighting,
-        seed=seed,
-        folds=folds,
+        seed=whole_number("study", "seed", seed),
+        folds=whole_number("study", "folds", folds, least=2, most=2**31 - 1),
         groups=groups,
         sources=sources,
         drop_invalid=drop_invalid,
         controls=tuple(controls or ()),
-        **{name: count for name, count in repetitions.items() if count is not None},
+        **{
+            name: number_of_draws("study", name, count, least=_FEWEST[name])
+            for name, count in repetitions.items()
+            if count is not None
+        },
     )
     free = {name for name, count in repetitions.items() if count is None}
     with progress_bar("study", progress, counts=False) as advance:

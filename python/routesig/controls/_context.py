@@ -7,7 +7,7 @@ import numpy as np
 
 from routesig import _core
 from routesig._left_out import LeftOut
-from routesig._options import whole_number
+from routesig._options import number_of_draws
 from routesig._p_value import PValue
 from routesig._permutation import PermutationTest, permutation_test
 from routesig._progress import progress_bar
@@ -115,7 +115,7 @@ def context_test(
     PValue(0.02857, floor=0.02857)
     """
     shuffles, seed = checked_draws("context_test", shuffles, seed)
-    permutations = whole_number("context_test", "permutations", permutations)
+    permutations = number_of_draws("context_test", "permutations", permutations)
     traces = as_traces(traces)
     table = token_table("context_test", traces, tokens, drop_invalid, groups)
     source = _table_sources("context_test", traces, table, sources)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from routesig import _core
 from routesig._left_out import LeftOut
-from routesig._options import whole_number
+from routesig._options import number_of_draws
 from routesig._progress import progress_bar
 from routesig.controls._shuffle import as_traces, checked_draws, left_out, no_difference, token_table
 
@@ -136,7 +136,7 @@ def decomposition(
     (1.0, True, True)
     """
     shuffles, seed = checked_draws("decomposition", shuffles, seed)
-    bootstrap = whole_number("decomposition", "bootstrap", bootstrap)
+    bootstrap = number_of_draws("decomposition", "bootstrap", bootstrap)
     traces = as_traces(traces)
     table = token_table("decomposition", traces, tokens, drop_invalid, groups)
     given: list[float] = []

@@ -5,6 +5,7 @@ from typing import Any
 
 from routesig import _core
 from routesig._left_out import LeftOut
+from routesig._options import whole_number
 from routesig.controls._shuffle import as_traces
 
 
@@ -66,9 +67,8 @@ def position_matched(traces: _core.TraceSet, *, tokens: str = "prompt", length: 
     >>> [len(trace) for trace in matched.traces], matched.left_out[0]
     ([16, 16], LeftOut(id='12 long', reason='12 tokens, fewer than the 16 compared'))
     """
-    if length is not None and length < 1:
-        raise ValueError(f"position_matched: expected a length of 1 or more, got {length}")
-    return _filtered(_core.position_matched(as_traces(traces), tokens, length or 0), cut=True)
+    length = 0 if length is None else whole_number("position_matched", "length", length, least=1, most=2**31 - 1)
+    return _filtered(_core.position_matched(as_traces(traces), tokens, length), cut=True)
 
 
 def drop_first(traces: _core.TraceSet) -> FilteredTraces:

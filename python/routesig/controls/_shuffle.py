@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from routesig import _core
 from routesig._labelled import why_no_pairs
 from routesig._left_out import LeftOut
-from routesig._options import whole_number
+from routesig._options import number_of_draws, whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet, source_of
@@ -146,7 +146,7 @@ def no_difference(traces: _core.TraceSet, table: _core.TokenTable) -> str:
 
 def checked_draws(who: str, shuffles: int, seed: int) -> tuple[int, int]:
     """Both as whole numbers; ValueError on fewer than one shuffle."""
-    if whole_number(who, "shuffles", shuffles) < 1:
+    if number_of_draws(who, "shuffles", shuffles) < 1:
         raise ValueError(f"{who}: expected 1 shuffle or more, got {shuffles}")
     return int(shuffles), whole_number(who, "seed", seed)
 

@@ -16,7 +16,7 @@ from routesig._classification import (
     question,
     scored,
 )
-from routesig._options import whole_number
+from routesig._options import number_of_draws, whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
 from routesig._signatures import SignatureSet, signatures
@@ -133,7 +133,7 @@ def bag_of_tokens(
     if not grid or min(grid) <= 0:
         raise ValueError("bag_of_tokens: expected penalties above 0")
     seed = whole_number("bag_of_tokens", "seed", seed)
-    bootstrap = whole_number("bag_of_tokens", "bootstrap", bootstrap)
+    bootstrap = number_of_draws("bag_of_tokens", "bootstrap", bootstrap)
     sigs = _signatures_of(traces, sigs, tokens, "bag_of_tokens")
     missing = next((trace.id for trace in traces if len(trace) and trace.token_ids is None), None)
     asked = question(sigs, folds, groups)
@@ -207,7 +207,7 @@ def length(
     1.0
     """
     seed = whole_number("length", "seed", seed)
-    bootstrap = whole_number("length", "bootstrap", bootstrap)
+    bootstrap = number_of_draws("length", "bootstrap", bootstrap)
     sigs = _signatures_of(traces, sigs, tokens, "length")
     asked = question(sigs, folds, groups)
     if asked.reason is not None:

@@ -124,8 +124,9 @@ def break_even_tokens(
 
 
 def _ratio(experts: int, top_k: int, draws: str) -> float:
-    sizes = (whole_number("baselines", n, v, most=2**31 - 1) for n, v in (("experts", experts), ("top_k", top_k)))
-    return _core.sampling_ratio(*sizes, with_replacement(draws))
+    experts = whole_number("baselines", "experts", experts, most=2**31 - 1)
+    top_k = whole_number("baselines", "top_k", top_k, most=2**31 - 1)
+    return float(_core.sampling_ratio(experts, top_k, with_replacement(draws)))
 
 
 def with_replacement(draws: str) -> bool:

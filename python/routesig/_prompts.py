@@ -5,16 +5,25 @@ import csv
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from routesig._files import given_path, read_whole
 from routesig._text import is_missing, json_text, needed_text, text_or_none, whole_text
 
+_LARGEST = 1_000_000_000  # bytes of a file
+_MOST = 1_000_000  # prompts
+_LISTED = 20  # names in a message
+_CELLS = threading.Lock()  # while the csv module takes long cells
 
-@dataclass(frozen=True, init=False)
+
+@dataclass(frozen=True, init=False, slots=True)
 class Prompt:
     """One prompt.
 
@@ -116,21 +125,25 @@ def load_prompts(path: Any = None) -> list[Prompt]:
         return from_table(path, "load_prompts")
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"load_prompts: expected a path or a table, got {type(path).__name__}")
-    name = os.fspath(path)
+    name = given_path("load_prompts", path)
     readers = {".jsonl": _from_jsonl, ".csv": _from_csv, ".tsv": _from_csv, ".txt": _from_txt}
     reader = readers.get(Path(path).suffix.lower())
     if reader is None:
         raise ValueError(f"load_prompts: expected a .jsonl, .csv, .tsv or .txt file, got {name!r}")
-    content = Path(path).read_bytes()
-    try:
-        text = content.decode()  # line ends as they are: a CSV cell may hold any of them
-    except UnicodeDecodeError as error:
-        found = f"a broken character at byte {error.start}{_other_encoding(content, error.start)}"
-        raise _format_error(f"{name}: expected UTF-8 text, found {found}") from None
-    prompts = _unique(reader(text.removeprefix("\ufeff"), name), name)
+    prompts = _unique(reader(_content(name), name), name)
     if not prompts:
         raise _format_error(f"{name}: expected at least one prompt, found none")
     return prompts
+
+
+def _content(name: str) -> str:
+    """The text of a file, line ends as they are: a CSV cell may hold any of them."""
+    content = read_whole(name, _LARGEST)
+    try:
+        return content.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        found = f"a broken character at byte {error.start}{_other_encoding(content, error.start)}"
+        raise _format_error(f"{name}: expected UTF-8 text, found {found}") from None
 
 
 def _format_error(message: str) -> Exception:
@@ -178,9 +191,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _lines(text: str) -> list[str]:
+def _lines(text: str) -> Iterator[str]:
     """Lines with their ends. Only LF, CR LF and CR end one: `str.splitlines` also cuts at U+2028 and the like."""
-    return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
+    return (found.group() for found in re.finditer(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text))
 
 
 def _from_jsonl(text: str, name: str) -> Iterable[Prompt]:
@@ -208,8 +221,7 @@ def _no_constant(text: str) -> float:
 
 
 def _from_csv(text: str, name: str) -> Iterable[Prompt]:
-    lines = _lines(text)
-    rows = _csv_rows(lines, name, _separator(lines))
+    rows = _csv_rows(text, name, _separator(text))
     first, columns = next(rows, (1, []))
     _check_columns(columns, f"{name}, line {first}")
     for number, cells in rows:
@@ -221,31 +233,41 @@ def _from_csv(text: str, name: str) -> Iterable[Prompt]:
 
 
 def _check_columns(names: Sequence[str], where: str) -> None:
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise _format_error(f"{where}: expected columns of different names, found {name!r} twice")
 
 
-def _separator(lines: list[str]) -> str:
+def _separator(text: str) -> str:
     """The one that makes a column "text" of the header; else the comma."""
     for separator in ",;\t":
         with contextlib.suppress(csv.Error):  # said where the rows are read
-            header: list[str] = next(filter(any, csv.reader(lines, delimiter=separator)), [])
+            header: list[str] = next(filter(any, csv.reader(_lines(text), delimiter=separator)), [])
             if "text" in map(_column, header):
                 return separator
     return ","
 
 
-def _csv_rows(lines: list[str], name: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+def _csv_rows(text: str, name: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """The rows that are not empty, and the line that each begins on: a quoted cell may hold line ends."""
-    reader, number = csv.reader(lines, delimiter=separator, strict=True), 1
+    reader, number = csv.reader(_lines(text), delimiter=separator, strict=True), 1
     try:
-        for cells in reader:
+        while (cells := _next_row(reader)) is not None:
             if any(cells):
                 yield number, cells
             number = reader.line_num + 1
     except csv.Error as error:
         raise _format_error(f"{name}, line {number}: expected CSV, found a broken row ({error})") from None
+
+
+def _next_row(reader: Any) -> list[str] | None:
+    """A row with cells of any length: Python's limit of 131,072 characters is one for the whole process."""
+    with _CELLS:
+        limit = csv.field_size_limit(_LARGEST)
+        try:
+            return next(reader, None)
+        finally:
+            csv.field_size_limit(limit)
 
 
 def _from_txt(text: str, name: str) -> Iterable[Prompt]:
@@ -263,10 +285,9 @@ def _column(name: str) -> str:
 def _prompt(given: dict[str, Any], where: str, default_id: str) -> Prompt:
     fields = {_column(name) if _column(name) not in given else name: value for name, value in given.items()}
     if len(fields) < len(given):
-        names = ", ".join(map(repr, given))
-        raise _format_error(f"{where}: expected names that differ in more than their case, found {names}")
+        raise _format_error(f"{where}: expected names that differ in more than their case, found {_listed(given)}")
     if "text" not in fields:
-        raise _format_error(f"{where}: expected a field 'text', found {', '.join(map(repr, given)) or 'none'}")
+        raise _format_error(f"{where}: expected a field 'text', found {_listed(given)}")
     own = fields.pop("id", None)
     if isinstance(own, float) and own.is_integer():  # a column of numbers with gaps
         own = int(own)
@@ -278,10 +299,18 @@ def _prompt(given: dict[str, Any], where: str, default_id: str) -> Prompt:
         raise _format_error(f"{where}: {error}") from None
 
 
+def _listed(names: Collection[str]) -> str:
+    """The first few names."""
+    more = [f"and {len(names) - _LISTED} more"] * (len(names) > _LISTED)
+    return ", ".join([*map(repr, islice(names, _LISTED)), *more]) or "none"
+
+
 def _unique(prompts: Iterable[Prompt], name: str) -> list[Prompt]:
     out: dict[str, Prompt] = {}
     for prompt in prompts:
         if prompt.id in out:
             raise _format_error(f"{name}: expected ids that come once, found {prompt.id!r} twice")
+        if len(out) == _MOST:
+            raise _format_error(f"{name}: expected at most {_MOST} prompts, found more")
         out[prompt.id] = prompt
     return list(out.values())

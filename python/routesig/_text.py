@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 _LONGEST = 400  # characters of what another library says
+_DEEPEST = 62  # levels of a field: a file may have 64, and two are around it
 
 
 def whole_text(text: str, who: str, what: str) -> str:
@@ -25,7 +26,7 @@ def whole_text(text: str, who: str, what: str) -> str:
 def needed_text(value: Any, who: str, what: str) -> str:
     """`value`, which has to be text."""
     if not isinstance(value, str):
-        raise ValueError(f"{who}: expected {what} to be text, got {value!r}")
+        raise ValueError(f"{who}: expected {what} to be text, got {shortened(repr(value))}")
     return whole_text(str(value), who, what)  # NumPy's text is text
 
 
@@ -35,13 +36,22 @@ def text_or_none(value: Any, who: str, what: str) -> str | None:
 
 
 def json_text(value: Any, who: str, what: str) -> str:
-    """`value` as JSON; ValueError where it has none, or holds a lone surrogate."""
+    """`value` as JSON; ValueError where it has none, is nested too deep for a trace file, or holds a lone surrogate."""
     try:
-        text = json.dumps(value, ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{who}: expected {what} that JSON can write, got another ({error})") from None
+    if (levels := _levels(value)) > _DEEPEST:
+        raise ValueError(f"{who}: expected {what} of at most {_DEEPEST} levels, got {levels}")
     whole_text(value if isinstance(value, str) else text, who, what)
     return text
+
+
+def _levels(value: Any) -> int:
+    """How deep lists and objects are nested."""
+    if not isinstance(value, (dict, list, tuple)):
+        return 0
+    return 1 + max(map(_levels, value.values() if isinstance(value, dict) else value), default=0)
 
 
 def json_value(text: str | bytes) -> Any:

@@ -3,6 +3,7 @@
 Seeded mutations of good files, more of them under scripts/test --all, and a hand-made file for each kind of fault.
 """
 
+import csv
 import json
 import os
 import random
@@ -14,7 +15,7 @@ import pytest
 pytest.importorskip("tokenizers", reason="the files are tokenizers'")
 
 import routesig as rs
-from routesig import _apart
+from routesig import _apart, _prompts
 from routesig._chat import chat_ids
 from routesig._prompts import Prompt
 from routesig._tokenizer import decode_each, encode, load_tokenizer
@@ -274,3 +275,142 @@ def test_a_template_ends_and_the_sentence_names_its_file(chat, tmp_path, monkeyp
         chat(template)
     assert caught.type is ValueError
     assert chat("{{ messages[0].content }}") == encode(load_tokenizer(tmp_path / "tokenizer.json"), file, TEXTS, False)
+
+
+PROMPT_FILES = {
+    "p.jsonl": b'{"id": "a", "task": "x", "text": "Count to ten.", "source": [1, {"b": null}]}\n'
+    b'{"id": "b", "text": "h\\u00e9llo \\ud83d\\ude00", "level": 1.5e3}\n{"text": "c", "group": "g"}\n',
+    "p.csv": b'id,task,text,template\r\na,x,"two\r\nlines, one cell",t1\r\nb,,=1+1,\r\n'
+    b'"c","y","h\xc3\xa9 ""q""",t2\r\n',
+    "p.txt": b"one\n\n two \r\nh\xc3\xa9llo\rfour\xe2\x80\xa8\n",
+}
+
+
+@pytest.mark.parametrize("count", [150, pytest.param(5_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", PROMPT_FILES)
+def test_mutated_prompts_can_be_recorded_or_are_a_sentence(tmp_path, name, count):
+    file, saved = tmp_path / name, tmp_path / "traces.jsonl"
+
+    def use(content):
+        file.write_bytes(content)
+        prompts = rs.load_prompts(file)
+        traces = rs.TraceSet([as_recorded(prompt) for prompt in prompts])
+        traces.save(saved)
+        found = [(trace.id, trace.task, trace.text, trace.group, trace.fields) for trace in rs.read_traces(saved)]
+        assert found == [(one.id, one.task, one.text, one.group, one.fields) for one in prompts]
+
+    check_mutations(file, PROMPT_FILES[name], count, use)
+
+
+def as_recorded(prompt):
+    """A trace of the prompt, as a recording writes it."""
+    return rs.RoutingTrace.from_arrays(
+        [[[0]]],
+        num_experts=2,
+        prompt_tokens=1,
+        **{name: getattr(prompt, name) for name in ("id", "task", "text", "group", "fields")},
+    )
+
+
+DEEP = "[" * 63 + "]" * 63
+HALF = "of whole characters, found the lone surrogate U\\+D800 at character"
+PROMPTS_THAT_CANNOT_BE_RECORDED = {
+    "half a character in an id": (r'"id": "\ud800"', rf"prompt '\\ud800': expected id {HALF} 0"),
+    "half a character in a text": (r'"text": "ab\ud800"', rf"prompt 'a': expected text {HALF} 2"),
+    "half a character in a task": (r'"task": "\ud800"', rf"prompt 'a': expected task {HALF} 0"),
+    "half a character in a field": (r'"x": ["\ud800"]', rf"prompt 'a': expected field 'x' {HALF} 2"),
+    "half a character in a name": (r'"\ud800": 1', rf"prompt 'a': expected names of fields {HALF} 0"),
+    "a number beyond doubles": (
+        '"x": [1e400]',
+        r"prompt 'a': expected field 'x' that JSON can write, got another \(Out of range .*\)",
+    ),
+    "no number": ('"x": NaN', r"expected a JSON object, found broken JSON \(NaN is not JSON\)"),
+    "too many digits": ('"x": ' + "9" * 5_000, r"expected a JSON object, found broken JSON \(Exceeds .*\)"),
+    "too deep": (f'"x": {DEEP}', r"prompt 'a': expected field 'x' of at most 62 levels, got 63"),
+    "far too deep": ('"x": ' + "[" * 100_000, r"expected a JSON object, found broken JSON \(.*\)"),
+}
+
+
+@pytest.mark.parametrize("fault", PROMPTS_THAT_CANNOT_BE_RECORDED)
+def test_what_cannot_be_recorded_is_refused_when_it_is_loaded(tmp_path, fault):
+    field, message = PROMPTS_THAT_CANNOT_BE_RECORDED[fault]
+    given = {"id": '"id": "a"', "text": '"text": "t"'}
+    given[field.split('"')[1]] = field
+    file = tmp_path / "p.jsonl"
+    file.write_text('{"text": "first"}\n{' + ", ".join(given.values()) + "}\n")
+    with pytest.raises(rs.FormatError, match=f"^{file}, line 2: {message}$"):
+        rs.load_prompts(file)
+
+
+def test_fields_as_deep_as_a_file_takes_are_recorded(tmp_path):
+    prompt = Prompt("a", None, "t", x=json.loads(DEEP[1:-1]), y={"z": [[{}]]})
+    rs.TraceSet([as_recorded(prompt)]).save(tmp_path / "t.jsonl")
+    assert rs.read_traces(tmp_path / "t.jsonl")[0].fields == prompt.fields
+
+
+def test_what_a_prompt_has_come_to_hold_is_refused_before_the_model_runs(model, tmp_path):
+    prompt = Prompt("a", None, "Count to ten.", x=[1])
+    prompt.fields["x"].append(float("inf"))
+    message = r"^record: prompt 'a': expected field 'x' that JSON can write, got another \(Out of range .*\)$"
+    for out in (None, tmp_path / "t.jsonl"):
+        with pytest.raises(ValueError, match=message):
+            rs.record(model, [prompt], out=out, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cells_of_any_length_are_read_and_the_csv_module_stays_as_it_was(tmp_path):
+    limit, text = csv.field_size_limit(), "x" * 300_000
+    (tmp_path / "p.csv").write_text(f"id,text\na,{text}\n")
+    assert rs.load_prompts(tmp_path / "p.csv")[0].text == text
+    (tmp_path / "p.csv").write_text(f'id,text\na,"{text}\n')
+    with pytest.raises(rs.FormatError, match="line 2: expected CSV, found a broken row"):
+        rs.load_prompts(tmp_path / "p.csv")
+    assert csv.field_size_limit() == limit
+
+
+def test_prompt_files_have_a_size_that_is_asked_first(tmp_path, monkeypatch):
+    file = tmp_path / "p.txt"
+    file.write_text("one\ntwo\nthree\n")
+    monkeypatch.setattr(_prompts, "_MOST", 3)
+    assert len(rs.load_prompts(file)) == 3
+    monkeypatch.setattr(_prompts, "_MOST", 2)
+    with pytest.raises(rs.FormatError, match=f"^{file}: expected at most 2 prompts, found more$"):
+        rs.load_prompts(file)
+    os.truncate(file, 1 << 40)
+    with pytest.raises(rs.FormatError, match=f"^{file}: expected at most 1000000000 bytes, found more$"):
+        rs.load_prompts(file)
+    (tmp_path / "endless.txt").symlink_to("/dev/zero")
+    monkeypatch.setattr(_prompts, "_LARGEST", 1 << 20)
+    with pytest.raises(rs.FormatError, match=r"endless\.txt: expected at most 1048576 bytes, found more$"):
+        rs.load_prompts(tmp_path / "endless.txt")
+
+
+def test_columns_by_the_thousand_are_a_short_sentence(tmp_path):
+    file = tmp_path / "p.csv"
+    file.write_text(",".join(map(str, range(50_000))) + "\n" + "1," * 49_999 + "1\n")
+    with pytest.raises(rs.FormatError, match=r"expected a field 'text', found '0', '1', .*, '19', and 49980 more$"):
+        rs.load_prompts(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("a\0b.jsonl", ValueError, r"^{}: expected a path without NUL, got '.*a\\x00b\.jsonl'$"),
+        ("x" * 300 + ".jsonl", OSError, "File name too long"),
+    ],
+    ids=["NUL", "too long"],
+)
+def test_names_that_no_file_can_have_are_one_sentence(model, tmp_path, name, error, message):
+    for who, call in (
+        ("record", lambda path: rs.record(model, PROMPTS, out=path, progress=False)),
+        ("load_model", rs.load_model),
+        ("load_prompts", rs.load_prompts),
+    ):
+        with pytest.raises(error, match=message.format(who)):
+            call(str(tmp_path / name))
+
+
+def test_links_that_lead_in_a_circle_are_refused_before_the_model_runs(model, tmp_path):
+    (tmp_path / "t.jsonl").symlink_to(tmp_path / "t.jsonl")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        rs.record(model, PROMPTS, out=tmp_path / "t.jsonl", progress=False)

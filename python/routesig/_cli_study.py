@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import routesig as rs
+from routesig._text import one_line
 
 
 def control_files(given: Sequence[str]) -> dict[str, list[Path]]:
@@ -51,4 +52,4 @@ def show(study: "rs.Study", out: Path, as_json: bool, **paths: str) -> None:
     print()
     width = max(map(len, paths)) + 1
     for name, path in paths.items():
-        print(f"{name:<{width}}{path}")
+        print(f"{name:<{width}}{one_line(path)}")

@@ -1,10 +1,13 @@
 """Text that a UTF-8 file, a terminal and a tokenizer can take, and what stands for no text at all."""
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
 _LONGEST = 400  # characters of what another library says
+# Control characters, separators of lines, and marks that turn the direction of text.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _DEEPEST = 62  # levels of a field: a file may have 64, and two are around it
 
 
@@ -98,3 +101,17 @@ def shortened(text: str) -> str:
     """A text on one line, cut where it is long."""
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else line[:_LONGEST] + "..."
+
+
+def harmless(text: str, kept: str = "") -> str:
+    r"""A text without control characters but tab and line feed: they become \u001b and the like, which JSON reads."""
+    return _CONTROLS.sub(lambda found: found[0] if found[0] in kept else _escaped(found[0]), text)
+
+
+def one_line(text: str) -> str:
+    """A name as a terminal may show it in the middle of a line."""
+    return harmless(text).replace("\n", _escaped("\n")).replace("\t", _escaped("\t"))
+
+
+def _escaped(character: str) -> str:
+    return f"\\u{ord(character):04x}"

@@ -1,7 +1,6 @@
 """The command line (`routesig --help`): results on stdout, progress on stderr, exit code 2 on bad input."""
 
 import dataclasses
-import io
 import json
 import sys
 import time
@@ -12,10 +11,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 import routesig as rs
-from routesig import _cli_compare, _cli_files, _cli_study, _files
+from routesig import _cli_compare, _cli_files, _cli_study, _cli_terminal, _files
 from routesig._cli_options import JsonFlag, TokenSet
 from routesig._findings import trace_findings
 from routesig._study._parts import LEAST_SEEDS
+from routesig._text import one_line
 
 app = typer.Typer(
     name="routesig",
@@ -33,8 +33,7 @@ def main() -> None:
     """Run the command line. Bad input is one line on stderr and exit code 2; `--debug` shows where it came from."""
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     debug = len(arguments) != len(sys.argv) - 1
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name may hold what the terminal cannot say
-        sys.stdout.reconfigure(errors="backslashreplace")
+    _cli_terminal.guard()
     try:
         sys.exit(app(args=arguments or ["--help"], prog_name="routesig", standalone_mode=False))
     except typer.Abort:  # Ctrl-C
@@ -43,7 +42,7 @@ def main() -> None:
         if debug:
             raise
         text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-        print(f"routesig: {text}", file=sys.stderr)
+        print(f"routesig: {one_line(text)}", file=sys.stderr)
         sys.exit(2)
     except Exception as error:
         usage, context = getattr(error, "format_message", None), getattr(error, "ctx", None)
@@ -51,7 +50,7 @@ def main() -> None:
             raise
         text = " ".join(usage().split()).removesuffix(".")  # choices stand on lines of their own
         command = "routesig" if context is None else context.command_path
-        print(f"routesig: {text}; {command} --help lists what there is", file=sys.stderr)
+        print(f"routesig: {one_line(text)}; {command} --help lists what there is", file=sys.stderr)
         sys.exit(2)
 
 
@@ -211,17 +210,15 @@ def record(
     except FileExistsError as error:
         raise FileExistsError(error.errno, f"{error.strerror} (--resume or --overwrite)", error.filename) from None
     except KeyboardInterrupt:
-        print(
-            f"routesig: stopped; whole prompts are in {out.resolve()}.partial, and --resume goes on from there",
-            file=sys.stderr,
-        )
+        partial = one_line(f"{out.resolve()}.partial")
+        print(f"routesig: stopped; whole prompts are in {partial}, and --resume goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None
     summary = _trace_summary(traces) | {"traces": str(out)}
     if as_json:
         _print_json(summary)
     else:
         _print_trace_summary(summary)
-        print(f"file      {out}")
+        print(f"file      {one_line(str(out))}")
 
 
 @app.command(epilog="Example: routesig convert traces.jsonl traces.parquet")
@@ -241,7 +238,7 @@ def convert(
         _print_json(summary)
     else:
         _print_trace_summary(summary)
-        print(f"file      {out}, {out.stat().st_size} bytes")
+        print(f"file      {one_line(str(out))}, {out.stat().st_size} bytes")
 
 
 @app.command(epilog="Example: routesig info traces.jsonl.partial")
@@ -334,7 +331,7 @@ def _trace_summary(traces: rs.TraceSet) -> dict[str, Any]:
 
 def _print_trace_summary(summary: dict[str, Any]) -> None:
     print(f"kind      traces{'' if summary['complete'] else ' (incomplete)'}")
-    print(f"model     {summary['model'] or 'unknown'}")
+    print(f"model     {one_line(summary['model']) or 'unknown'}")
     print(f"routing   {_shape_text(summary)}")
     print(f"prompts   {summary['prompts']} ({_tasks_text(summary['tasks'])})")
     print(f"tokens    {summary['tokens']}")
@@ -344,12 +341,12 @@ def _print_trace_summary(summary: dict[str, Any]) -> None:
         what = "token whose position" if dropped == 1 else "tokens whose positions"
         print(f"dropped   {dropped} {what} repeated or decreased")
     for finding in summary["findings"]:
-        print(f"{finding['severity']:<10}{finding['text']}")
+        print(f"{finding['severity']:<10}{one_line(finding['text'])}")
 
 
 def _print_table(summary: dict[str, Any]) -> None:
     for key, value in summary.items():
-        print(f"{key:<14}{_tasks_text(value) if isinstance(value, dict) else value}")
+        print(f"{key:<14}{_tasks_text(value) if isinstance(value, dict) else one_line(str(value))}")
 
 
 def _print_json(summary: dict[str, Any]) -> None:
@@ -365,4 +362,4 @@ def _shape_text(summary: dict[str, Any]) -> str:
 
 
 def _tasks_text(tasks: dict[str, int]) -> str:
-    return ", ".join(f"{n} {task}" for task, n in tasks.items()) or "none"
+    return ", ".join(f"{n} {one_line(task)}" for task, n in tasks.items()) or "none"

@@ -400,3 +400,50 @@ def test_compare_refuses_invalid_rows_unless_they_are_dropped(tmp_path):
     assert "drop_invalid" in routesig("compare", tmp_path / "w.jsonl", tmp_path / "w.jsonl", code=2).stderr
     done = routesig("compare", tmp_path / "w.jsonl", tmp_path / "w.jsonl", "--drop-invalid", "--json")
     assert json.loads(done.stdout)["agreement"]["dropped_rows"] == 1
+
+
+# ESC and BEL, C1 controls, marks that turn text round, and what ends a line.
+HOSTILE = "a\x1b[31m\x07\x9b2J\x85\u202eb\u2066\u200f\r\n\tc\u2028"
+ESCAPED = r"a\u001b[31m\u0007\u009b2J\u0085\u202eb\u2066\u200f\u000d\u000a\u0009c\u2028"
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """Traces whose ids and tasks hold what terminals obey, in a folder of such a name."""
+    rows = random_experts(2, 12, 8, 2, seed=0)
+    traces = rs.TraceSet(
+        [
+            rs.RoutingTrace.from_arrays(rows[:, i % 3 :], num_experts=8, id=f"{HOSTILE}{i}", task=f"{HOSTILE}{i % 2}")
+            for i in range(12)
+        ]
+    )
+    folder = tmp_path / HOSTILE
+    folder.mkdir()
+    traces.save(folder / "t.jsonl")
+    return folder / "t.jsonl"
+
+
+def run_harmlessly(*arguments, code=0):
+    done = routesig(*arguments, code=code)
+    obeyed = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+    assert re.findall(obeyed, done.stdout + done.stderr) == []
+    return done
+
+
+def test_names_of_strangers_reach_no_terminal_as_they_are(hostile, tmp_path):
+    few = ["--permutations", 20, "--bootstrap", 20, "--null-draws", 20, "--shuffles", 20, "--refits", 2, "--folds", 2]
+    prompts, copy, results = tmp_path / "p.jsonl", hostile.with_name("copy.jsonl"), hostile.parent / "results"
+    prompts.write_text("".join(json.dumps({"text": "t", "task": HOSTILE + str(i)}) + "\n" for i in range(2)))
+    told = run_harmlessly("info", hostile).stdout
+    assert f"prompts   12 (6 {ESCAPED}0, 6 {ESCAPED}1)\n" in told
+    assert told.count("\n") == 5
+    assert run_harmlessly("convert", hostile, copy).stdout.startswith(told)
+    assert ESCAPED in run_harmlessly("info", prompts).stdout
+    assert json.loads(run_harmlessly("info", hostile, "--json").stdout)["tasks"] == {f"{HOSTILE}{i}": 6 for i in (0, 1)}
+    assert f"/{ESCAPED}/results/report.html\n" in run_harmlessly("study", hostile, "--out", results, *few).stdout
+    run_harmlessly("info", results / "study.json")
+    run_harmlessly("compare", hostile, copy)
+    for arguments in (["info", hostile.with_name("absent")], ["study", hostile.parent, "--out", results]):
+        error = run_harmlessly(*arguments, code=2).stderr
+        assert f"/{ESCAPED}" in error
+        assert error.count("\n") == 1

@@ -10,6 +10,7 @@ from routesig._absent import by_reason
 from routesig._comparison._given import Side
 from routesig._html import page, tasks_text
 from routesig._p_value import PValue
+from routesig._text import one_line
 
 if TYPE_CHECKING:
     from routesig._comparison._alignment import Alignment
@@ -34,7 +35,7 @@ def comparison_text(found: "Comparison") -> str:
     if found.left_out:
         first = found.left_out[0]
         more = f", and {len(found.left_out) - 1} more" if len(found.left_out) > 1 else ""
-        lines += ["", f"left out: {first.id} ({first.reason}){more}"]
+        lines += ["", f"left out: {one_line(first.id)} ({first.reason}){more}"]
     remarks = [f"note: {note}" for note in found.notes]
     remarks += [f"absent: {fields}: {reason}" for fields, reason in absent_fields(found)]
     for remark in remarks:
@@ -141,7 +142,7 @@ def _field(name: str) -> str:
 
 
 def side_text(side: Side) -> str:
-    known = [text for text in (side.model or "unknown model", side.dtype) if text]
+    known = [one_line(text) for text in (side.model or "unknown model", side.dtype) if text]
     top_k = "" if side.top_k is None else f" x top-{side.top_k}"
     tokens = "" if side.tokens_a_prompt is None else f", {side.tokens_a_prompt:.1f} tokens per prompt"
     return f"{' '.join(known)}: {side.layers} layers x {side.experts} experts{top_k}{tokens}"

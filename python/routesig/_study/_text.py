@@ -9,6 +9,7 @@ from routesig._p_value import PValue
 from routesig._study._headline import NOT_CLAIMED, headline, in_headline, labelled, percent
 from routesig._study._paper import PAPER, comparable
 from routesig._study._parts import Control, ControlSummary, Group
+from routesig._text import one_line
 
 if TYPE_CHECKING:
     from routesig._study._result import Study
@@ -123,8 +124,9 @@ def why_nothing(control: Control) -> str:
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Columns as wide as they need."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    whole = [tuple(map(one_line, row)) for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*whole, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in whole]
 
 
 def _wrapped(text: str) -> list[str]:

@@ -34,6 +34,9 @@ def main() -> None:
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     debug = len(arguments) != len(sys.argv) - 1
     _cli_terminal.guard()
+    if "" in arguments:  # of an unset variable; as a folder it would be the current one
+        print("routesig: expected arguments of one character or more, got an empty one", file=sys.stderr)
+        sys.exit(2)
     try:
         sys.exit(app(args=arguments or ["--help"], prog_name="routesig", standalone_mode=False))
     except typer.Abort:  # Ctrl-C

@@ -54,6 +54,28 @@ def test_usage_errors_are_one_line_that_names_the_help(tmp_path, traces):
         assert error.count("\n") == 1
 
 
+def test_an_empty_argument_is_no_folder(tmp_path, traces):
+    done = routesig("study", traces, "--out", "", code=2)
+    assert done.stderr == "routesig: expected arguments of one character or more, got an empty one\n"
+
+
+def test_ctrl_c_while_the_command_line_is_imported_leaves_no_traceback():
+    program = """
+import sys
+from routesig.__main__ import main
+
+class Pressed:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Pressed())
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_help_is_short_and_lists_choices():
     assert routesig("-h").stdout == routesig().stdout == routesig("--help").stdout
     shown = routesig("study", "-h").stdout

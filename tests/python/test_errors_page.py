@@ -19,6 +19,7 @@ import pytest
 
 import routesig as rs
 from routesig import _core
+from routesig._tokenizer import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSUMER = ROOT / "tests" / "install" / "consumer"
@@ -195,10 +196,21 @@ def say_prompts(said, tmp, model):
         with said.caught():
             rs.record(rs.load_model(folder), PROMPTS, max_new_tokens=0, chat_template="model", progress=False)
 
-    for name, content in (("half.jsonl", r'{"id": "a", "text": "\ud83d"}'), ("twice.csv", "id,text,text\na,b,c\n")):
+    for name, content in (
+        ("half.jsonl", r'{"id": "a", "text": "\ud83d"}'),
+        ("twice.csv", "id,text,text\na,b,c\n"),
+        ("deep.jsonl", '{"id": "a", "text": "t", "x": ' + "[" * 63 + "]" * 63 + "}"),
+    ):
         (tmp / name).write_text(content)
         with said.caught():
             rs.load_prompts(tmp / name)
+    (tmp / "endless.txt").symlink_to("/dev/zero")
+    with said.caught(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("routesig._prompts._LARGEST", 1_000)
+        rs.load_prompts(tmp / "endless.txt")
+    (tmp / "tokenizer.json").write_text("{}")
+    with said.caught():
+        load_tokenizer(tmp / "tokenizer.json")
     chat()
     chat(config="{")
     chat("one\n{% for %}")

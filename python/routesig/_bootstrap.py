@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from routesig import _core
+from routesig._kinds import numbers_of
 from routesig._labelled import NO_ACROSS, LabelledSimilarities, Similarities, number
 from routesig._options import number_of_draws, whole_number
 from routesig._progress import progress_bar
@@ -197,6 +198,7 @@ def depth_slope(values: Sequence[float | None]) -> float | None:
     >>> depth_slope([1.0, 1.5, 2.0])
     0.5
     """
+    numbers_of("depth_slope", "values of layers", values)
     known = [float(value) for value in values if value is not None]
     if not np.isfinite(known).all():
         raise ValueError("depth_slope: expected finite values")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._kinds import signatures_of
 from routesig._options import number_of_draws, real_number, whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
@@ -148,6 +149,7 @@ def classify(
     >>> classify(sigs, folds=4).accuracy
     1.0
     """
+    sigs = signatures_of("classify", sigs)
     _check_c(C)
     repeats = number_of_draws("classify", "repeats", repeats, least=1)
     refits = number_of_draws("classify", "refits", refits)

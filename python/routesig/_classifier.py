@@ -1,11 +1,14 @@
 """Classifiers in scikit-learn's manner, computed in C++."""
 
+import numbers
+import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from routesig import _core
+from routesig._kinds import refused
 from routesig._options import whole_number
 
 try:
@@ -152,6 +155,7 @@ class NearestCentroid(ClassifierMixin, BaseEstimator):
 
 def _training_data(estimator: Any, X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], list[int]]:
     """Validate, set `classes_`, and number the labels."""
+    _refuse_what_is_no_matrix(estimator, X)
     values, targets = validate_data(estimator, X, y, dtype=np.float64, order="C")
     check_classification_targets(targets)
     estimator.classes_, labels = np.unique(targets, return_inverse=True)
@@ -162,5 +166,13 @@ def _training_data(estimator: Any, X: ArrayLike, y: ArrayLike) -> tuple[NDArray[
 
 def _new_data(estimator: Any, X: ArrayLike) -> NDArray[np.float64]:
     check_is_fitted(estimator)
+    _refuse_what_is_no_matrix(estimator, X)
     values: NDArray[np.float64] = validate_data(estimator, X, dtype=np.float64, order="C", reset=False)
     return values
+
+
+def _refuse_what_is_no_matrix(estimator: Any, X: Any) -> None:
+    """What scikit-learn would refuse in several lines, or take for an array of objects."""
+    ours = type(X[0] if isinstance(X, list) and X else X).__module__.partition(".")[0] == "routesig"
+    if ours or X is None or isinstance(X, (str, os.PathLike, numbers.Number)):
+        raise refused(type(estimator).__name__, "a matrix [rows, features]", X)

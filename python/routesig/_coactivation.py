@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._kinds import traces_of
 
 Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
 
@@ -79,6 +80,7 @@ def coactivation(
     >>> found.conditional[0, 0].tolist(), found.chance
     ([None, 0.5, 0.5], 0.5)
     """
+    traces = traces_of("coactivation", traces)
     counts, num_tokens = _core.coactivation(traces, pairs, tokens, drop_invalid)
     experts = counts.shape[1]
     alone = np.diagonal(counts, axis1=1, axis2=2).astype(float)  # [layers, experts]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._kinds import either_of
 from routesig._options import whole_number
 from routesig._signatures import SignatureSet, experts_a_token
 from routesig._tasks import Groups, numbered_groups, numbered_tasks
@@ -158,6 +159,7 @@ def debiased_similarity(
     >>> round(float(debiased_similarity(sigs).values[0, 1]), 4)
     1.1131
     """
+    a, b = either_of("debiased_similarity", a), None if b is None else either_of("debiased_similarity", b)
     rows, width = _rows(a, tokens, window, drop_invalid)
     other, other_width = (None, width) if b is None else _rows(b, tokens, window, drop_invalid)
     if width != other_width:
@@ -188,12 +190,10 @@ def _known(rows: "_core.DebiasedRows") -> NDArray[np.bool_]:
     return np.array(rows.known, dtype=bool).reshape(rows.squared_norms.shape)
 
 
-def _rows(one: Any, tokens: str, window: int | None, drop_invalid: bool) -> tuple[Any, int]:
+def _rows(one: SignatureSet | _core.TraceSet, tokens: str, window: int | None, drop_invalid: bool) -> tuple[Any, int]:
     if isinstance(one, _core.TraceSet):
         width = 4 if window is None else whole_number("debiased", "window", window, most=2**31 - 1)
         return _core.debiased_traces(one, tokens, width, drop_invalid), width
-    if not isinstance(one, SignatureSet):
-        raise TypeError(f"debiased: expected a SignatureSet or a TraceSet, got {type(one).__name__}")
     if window:
         raise ValueError(f"debiased: expected window 0 for counts, which know no positions, got {window}")
     if tokens != "all":

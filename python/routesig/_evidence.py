@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._kinds import traces_of
 from routesig._options import whole_number
 from routesig._progress import progress_bar
 
@@ -111,6 +112,7 @@ def evidence_over_tokens(
     ValueError
         Where fewer than two tasks have prompts, or an option does not exist.
     """
+    traces = traces_of("evidence_over_tokens", traces)
     if classifier is None:
         from routesig._classifier import LogisticRegression
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routesig import _core
+from routesig._kinds import number_of, numbers_of
 from routesig._options import whole_number
 from routesig._signatures import Signature
 
@@ -38,7 +39,10 @@ def permutation_moments(a: "Signature | ArrayLike", b: "Signature | ArrayLike") 
     >>> [round(x, 4) for x in permutation_moments([0.5, 0.5, 0, 0], [0.7, 0.1, 0.1, 0.1])]
     [0.4903, 0.2942]
     """
-    x, y = (np.atleast_2d(np.asarray(s.values if isinstance(s, Signature) else s, dtype=np.float64)) for s in (a, b))
+    x, y = (
+        np.atleast_2d(s.values if isinstance(s, Signature) else numbers_of("permutation_moments", "a signature", s))
+        for s in (a, b)
+    )
     if x.shape != y.shape:
         raise ValueError(f"permutation_moments: expected two signatures of one shape, got {x.shape} and {y.shape}")
     if not np.isfinite([x, y]).all():
@@ -79,7 +83,8 @@ def load_balance_similarity(
     [0.5333, 0.8205]
     """
     ratio = _ratio(experts, top_k, draws)
-    a, b = np.broadcast_arrays(np.asarray(tokens_a, dtype=np.float64), np.asarray(tokens_b, dtype=np.float64))
+    given = (numbers_of("load_balance_similarity", "numbers of tokens", t, axes=0) for t in (tokens_a, tokens_b))
+    a, b = np.broadcast_arrays(*given)
     if not (np.isfinite(a) & np.isfinite(b) & (a >= 0) & (b >= 0)).all():
         raise ValueError("load_balance_similarity: expected finite numbers of tokens of 0 or more")
     return _core.sampled_similarity(a, b, ratio)
@@ -118,6 +123,7 @@ def break_even_tokens(
     >>> round(break_even_tokens(0.9, 1.5, experts=64, top_k=8), 6)
     48.0
     """
+    within, model_ratio = (number_of("break_even_tokens", "two numbers", one) for one in (within, model_ratio))
     if not np.isfinite([within, model_ratio]).all():
         raise ValueError(f"break_even_tokens: expected finite numbers, got {within} and {model_ratio}")
     return _core.break_even_tokens(within, model_ratio, _ratio(experts, top_k, draws))

@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from routesig._signatures import SignatureSet
 
 
+def path_of(who: str, given: Any) -> Path:
+    """A path; TypeError on what is none, ValueError where no file can be called so."""
+    if not isinstance(given, (str, os.PathLike)):
+        from routesig._kinds import refused
+
+        raise refused(who, "a path", given)
+    if "\0" in os.fspath(given):
+        raise ValueError(f"{who}: expected a path without NUL, got {os.fspath(given)!r}")
+    return Path(given)
+
+
 def is_parquet(path: str | os.PathLike[str]) -> bool:
     """Whether the file begins like a Parquet file."""
     with open(path, "rb") as file:
@@ -70,17 +81,9 @@ def study_json(path: Path) -> dict[str, Any] | None:
     return found
 
 
-def given_path(who: str, path: str | os.PathLike[str]) -> str:
-    """`path` as text; ValueError where no file can be called so."""
-    text = os.fspath(path)
-    if "\0" in text:
-        raise ValueError(f"{who}: expected a path without NUL, got {text!r}")
-    return text
-
-
 def write_target(path: str | os.PathLike[str]) -> str:
     """The file that writing to `path` writes: links are followed. OSError on what is no ordinary file."""
-    target = os.path.realpath(given_path("write", path))
+    target = os.path.realpath(path_of("write", path))
     try:
         mode = os.stat(target).st_mode
     except FileNotFoundError:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._kinds import numbers_of
 from routesig._signatures import SignatureSet
 from routesig._similarity import similarity
 from routesig._tasks import Groups, Sources, Tasks, numbered_groups, numbered_sources, numbered_tasks
@@ -36,7 +37,7 @@ class LabelledSimilarities:
             self.values = np.ascontiguousarray(sigs.values)
             tasks = sigs.tasks if tasks is None else tasks
         else:
-            array = filled(np.ma.asarray(sigs, dtype=np.float64), who)
+            array = filled(numbers_of(who, "signatures or similarities", sigs), who)
             if array.ndim not in (2, 3) or array.shape[-1] != array.shape[-2]:
                 raise ValueError(
                     f"{who}: expected similarities [prompts, prompts] or [layers, prompts, prompts], "

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._kinds import either_of
 from routesig._signatures import SignatureSet, experts_a_token, signatures
 
 Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
@@ -133,6 +134,7 @@ def load(
     >>> round(float(found.chance.unused[0, 0]), 4)  # of 4 tokens: 4 (3/4)^4
     1.2656
     """
+    sigs = either_of("load", sigs)
     if isinstance(sigs, _core.TraceSet):
         sigs = signatures(sigs, tokens=tokens, drop_invalid=drop_invalid)
     elif tokens != "all":

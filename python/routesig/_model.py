@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from routesig import _core
-from routesig._files import given_path
+from routesig._files import path_of
 from routesig._identity import model_name, sha256, weight_files
 from routesig._options import real_number, whole_number
 from routesig._tokenizer import decode_each, encode, load_tokenizer
@@ -193,13 +193,9 @@ def load_model(
         raise ValueError(f"load_model: expected backend to be one of auto, torch, got {backend!r}")
     if random_weights is not None:
         random_weights = whole_number("load_model", "random_weights", random_weights)
-    native = torch_module()
     shipped = path is None
-    folder = (
-        Path(str(files("routesig").joinpath("data").joinpath(TINY)))
-        if path is None
-        else Path(given_path("load_model", path))
-    )
+    folder = path_of("load_model", files("routesig").joinpath("data").joinpath(TINY) if path is None else path)
+    native = torch_module()
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing there"
         raise _core.FormatError(f"{folder}: expected a model folder with config.json and *.safetensors, found {found}")

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routesig import _core
+from routesig._kinds import numbers_of
 from routesig._labelled import Floats
 
 
@@ -23,7 +24,7 @@ def holm(p_values: ArrayLike) -> Floats:
     >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
-    return _adjusted(_core.holm, p_values)
+    return _adjusted("holm", _core.holm, p_values)
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> Floats:
@@ -40,9 +41,9 @@ def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     >>> benjamini_hochberg([0.01, 0.04, 0.02]).tolist()
     [0.03, 0.04, 0.03]
     """
-    return _adjusted(_core.benjamini_hochberg, p_values)
+    return _adjusted("benjamini_hochberg", _core.benjamini_hochberg, p_values)
 
 
-def _adjusted(method: Callable[[Floats], Floats], p_values: ArrayLike) -> Floats:
-    p = np.ascontiguousarray(p_values, dtype=np.float64)
+def _adjusted(who: str, method: Callable[[Floats], Floats], p_values: ArrayLike) -> Floats:
+    p = np.ascontiguousarray(numbers_of(who, "p-values", p_values))
     return method(p.ravel()).reshape(p.shape)

@@ -1,8 +1,11 @@
 """Numbers among the options: seeds, counts of draws, sizes."""
 
 import contextlib
+import numbers
 import operator
 from typing import Any
+
+from routesig._kinds import named
 
 _MOST_DRAWS = 10_000_000  # whose values, one for each layer, still fit into memory
 
@@ -12,7 +15,8 @@ def whole_number(who: str, name: str, value: Any, *, least: int = 0, most: int =
     try:
         number = operator.index(value)
     except TypeError:
-        raise ValueError(f"{who}: expected {name} to be a whole number, got {value!r}") from None
+        got = repr(value) if isinstance(value, (str, numbers.Number)) else named(value)
+        raise ValueError(f"{who}: expected {name} to be a whole number, got {got}") from None
     if not least <= number <= most:
         raise ValueError(f"{who}: expected {name} from {least} to {most}, got {number}")
     return number

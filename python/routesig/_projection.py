@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._kinds import signatures_of
 from routesig._options import whole_number
 from routesig._signatures import SignatureSet
 
@@ -44,6 +45,7 @@ class Pca:
         ValueError
             Where the shapes differ, or no component is defined.
         """
+        sigs = signatures_of("Pca.transform", sigs)
         if self.components is None:
             raise ValueError(f"pca: expected components to project on, {self.absent['components']}")
         if sigs.values.shape[1:] != self.mean.shape:
@@ -102,6 +104,7 @@ def pca(sigs: SignatureSet, *, components: int = 2) -> Pca:
     >>> pca(sigs, components=1).points.round(4).ravel().tolist()
     [0.7071, 0.0, -0.7071]
     """
+    sigs = signatures_of("pca", sigs)
     components = whole_number("pca", "components", components, least=1, most=2**31 - 1)
     x = np.ascontiguousarray(sigs.values.reshape(len(sigs), sigs.layers * sigs.experts))
     points, loadings, variance, total, mean = _core.pca(x, components)
@@ -146,6 +149,7 @@ def tsne(sigs: SignatureSet, *, perplexity: float | None = None, seed: int = 0) 
     ----------
     van der Maaten and Hinton, JMLR 9 (2008).
     """
+    sigs = signatures_of("tsne", sigs)
     prompts = len(sigs)
     seed = whole_number("tsne", "seed", seed, most=2**32 - 1)
     if not np.isfinite(sigs.values).all():

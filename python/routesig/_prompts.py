@@ -14,7 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from routesig._files import given_path, read_whole
+from routesig._files import path_of, read_whole
+from routesig._kinds import refused
 from routesig._text import is_missing, json_text, needed_text, text_or_none, whole_text
 
 _LARGEST = 1_000_000_000  # bytes of a file
@@ -124,8 +125,8 @@ def load_prompts(path: Any = None) -> list[Prompt]:
     if is_table(path):
         return from_table(path, "load_prompts")
     if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"load_prompts: expected a path or a table, got {type(path).__name__}")
-    name = given_path("load_prompts", path)
+        raise refused("load_prompts", "a path or a table", path)
+    name = str(path_of("load_prompts", path))
     readers = {".jsonl": _from_jsonl, ".csv": _from_csv, ".tsv": _from_csv, ".txt": _from_txt}
     reader = readers.get(Path(path).suffix.lower())
     if reader is None:

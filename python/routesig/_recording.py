@@ -10,7 +10,8 @@ from typing import Any
 
 from routesig import _core
 from routesig._chat import chat_ids
-from routesig._files import given_path, write_target
+from routesig._files import path_of, write_target
+from routesig._kinds import refused
 from routesig._model import MOST_TOKENS, Model
 from routesig._options import real_number, whole_number
 from routesig._prompts import Prompt, from_table, is_table, load_prompts
@@ -109,7 +110,7 @@ def record(
     if router_logits and out is not None:
         raise ValueError("record: router_logits are kept in memory only, so they cannot be combined with out=")
     if out is not None:
-        write_target(given_path("record", out))  # refuses at once what the recorder could not write
+        write_target(path_of("record", out))  # refuses at once what the recorder could not write
     if out is not None and os.fspath(out).endswith(".parquet"):
         raise ValueError(f"record: expected out to end in .jsonl (routesig convert makes it .parquet), got {out!s}")
     rotated_routers = whole_number("record", "rotated_routers", rotated_routers, most=_MOST_ROUTERS)
@@ -120,7 +121,7 @@ def record(
     if resume and out is None:
         raise ValueError("record: resume=True needs out=, the file to go on with")
     if not isinstance(model, Model):
-        raise TypeError(f"record: expected a model from rs.load_model, got {type(model).__name__}")
+        raise refused("record", "a model from rs.load_model", model)
     max_new_tokens = whole_number("record", "max_new_tokens", max_new_tokens, most=MOST_TOKENS)
     seed = whole_number("record", "seed", seed)
     generation: dict[str, Any] = {
@@ -198,17 +199,14 @@ def _as_prompts(prompts: Any) -> list[Prompt]:
     if is_table(prompts):
         return from_table(prompts, "record")
     if isinstance(prompts, (Mapping, bytes)) or not isinstance(prompts, Iterable):
-        raise TypeError(
-            f'record: expected a list of prompts, a data frame with a column "text" or a path, got '
-            f"{type(prompts).__name__}"
-        )
-    prompts = list(prompts)
-    width = len(str(len(prompts)))
-    out = [Prompt(f"prompt-{i:0{width}}", None, p) if isinstance(p, str) else p for i, p in enumerate(prompts, 1)]
+        raise refused("record", 'a list of prompts, a data frame with a column "text" or a path', prompts)
+    items = list(prompts)
+    width = len(str(len(items)))
+    out = [Prompt(f"prompt-{i:0{width}}", None, p) if isinstance(p, str) else p for i, p in enumerate(items, 1)]
     seen: set[str] = set()
     for prompt in out:
         if not isinstance(prompt, Prompt):
-            raise TypeError(f"record: expected prompts as rs.Prompt or text, got {type(prompt).__name__}")
+            raise refused("record", "prompts as rs.Prompt or text", prompt)
         if prompt.id in seen:
             raise ValueError(f"record: expected ids that come once, got {prompt.id!r} twice")
         seen.add(prompt.id)

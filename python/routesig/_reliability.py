@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._kinds import traces_of
 from routesig._signatures import SignatureSet, signatures
 from routesig._similarity import similarity
 
@@ -104,6 +105,7 @@ def reliability(
     >>> round(float(reliability(TraceSet([trace])).values[0]), 4)  # h = 1 / sqrt 2
     0.8284
     """
+    traces = traces_of("reliability", traces)
     halves, num_tokens = _core.half_similarities(traces, split, tokens, drop_invalid)
     mean = halves.sum(axis=1) / max(halves.shape[1], 1)
     known = (num_tokens >= 2) & (halves > 0)

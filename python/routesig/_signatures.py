@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from routesig import _core
-from routesig._files import is_parquet
-from routesig._selection import Names, indices, matching
+from routesig._files import is_parquet, path_of
+from routesig._kinds import refused, traces_of
 from routesig._options import whole_number
+from routesig._selection import Names, indices, matching
 from routesig._text import as_labels, is_missing, whole_text
 
 Floats = NDArray[np.float64]
@@ -366,8 +367,7 @@ def signatures(
     ----------
     arXiv 2603.11114, equation 3.
     """
-    if not isinstance(traces, _core.TraceSet):
-        traces = _core.TraceSet(list(traces))
+    traces = traces_of("signatures", traces)
     values, counts, num_tokens, unknown, dropped = _core.signatures(traces, tokens, weighting, drop_invalid)
     info: dict[str, Any] = {"tokens": tokens, "weighting": weighting}
     if traces.info is not None:
@@ -400,6 +400,7 @@ def read_signatures(path: str | os.PathLike[str]) -> SignatureSet:
     FormatError
         Where it is not one.
     """
+    path = path_of("read_signatures", path)
     if is_parquet(path):
         from routesig import _signature_parquet
 
@@ -454,7 +455,12 @@ def _check_layers(counts: Counts, top_k: int | None, *, explained: bool) -> None
 
 
 def _whole_numbers(values: ArrayLike, what: str, axes: int) -> Counts:
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of unequal lengths
+        raise refused("SignatureSet.from_counts", f"{what} as whole numbers", values) from None
+    if array.dtype.kind == "O" or array.ndim == 0 or (array.dtype.kind == "U" and array.ndim < axes):
+        raise refused("SignatureSet.from_counts", f"{what} as whole numbers", values)
     if array.ndim != axes:
         shape = "[prompts, layers, experts]" if axes == 3 else "[prompts]"
         raise ValueError(f"signatures: expected {what} {shape}, got {array.ndim} axes")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from routesig import _core
 from routesig._debiased import debiased_similarity
+from routesig._kinds import either_of
 from routesig._signatures import Signature, SignatureSet, signatures
 from routesig._tasks import Groups
 
@@ -132,11 +133,11 @@ def separation(
 
 
 def _stacked(one: Signature | SignatureSet | _core.TraceSet) -> Floats:
-    if isinstance(one, _core.TraceSet):
-        one = signatures(one)
-    if not isinstance(one, (Signature, SignatureSet)):
-        raise TypeError(f"similarity: expected a Signature, a SignatureSet or a TraceSet, got {type(one).__name__}")
-    values = np.ascontiguousarray(one.values if isinstance(one, SignatureSet) else one.values[np.newaxis])
+    if isinstance(one, Signature):
+        values = np.ascontiguousarray(one.values[np.newaxis])
+    else:
+        given = either_of("similarity", one)
+        values = np.ascontiguousarray((given if isinstance(given, SignatureSet) else signatures(given)).values)
     if not np.isfinite(values).all():
         raise ValueError("similarity: expected finite signatures, got NaN or infinity")
     return values

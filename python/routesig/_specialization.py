@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._kinds import either_of, traces_of
 from routesig._load import groups_of, pooled_counts
 from routesig._options import whole_number
 from routesig._signatures import SignatureSet, experts_a_token, signatures
@@ -68,6 +69,7 @@ def domain_specialization(sigs: SignatureSet | _core.TraceSet) -> Specialization
     >>> domain_specialization(sigs).shares[:, 0].tolist()
     [[0.75, 0.25], [0.0, 1.0]]
     """
+    sigs = either_of("domain_specialization", sigs)
     if isinstance(sigs, _core.TraceSet):
         sigs = signatures(sigs)
     names, groups = groups_of(sigs, "task")
@@ -112,6 +114,7 @@ def vocabulary_specialization(
     ----------
     OLMoE, arXiv 2409.02060, section 5.4.
     """
+    traces = traces_of("vocabulary_specialization", traces)
     least = whole_number("specialization", "least", least, least=1, most=2**31 - 1)
     ids, occurrences, shares = _core.vocabulary_specialization(traces, least, tokens, drop_invalid)
     info = traces.info

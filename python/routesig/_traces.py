@@ -1,10 +1,9 @@
 """Reading traces, whatever file they come in."""
 
 import os
-from pathlib import Path
 
 from routesig import _core
-from routesig._files import is_parquet
+from routesig._files import is_parquet, path_of
 
 _FORMATS = ("jsonl", "parquet")
 
@@ -49,6 +48,7 @@ def read_traces(
     ----------
     The event form holds the fields of arXiv 2603.11114, section 4.3; docs/formats.md describes every format.
     """
+    path = path_of("read_traces", path)
     if format is not None and format not in _FORMATS:
         raise ValueError(f"read_traces: expected format to be one of {', '.join(_FORMATS)}, got {format!r}")
     if format == "parquet" or (format is None and is_parquet(path)):
@@ -63,4 +63,4 @@ def read_traces(
             raise _core.FormatError(
                 f"{os.fspath(path)}: expected a routesig trace file or routing events, found {found}"
             )
-    return _core.read_jsonl(Path(path), recover=recover, experts=experts or 0, drop_invalid=drop_invalid)
+    return _core.read_jsonl(path, recover=recover, experts=experts or 0, drop_invalid=drop_invalid)

@@ -1,12 +1,11 @@
 """Signatures inside a scikit-learn Pipeline."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from routesig import _core
+from routesig._kinds import either_of
 from routesig._signatures import Signature, SignatureSet, signatures
 
 try:
@@ -79,21 +78,11 @@ class SignatureTransformer(TransformerMixin, BaseEstimator):
         return hasattr(self, "layers_")
 
     def _signatures(self, X: Any) -> NDArray[np.float64]:
-        if isinstance(X, SignatureSet):
-            return X.values
-        items = X if isinstance(X, _core.TraceSet) else _listed(X)
-        if len(items) == 0:
+        if isinstance(X, (list, tuple)) and X and all(isinstance(item, Signature) for item in X):
+            return np.stack([item.values for item in X])
+        given = either_of("SignatureTransformer", X)
+        if isinstance(given, SignatureSet):
+            return given.values
+        if not len(given):
             raise ValueError("SignatureTransformer: expected one trace or more, got none")
-        if isinstance(items, list) and all(isinstance(item, Signature) for item in items):
-            return np.stack([item.values for item in items])
-        if isinstance(items, list) and not all(isinstance(item, _core.RoutingTrace) for item in items):
-            odd = next(item for item in items if not isinstance(item, _core.RoutingTrace))
-            raise ValueError(f"SignatureTransformer: expected traces or signatures, got {type(odd).__name__}")
-        traces = items if isinstance(items, _core.TraceSet) else _core.TraceSet(items)
-        return signatures(traces, tokens=self.tokens, weighting=self.weighting, drop_invalid=self.drop_invalid).values
-
-
-def _listed(X: Any) -> list[Any]:
-    if not isinstance(X, Iterable):
-        raise ValueError(f"SignatureTransformer: expected traces or signatures, got {type(X).__name__}")
-    return list(X)
+        return signatures(given, tokens=self.tokens, weighting=self.weighting, drop_invalid=self.drop_invalid).values

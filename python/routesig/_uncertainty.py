@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routesig import _core
+from routesig._kinds import numbers_of
 from routesig._options import whole_number
 
 Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
@@ -79,7 +80,7 @@ def uncertainty(traces: "_core.TraceSet | _core.RoutingTrace | ArrayLike", *, to
         logits, top_k = traces.router_logits, traces.info.top_k
     else:
         with np.errstate(over="ignore"):  # beyond float32: infinite, and so not known
-            logits = np.asarray(traces, dtype=np.float32)
+            logits = numbers_of("uncertainty", "traces or logits", traces).astype(np.float32)
         if logits.ndim == 0 or logits.shape[-1] == 0:
             raise ValueError(f"uncertainty: expected logits [..., experts], got shape {list(logits.shape)}")
         if top_k is None:

@@ -23,12 +23,13 @@ from routesig._expectations import (
     permutation_moments,
     with_replacement,
 )
+from routesig._kinds import either_of, traces_of
 from routesig._labelled import why_no_pairs
 from routesig._left_out import LeftOut
 from routesig._options import number_of_draws, whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
-from routesig._signatures import Signature, SignatureSet, experts_a_token, signatures
+from routesig._signatures import SignatureSet, experts_a_token, signatures
 from routesig._tasks import Groups, numbered_groups, numbered_tasks
 
 __all__ = [
@@ -83,7 +84,7 @@ def permutation(
     arXiv 2603.11114, section 4.5. Per layer the cosine has mean 1 / (E |a| |b|) and variance
     S_a S_b / ((E - 1) |a|^2 |b|^2), S the sum of (s - 1/E)^2; different pairs are uncorrelated.
     """
-    part = _Part.of(_as_set(sigs), groups)
+    part = _Part.of(_as_set("permutation", sigs), groups)
     drawn = _run("permutation", _core.permutation_baseline, part.sigs.values, *part.labels, repetitions, seed, progress)
     reasons = {"p_value": "relabelling experts tests concentration, not whether routing follows the task"}
     return _baseline("permutation", drawn, part, repetitions, seed, reasons)
@@ -131,7 +132,7 @@ def load_balance(
     arXiv 2603.11114, sections 3.3 and 4.5. Closed form: see `load_balance_similarity`.
     """
     replace = with_replacement(draws)
-    part = _Part.of(_as_set(sigs), groups)
+    part = _Part.of(_as_set("load_balance", sigs), groups)
     counts, top_k = _counted(part.sigs, "load_balance")
     drawn = _run(
         "load balance",
@@ -194,7 +195,7 @@ def marginal(
     Randomised systematic sampling (Madow, Annals of Mathematical Statistics 20, 1949) with inclusion probabilities
     pi_e = K A_e / sum A; closed form as for load balancing with r = (K - m)/m, m the sum of pi^2.
     """
-    part = _Part.of(_as_set(sigs), groups)
+    part = _Part.of(_as_set("marginal", sigs), groups)
     counts, top_k = _counted(part.sigs, "marginal")
     drawn = _run("marginal", _core.marginal_baseline, counts, top_k, *part.labels, repetitions, seed, progress)
     reasons = {"closed_form.sd": "the form gives expected similarities only"}
@@ -246,9 +247,7 @@ def token_pool(
     ----------
     A permutation test of whole tokens under fixed lengths.
     """
-    if isinstance(traces, (Signature, SignatureSet)):
-        raise ValueError(f"baselines: token_pool moves whole tokens: expected traces, got {type(traces).__name__}")
-    whole = traces if isinstance(traces, _core.TraceSet) else _core.TraceSet(list(traces))
+    whole = traces_of("token_pool", traces)
     sigs = signatures(whole, tokens=tokens, weighting=weighting, drop_invalid=drop_invalid)
     part = _Part.of(sigs, groups)
     drawn = _run(
@@ -302,12 +301,9 @@ class _Part:
         return tokens
 
 
-def _as_set(sigs: Any) -> SignatureSet:
-    if isinstance(sigs, SignatureSet):
-        return sigs
-    if isinstance(sigs, Signature):
-        raise TypeError("baselines: expected a SignatureSet or traces, got Signature")
-    return signatures(sigs)
+def _as_set(who: str, given: Any) -> SignatureSet:
+    given = either_of(who, given)
+    return given if isinstance(given, SignatureSet) else signatures(given)
 
 
 def _top_k(sigs: SignatureSet) -> int | None:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from routesig import _core
 from routesig._evidence import Evidence, evidence_over_tokens
+from routesig._kinds import numbers_of, signatures_of
 from routesig._labelled import NO_TEST
 from routesig._options import number_of_draws, whole_number
 from routesig._p_value import PValue
@@ -92,6 +93,7 @@ def log_loss_bound(
     >>> round(found.bits, 4)  # 1 + log2 .9
     0.848
     """
+    values = numbers_of("log_loss_bound", "probabilities", probabilities)
     if any(label is None for label in labels):
         raise ValueError("information: expected a label for every prompt, got None (leave unlabelled prompts out)")
     columns = sorted(set(labels)) if classes is None else list(classes)  # type: ignore[type-var]
@@ -99,8 +101,7 @@ def log_loss_bound(
     for label in labels:
         if label not in place:
             raise ValueError(f"information: expected labels among the classes {columns}, got {label!r}")
-    values = np.ascontiguousarray(probabilities, dtype=np.float64)
-    return LogLossBound(*_core.log_loss_bound(values, [place[label] for label in labels], floor))
+    return LogLossBound(*_core.log_loss_bound(np.ascontiguousarray(values), [place[label] for label in labels], floor))
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,8 @@ def fano_bound(
     >>> round(found.point_bits, 3), round(found.valid_bits, 3)
     (1.497, 1.183)
     """
-    wrong, of = (whole_number("information", name, x) for name, x in (("errors", errors), ("n", n)))
-    tasks = whole_number("information", "classes", classes, most=2**31 - 1)
+    wrong, of = (whole_number("fano_bound", name, x) for name, x in (("errors", errors), ("n", n)))
+    tasks = whole_number("fano_bound", "classes", classes, most=2**31 - 1)
     return FanoBound(*_core.fano_bound(wrong, of, tasks, confidence, entropy))
 
 
@@ -252,6 +253,7 @@ def layer_information(
     >>> layer_information(sigs, permutations=100)[0].plug_in
     1.0
     """
+    sigs = signatures_of("layer_information", sigs)
     labels = list(sigs.tasks if tasks is None else tasks)
     if len(labels) != len(sigs):
         raise ValueError(f"information: expected tasks for {len(sigs)} prompts, got {len(labels)}")

@@ -291,7 +291,6 @@ def test_experts_a_token_may_come_from_the_number_of_tokens():
         (lambda s: rs.baselines.load_balance(s, draws="twice"), "expected draws to be one of distinct, with_repl"),
         (lambda s: rs.baselines.load_balance(s, repetitions=-1), "expected repetitions from 0"),
         (lambda s: rs.baselines.marginal(s, seed=-1), "expected seed from 0"),
-        (lambda s: rs.baselines.token_pool(s), "token_pool moves whole tokens: expected traces, got SignatureSet"),
         (
             lambda s: rs.baselines.load_balance(rs.SignatureSet.from_counts(s.counts, tasks=s.tasks)),
             "expected signatures that know top_k",

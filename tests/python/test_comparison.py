@@ -223,7 +223,7 @@ def test_what_cannot_be_compared_is_one_sentence():
         rs.compare(traces, rs.signatures(traces, weighting="gate"))
     with pytest.raises(ValueError, match="expected tokens to be one of all, prompt, generation, got"):
         rs.compare(traces, traces, tokens="some")
-    with pytest.raises(TypeError, match="expected a TraceSet, a SignatureSet, a Study or a path as B, got int"):
+    with pytest.raises(TypeError, match="expected a TraceSet, a SignatureSet, a Study or a path as B, got an int"):
         rs.compare(traces, 3)
 
 

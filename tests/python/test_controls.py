@@ -43,7 +43,7 @@ def test_control_models_give_gain_mean_and_range(compare):
     assert result.cohens_d.real == pytest.approx(separations[0].cohens_d, abs=1e-12)
     by_layer = numpy_difference(rs.signatures(real).values, real.tasks)
     assert [layer.real for layer in result.layers] == pytest.approx(by_layer, abs=1e-13)
-    with pytest.raises(ValueError, match="expected a list of trace sets, one per seed"):
+    with pytest.raises(TypeError, match="expected a list of trace sets, got a TraceSet"):
         compare(real, sets[0])
     with pytest.raises(ValueError, match="expected one control or more, got none"):
         compare(real, [])

@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_one_sentence():
         rs.debiased_similarity(rs.signatures(traces), window=4)
     with pytest.raises(ValueError, match="two sets of one kind, got windows 4 and 0"):
         rs.debiased_similarity(traces, rs.signatures(traces))
-    with pytest.raises(TypeError, match="expected a SignatureSet or a TraceSet, got Signature"):
+    with pytest.raises(TypeError, match="expected traces or signatures, got a Signature"):
         rs.similarity(rs.signatures(traces)[0], debias=True)
     with pytest.raises(ValueError, match="tokens to be one of all, prompt, generation"):
         rs.debiased_similarity(traces, tokens="some")

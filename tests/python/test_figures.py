@@ -157,7 +157,7 @@ def test_formats_and_studies_are_checked_before_anything_is_written(study, tmp_p
         rs.plot.save_figures(study, tmp_path / "none", formats=("png", "gif"))
     with pytest.raises(ValueError, match="got none"):
         rs.plot.save_figures(study, tmp_path / "none", formats=())
-    with pytest.raises(TypeError, match="save_figures: expected a Study, got SignatureSet"):
+    with pytest.raises(TypeError, match="save_figures: expected a Study, got a SignatureSet"):
         rs.plot.save_figures(study.signatures, tmp_path / "none")
     assert not (tmp_path / "none").exists()
 

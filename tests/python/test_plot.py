@@ -86,7 +86,7 @@ def test_category_matrix_writes_every_mean_and_marks_what_has_no_pair(ax):
     assert [text.get_text() for text in ax.texts] == ["0.95", "0.16", "0.16", "-"]
     with pytest.raises(ValueError, match="expected prompts with a task, got none"):
         rs.plot.category_matrix(rs.statistics.category_matrix(np.eye(2), [None, None]), ax=ax)
-    with pytest.raises(TypeError, match="expected a Study or CategoryMatrix, got ndarray"):
+    with pytest.raises(TypeError, match="expected a Study or CategoryMatrix, got an ndarray"):
         rs.plot.category_matrix(np.eye(2), ax=ax)
 
 
@@ -347,7 +347,7 @@ def test_routing_itself_can_be_drawn(ax):
     sigs = rs.signatures(traces)
     drawn = rs.plot.signature(sigs[0], ax=Figure().subplots())
     np.testing.assert_array_equal(drawn.images[0].get_array(), sigs[0].values)
-    with pytest.raises(TypeError, match=r"expected a Signature \(sigs\[0\]\), got SignatureSet"):
+    with pytest.raises(TypeError, match=r"expected a Signature \(sigs\[0\]\), got a SignatureSet"):
         rs.plot.signature(sigs, ax=ax)
 
 

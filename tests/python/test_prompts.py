@@ -185,10 +185,10 @@ def test_tables_are_prompts_by_their_rows(module, model):
 def test_what_is_no_prompts_is_refused_in_a_sentence(model):
     pd = pytest.importorskip("pandas", reason="the tables are pandas'")
     for given, message in (
-        (TABLE, 'a list of prompts, a data frame with a column "text" or a path, got dict'),
-        (5, "or a path, got int"),
-        (b"text", "or a path, got bytes"),
-        ([5], "expected prompts as rs.Prompt or text, got int"),
+        (TABLE, 'a list of prompts, a data frame with a column "text" or a path, got a dict'),
+        (5, "or a path, got an int"),
+        (b"text", "or a path, got a bytes"),
+        ([5], "expected prompts as rs.Prompt or text, got an int"),
     ):
         with pytest.raises(TypeError, match=f"record: .*{message}"):
             rs.record(model, given)
@@ -204,7 +204,7 @@ def test_what_is_no_prompts_is_refused_in_a_sentence(model):
     ):
         with pytest.raises(ValueError, match=f"record:? ?{message}"):
             rs.record(model, given)
-    with pytest.raises(TypeError, match="load_prompts: expected a path or a table, got list"):
+    with pytest.raises(TypeError, match="load_prompts: expected a path or a table, got a list of str"):
         rs.load_prompts(["a"])
     assert rs.record(model, (text for text in ["a"]), max_new_tokens=1, progress=False).ids == ["prompt-1"]
 

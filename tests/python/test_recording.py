@@ -206,7 +206,7 @@ def test_a_recording_killed_at_any_byte_is_readable_and_resumes_to_the_same_file
         ),
         ([], {}, ValueError, "expected at least one prompt"),
         ([rs.Prompt("x", None, "a"), rs.Prompt("x", None, "b")], {}, ValueError, "'x' twice"),
-        ([3], {}, TypeError, "expected prompts as rs.Prompt or text, got int"),
+        ([3], {}, TypeError, "expected prompts as rs.Prompt or text, got an int"),
         ("one prompt", {}, TypeError, "use .text."),
         (PROMPTS, {"max_new_tokens": -1}, ValueError, "expected max_new_tokens from 0 to"),
         (PROMPTS, {"batch_size": 0}, ValueError, "expected batch_size from 1 to"),
@@ -232,7 +232,7 @@ def test_no_new_tokens_records_the_prompt_alone(model):
 
 
 def test_another_thing_than_a_model_is_refused():
-    with pytest.raises(TypeError, match=r"expected a model from rs\.load_model, got str"):
+    with pytest.raises(TypeError, match=r"expected a model from rs\.load_model, got a str"):
         rs.record("tiny", PROMPTS)
 
 

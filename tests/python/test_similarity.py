@@ -119,7 +119,7 @@ def test_what_does_not_fit_is_one_sentence():
         rs.similarity(sigs, dtype="float16")
     with pytest.raises(ValueError, match='expected dtype float64 for metric "overlap"'):
         rs.similarity(sigs, metric="overlap", dtype="float32")
-    with pytest.raises(TypeError, match="expected a Signature, a SignatureSet or a TraceSet, got list"):
+    with pytest.raises(TypeError, match="expected traces or signatures, got a list of int"):
         rs.similarity([1, 2])
 
 

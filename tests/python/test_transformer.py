@@ -71,9 +71,9 @@ def test_other_shapes_and_other_things_are_refused(traces):
     for nothing in ([], rs.TraceSet([])):
         with pytest.raises(ValueError, match="expected one trace or more, got none"):
             transformer.transform(nothing)
-    with pytest.raises(ValueError, match="expected traces or signatures, got str"):
+    with pytest.raises(TypeError, match="expected traces or signatures, got a list of str"):
         transformer.transform(["text"])
-    with pytest.raises(ValueError, match="expected traces or signatures, got int"):
+    with pytest.raises(TypeError, match="expected traces or signatures, got an int"):
         transformer.transform(3)
     with pytest.raises(ValueError, match="not fitted"):
         rs.SignatureTransformer().transform(traces)

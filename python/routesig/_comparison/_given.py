@@ -10,6 +10,7 @@ import numpy as np
 
 from routesig import _core
 from routesig._files import read_traces_or_signatures, study_json
+from routesig._kinds import refused
 from routesig._left_out import LeftOut
 from routesig._signatures import SignatureSet, experts_a_token, signatures
 
@@ -59,10 +60,7 @@ class Given:
             from routesig._study import Study
 
             if not isinstance(one, Study):
-                raise TypeError(
-                    f"compare: expected a TraceSet, a SignatureSet, a Study or a path as {place}, "
-                    f"got {type(one).__name__}"
-                )
+                raise refused("compare", f"a TraceSet, a SignatureSet, a Study or a path as {place}", one)
             groups, self.traces = list(one.signatures.groups), one.traces
             self.weighting, self.drop_invalid = one.options.weighting, drop_invalid or one.options.drop_invalid
             if self.traces is None or tokens in ("all", one.options.tokens):

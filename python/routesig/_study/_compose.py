@@ -1,6 +1,5 @@
 """`rs.study`: runs every analysis and keeps what each gives."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -14,6 +13,7 @@ from routesig._baseline import Baseline
 from routesig._bootstrap import Bootstrap
 from routesig._classification import Classification, classify
 from routesig._debiased import debiased_similarity
+from routesig._kinds import either_of
 from routesig._labelled import LabelledSimilarities
 from routesig._left_out import LeftOut
 from routesig._options import number_of_draws, whole_number
@@ -29,6 +29,7 @@ from routesig._study._controls import (
     chosen_signatures,
     filter_control,
     model_control,
+    models_of,
     respected,
     shuffle_control,
     source_control,
@@ -123,7 +124,8 @@ def study(
     >>> found.p_value, found.absent["decomposition"]
     (PValue(0.1, floor=0.1), 'it needs traces; signatures were given')
     """
-    for name in controls or ():
+    models = models_of({} if controls is None else controls)
+    for name in models:
         whole_text(str(name), "study", "the name of a control")
     repetitions = {
         "permutations": permutations,
@@ -149,7 +151,7 @@ def study(
     )
     free = {name for name, count in repetitions.items() if count is None}
     with progress_bar("study", progress, counts=False) as advance:
-        return _Composer(traces, options, dict(controls or {}), free, advance).study()
+        return _Composer(traces, options, models, free, advance).study()
 
 
 class _Composer:
@@ -159,7 +161,7 @@ class _Composer:
         self.absent: dict[str, str] = {}
         self.advance = advance
         self.done = 0.0
-        self.given = given if isinstance(given, (SignatureSet, _core.TraceSet)) else _traces(given)
+        self.given = either_of("study", given)
         self.traces, self.sigs, self.left_out = _analysed(self.given, options)
         size = _size(self.traces, self.sigs)
         options, self.fewer = _costs.affordable(size, options, free)
@@ -435,12 +437,6 @@ _FILTERS: dict[str, tuple[str, Filter]] = {
     "without first token": ("all tokens but position 0", controls.drop_first),
     "without duplicates": ("one prompt of those with the same tokens", controls.without_duplicates),
 }
-
-
-def _traces(given: Any) -> _core.TraceSet:
-    if isinstance(given, (str, os.PathLike)):
-        raise TypeError("study: expected traces or signatures, got a path (rs.read_traces reads it)")
-    return _core.TraceSet(list(given))
 
 
 def _analysed(given: Any, options: StudyOptions) -> tuple[Any, SignatureSet, list[LeftOut]]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from routesig import _core, controls
 from routesig._classification import classify
+from routesig._kinds import either_of, refused
 from routesig._signatures import SignatureSet, signatures
 from routesig._similarity import separation
 from routesig._study._parts import LEAST_SEEDS, Control, ControlSummary, StudyOptions
@@ -69,9 +70,19 @@ def shuffle_control(
     )
 
 
-def model_control(name: str, given: Any, real: Any, options: StudyOptions) -> Control:
-    """Trace sets, or signatures, of control models: one per seed."""
-    sets = [given] if isinstance(given, (_core.TraceSet, SignatureSet)) else list(given)
+def models_of(controls: Any) -> dict[str, list[Any]]:
+    """Trace sets, or signatures, of control models by name: one per seed."""
+    if not isinstance(controls, Mapping):
+        raise refused("study", "controls as a dict of traces by name", controls)
+    found = {}
+    for name, given in controls.items():
+        several = isinstance(given, Iterable) and not isinstance(given, (_core.TraceSet, SignatureSet, str))
+        found[name] = [either_of(f"study, control {name!r}", one) for one in (given if several else [given])]
+    return found
+
+
+def model_control(name: str, sets: list[Any], real: Any, options: StudyOptions) -> Control:
+    """Sets of traces, or of signatures, of one control model: one per seed."""
     if not sets:
         raise ValueError(f"study: expected a control {name!r} of one set of traces or more, got none")
     sigs = [respected(one, options) if isinstance(one, SignatureSet) else _signatures(one, options) for one in sets]

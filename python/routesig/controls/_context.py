@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from routesig import _core
+from routesig._kinds import traces_of
 from routesig._left_out import LeftOut
 from routesig._options import number_of_draws
 from routesig._p_value import PValue
@@ -13,7 +14,7 @@ from routesig._permutation import PermutationTest, permutation_test
 from routesig._progress import progress_bar
 from routesig._signatures import source_of
 from routesig._tasks import Sources, numbered_sources, numbered_tasks
-from routesig.controls._shuffle import ShuffleTest, as_traces, checked_draws, left_out, no_difference, token_table
+from routesig.controls._shuffle import ShuffleTest, checked_draws, left_out, no_difference, token_table
 
 _AVERAGED = 50  # shuffles: their mean has a fiftieth of the variance of one
 
@@ -116,7 +117,7 @@ def context_test(
     """
     shuffles, seed = checked_draws("context_test", shuffles, seed)
     permutations = number_of_draws("context_test", "permutations", permutations)
-    traces = as_traces(traces)
+    traces = traces_of("context_test", traces)
     table = token_table("context_test", traces, tokens, drop_invalid, groups)
     source = _table_sources("context_test", traces, table, sources)
     fields = ("difference", "p_value", "p_labels", "p_words", "test")

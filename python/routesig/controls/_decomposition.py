@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routesig import _core
+from routesig._kinds import traces_of
 from routesig._left_out import LeftOut
 from routesig._options import number_of_draws
 from routesig._progress import progress_bar
-from routesig.controls._shuffle import as_traces, checked_draws, left_out, no_difference, token_table
+from routesig.controls._shuffle import checked_draws, left_out, no_difference, token_table
 
 LEAST_CROSSING = 0.5  # with a smaller share of tokens that can cross tasks the split means nothing
 
@@ -137,7 +138,7 @@ def decomposition(
     """
     shuffles, seed = checked_draws("decomposition", shuffles, seed)
     bootstrap = number_of_draws("decomposition", "bootstrap", bootstrap)
-    traces = as_traces(traces)
+    traces = traces_of("decomposition", traces)
     table = token_table("decomposition", traces, tokens, drop_invalid, groups)
     given: list[float] = []
     if length is not None and traces.info is not None:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from routesig import _core
+from routesig._kinds import traces_of
 from routesig._left_out import LeftOut
 from routesig._options import whole_number
-from routesig.controls._shuffle import as_traces
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +67,9 @@ def position_matched(traces: _core.TraceSet, *, tokens: str = "prompt", length: 
     >>> [len(trace) for trace in matched.traces], matched.left_out[0]
     ([16, 16], LeftOut(id='12 long', reason='12 tokens, fewer than the 16 compared'))
     """
+    traces = traces_of("position_matched", traces)
     length = 0 if length is None else whole_number("position_matched", "length", length, least=1, most=2**31 - 1)
-    return _filtered(_core.position_matched(as_traces(traces), tokens, length), cut=True)
+    return _filtered(_core.position_matched(traces, tokens, length), cut=True)
 
 
 def drop_first(traces: _core.TraceSet) -> FilteredTraces:
@@ -83,7 +84,7 @@ def drop_first(traces: _core.TraceSet) -> FilteredTraces:
     FilteredTraces
         Prompts without another token are left out.
     """
-    return _filtered(_core.drop_first(as_traces(traces)))
+    return _filtered(_core.drop_first(traces_of("drop_first", traces)))
 
 
 def without_duplicates(traces: _core.TraceSet, *, tokens: str = "all") -> FilteredTraces:
@@ -106,7 +107,7 @@ def without_duplicates(traces: _core.TraceSet, *, tokens: str = "all") -> Filter
     ValueError
         On traces without token ids.
     """
-    return _filtered(_core.without_duplicates(as_traces(traces), tokens))
+    return _filtered(_core.without_duplicates(traces_of("without_duplicates", traces), tokens))
 
 
 def drop_common_prefix(traces: _core.TraceSet, *, groups: bool = True) -> FilteredTraces:
@@ -137,7 +138,7 @@ def drop_common_prefix(traces: _core.TraceSet, *, groups: bool = True) -> Filter
     >>> [trace.token_ids.tolist() for trace in kept.traces], kept.tokens_dropped
     ([[1], [2, 3]], 4)
     """
-    return _filtered(_core.drop_common_prefix(as_traces(traces), groups))
+    return _filtered(_core.drop_common_prefix(traces_of("drop_common_prefix", traces), groups))
 
 
 def _filtered(result: tuple[Any, ...], cut: bool = False) -> FilteredTraces:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from routesig import _core
+from routesig._kinds import traces_of
 from routesig._left_out import LeftOut
-from routesig.controls._shuffle import as_traces, left_out, token_table
+from routesig.controls._shuffle import left_out, token_table
 
 RUNGS = ("same id, same task", "same id, other task", "other id, same task", "other id, other task")
 
@@ -125,7 +126,7 @@ def overlap_ladder(
     >>> ladder.overlap["same id, same task"], ladder.overlap["same id, other task"], ladder.effect.observed
     (0.5, 0.25, 0.25)
     """
-    traces = as_traces(traces)
+    traces = traces_of("overlap_ladder", traces)
     table = token_table("overlap_ladder", traces, tokens, drop_invalid, groups)
     overlap, chance, effect, token_ids, units, fewest, layers = _core.overlap_ladder(table)
     rungs = dict(zip(RUNGS, overlap, strict=True))

@@ -1,13 +1,13 @@
 """Control models that saw the same tokens: random weights, and rotated routers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from routesig import _core
+from routesig._kinds import refused, traces_of
 from routesig._left_out import LeftOut
 from routesig._p_value import PValue
-from routesig.controls._shuffle import as_traces
 
 
 @dataclass(frozen=True)
@@ -164,11 +164,12 @@ def rotated_router(
 def _compared(
     name: str, real: _core.TraceSet, controls: Sequence[_core.TraceSet], tokens: str, drop_invalid: bool, groups: bool
 ) -> ControlComparison:
-    if isinstance(controls, _core.TraceSet):
-        raise ValueError(f"{name}: expected a list of trace sets, one per seed, got one trace set (write [traces])")
-    real = as_traces(real)
+    who = name.replace(" ", "_")
+    if not isinstance(controls, (list, tuple, Iterator)):
+        raise refused(who, "a list of trace sets", controls)
+    real = traces_of(who, real)
     difference, cohens_d, layers, unlabelled, empty = _core.compare_with_controls(
-        real, [as_traces(control) for control in controls], tokens, drop_invalid, groups
+        real, [traces_of(who, control) for control in controls], tokens, drop_invalid, groups
     )
     reasons = dict.fromkeys(unlabelled, "no task") | dict.fromkeys(empty, "no token with known routing in some model")
     absent: dict[str, str] = {}

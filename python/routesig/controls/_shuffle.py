@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._kinds import traces_of
 from routesig._labelled import why_no_pairs
 from routesig._left_out import LeftOut
 from routesig._options import number_of_draws, whole_number
@@ -120,11 +121,6 @@ class TokenShuffle:
         )
 
 
-def as_traces(traces: Any) -> _core.TraceSet:
-    """A TraceSet of anything that yields traces."""
-    return traces if isinstance(traces, _core.TraceSet) else _core.TraceSet(list(traces))
-
-
 def token_table(who: str, traces: _core.TraceSet, tokens: str, drop_invalid: bool, groups: bool) -> Any:
     """The tokens of labelled prompts, with their groups if wanted; ValueError on a group of two tasks."""
     names, codes = numbered_tasks(traces.tasks)
@@ -216,7 +212,7 @@ def token_shuffle(
     >>> round(result.lexical_share, 6), result.difference.p_value
     (1.0, PValue(1, floor=0.01))
     """
-    traces = as_traces(traces)
+    traces = traces_of("token_shuffle", traces)
     table = token_table("token_shuffle", traces, tokens, drop_invalid, groups)
     shuffles, seed = checked_draws("token_shuffle", shuffles, seed)
     with progress_bar("token shuffle", progress) as told:
@@ -282,7 +278,7 @@ def shuffled_signatures(
     ValueError
         As `token_shuffle`.
     """
-    traces = as_traces(traces)
+    traces = traces_of("shuffled_signatures", traces)
     table = _core.TokenTable(traces, tokens=tokens, drop_invalid=drop_invalid)
     chosen = [traces[i] for i in sorted(table.trace)]
 

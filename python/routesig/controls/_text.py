@@ -16,6 +16,7 @@ from routesig._classification import (
     question,
     scored,
 )
+from routesig._kinds import signatures_of, traces_of
 from routesig._options import number_of_draws, whole_number
 from routesig._p_value import PValue
 from routesig._progress import progress_bar
@@ -129,6 +130,7 @@ def bag_of_tokens(
     >>> found.control.accuracy, found.signature.accuracy
     (1.0, 0.5)
     """
+    traces = traces_of("bag_of_tokens", traces)
     grid = [float(c) for c in penalties]
     if not grid or min(grid) <= 0:
         raise ValueError("bag_of_tokens: expected penalties above 0")
@@ -206,6 +208,7 @@ def length(
     >>> length(traces, folds=3)["all"].control.accuracy
     1.0
     """
+    traces = traces_of("length", traces)
     seed = whole_number("length", "seed", seed)
     bootstrap = number_of_draws("length", "bootstrap", bootstrap)
     sigs = _signatures_of(traces, sigs, tokens, "length")
@@ -228,6 +231,7 @@ def length(
 def _signatures_of(traces: _core.TraceSet, sigs: SignatureSet | None, tokens: str, what: str) -> SignatureSet:
     if sigs is None:
         return signatures(traces, tokens=tokens)
+    sigs = signatures_of(what, sigs)
     if sigs.ids != traces.ids:
         raise ValueError(f"{what}: expected signatures of the same {len(traces)} traces in their order")
     if sigs.info.get("tokens", tokens) != tokens:

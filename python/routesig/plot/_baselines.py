@@ -1,6 +1,6 @@
 """Real routing beside worlds in which routing follows no task."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from routesig._baseline import Baseline
@@ -99,7 +99,8 @@ def _named(given: Any, field: str) -> dict[str, Baseline]:
     if isinstance(several, Mapping):
         found = {name.replace("_", " "): one for name, one in several.items()}
     else:
-        _source.expect(isinstance(several, Sequence), field, "a Study or baselines", several)
+        ours = isinstance(several, (list, tuple)) and all(isinstance(one, Baseline) for one in several)
+        _source.expect(ours, field, "a Study or baselines", several)
         found = {one.name.replace("_", " "): one for one in several}
     if not found:
         raise ValueError(f"plot.{field}: expected a baseline or more, got none")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from routesig import _files
+from routesig._kinds import named
 from routesig.plot import _source
 from routesig.plot._baselines import baselines, load_balance
 from routesig.plot._classification import confusion
@@ -92,7 +93,7 @@ def save_figures(
     if unknown or not formats:
         raise ValueError(f"save_figures: expected formats among {', '.join(_METADATA)}, got {unknown or 'none'}")
     if not _source.is_study(study):
-        raise TypeError(f"save_figures: expected a Study, got {type(study).__name__}")
+        raise TypeError(f"save_figures: expected a Study, got {named(study)}")
     try:
         import matplotlib.style
         from matplotlib.figure import Figure

@@ -51,7 +51,8 @@ def layers(
     arXiv 2603.11114, section 5. See `rs.statistics.bootstrap`, `rs.debiased_similarity`.
     """
     rows = given.layers if isinstance(given, Bootstrap) or _source.is_study(given) else given
-    _source.expect(isinstance(rows, (list, tuple)), "layers", "a Study, Bootstrap or list of layers", rows)
+    ours = isinstance(rows, (list, tuple)) and all(isinstance(x, Estimate) or hasattr(x, "cohens_d") for x in rows)
+    _source.expect(ours, "layers", "a Study, Bootstrap or list of layers", rows)
     d = np.array([np.nan if (value := _value(row)) is None else value for row in rows], dtype=np.float64)
     if not np.isfinite(d).any():
         reason = f": {given.absent['cohens_d']}" if _source.is_study(given) and "cohens_d" in given.absent else ""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _similarity
+from routesig._kinds import numbers_of
 from routesig._signatures import SignatureSet
 from routesig._text import as_labels
 from routesig.plot import _source, _style
@@ -65,7 +66,7 @@ def _matrix(sigs: Any, tasks: Sequence[str | None] | None) -> tuple[NDArray[np.f
     elif isinstance(sigs, SignatureSet):
         matrix, own = _similarity.similarity(sigs), sigs.tasks
     else:
-        matrix, own = np.asarray(sigs, dtype=np.float64), None
+        matrix, own = numbers_of("plot.similarity", "signatures or similarities", sigs), None
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise ValueError(f"plot.similarity: expected a matrix [prompts, prompts], got shape {list(matrix.shape)}")
     given = own if tasks is None else as_labels(tasks, "plot.similarity", "tasks")

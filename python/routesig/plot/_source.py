@@ -2,6 +2,7 @@
 
 from typing import Any, TypeGuard, TypeVar
 
+from routesig._kinds import named
 from routesig._study import Study
 
 T = TypeVar("T")
@@ -41,7 +42,7 @@ def _why(study: Study, holder: Any, field: str, name: str) -> str:
 def expect(ok: bool, who: str, what: str, given: Any) -> None:
     """TypeError unless the result is one that this picture can show."""
     if not ok:
-        raise TypeError(f"plot.{who}: expected {what}, got {type(given).__name__}")
+        raise TypeError(f"plot.{who}: expected {what}, got {named(given)}")
 
 
 def needed(value: Any, who: str, field: str, absent: dict[str, str]) -> Any:

@@ -39,8 +39,8 @@ py::array as_array(const py::object& object) { return py::module_::import("numpy
 // `array` with its axes in the order tokens, layers, top_k; `axes` names the order it has.
 py::array token_major(const py::array& array, const std::string& axes, const char* what) {
   if (array.ndim() != 3)
-    throw routesig::invalid_argument("trace: expected ", what, " with 3 axes (layers, tokens, top_k), got ",
-                                     array.ndim());
+    throw routesig::invalid_argument("from_arrays: expected ", what, " with 3 axes (layers, tokens, top_k), got shape ",
+                                     shape_text(array));
   return array.attr("transpose")(axes.find('t'), axes.find('l'), axes.find('k'));
 }
 
@@ -52,7 +52,8 @@ std::vector<ExpertId> ids_as(const py::array& array, const routesig::RoutingInfo
 std::vector<ExpertId> ids_of(const py::array& array, const routesig::RoutingInfo& info, const std::string& id) {
   const bool is_signed = array.dtype().kind() == 'i';
   if (!is_signed && array.dtype().kind() != 'u')
-    throw routesig::invalid_argument("trace: expected integer expert ids, got ", std::string(py::str(array.dtype())));
+    throw routesig::invalid_argument("from_arrays: expected integer expert ids, got ",
+                                     std::string(py::str(array.dtype())));
   switch (array.dtype().itemsize()) {
     case 1:
       return is_signed ? ids_as<std::int8_t>(array, info, id) : ids_as<std::uint8_t>(array, info, id);
@@ -65,23 +66,30 @@ std::vector<ExpertId> ids_of(const py::array& array, const routesig::RoutingInfo
   }
 }
 
+// What to do where a column is one longer than the rows: engines return what they sampled last too.
+std::string never_fed(std::string argument) {
+  std::ranges::replace(argument, ' ', '_');
+  return ": the last sampled token is never fed to the model, so leave it out (" + argument + "[:-1])";
+}
+
 // One integer a token; token ids and positions are int32 from 0 on.
 std::vector<std::int32_t> token_column(const py::object& object, const char* what, std::size_t tokens) {
   const py::array array = as_array(object);
   const char kind = array.dtype().kind();
   if (array.ndim() != 1 || (kind != 'i' && kind != 'u' && array.size() > 0))
-    throw routesig::invalid_argument("trace: expected ", what, " as integers [tokens], got ",
+    throw routesig::invalid_argument("from_arrays: expected ", what, " as integers [tokens], got ",
                                      std::string(py::str(array.dtype())), " with ", array.ndim(), " axes");
   const py::array_t<std::int64_t, py::array::c_style | py::array::forcecast> wide(array);
   std::vector<std::int32_t> out;
   for (py::ssize_t i = 0; i < wide.size(); ++i) {
     if (wide.at(i) < 0 || !std::in_range<std::int32_t>(wide.at(i)))
-      throw routesig::invalid_argument("trace: expected ", what, " from 0 to 2147483647, got ", wide.at(i),
+      throw routesig::invalid_argument("from_arrays: expected ", what, " from 0 to 2147483647, got ", wide.at(i),
                                        " for token ", i);
     out.push_back(static_cast<std::int32_t>(wide.at(i)));
   }
   if (out.size() != tokens)
-    throw routesig::invalid_argument("trace: expected ", tokens, " ", what, ", got ", out.size());
+    throw routesig::invalid_argument("from_arrays: expected ", tokens, " ", what, " for ", tokens, " rows, got ",
+                                     out.size(), out.size() == tokens + 1 ? never_fed(what) : "");
   return out;
 }
 
@@ -156,7 +164,7 @@ RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const
   std::string sorted = axes;
   std::ranges::sort(sorted);
   if (sorted != "klt")
-    throw routesig::invalid_argument("trace: expected axes to name l, t and k once each, as in \"ltk\", got ",
+    throw routesig::invalid_argument("from_arrays: expected axes to name l, t and k once each, as in \"ltk\", got ",
                                      routesig::shown(axes));
   routesig::SequenceInfo sequence{.id = text_of(id, "trace", "id")};
   const std::string who = "trace " + routesig::shown(sequence.id);
@@ -173,12 +181,13 @@ RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const
   const auto tokens = static_cast<std::size_t>(ids.shape(0));
   TraceColumns columns{.experts = ids_of(ids, info, sequence.id)};
   if (!weights.is_none()) {
+    const std::string expected = shape_text(as_array(experts)), got = shape_text(as_array(weights));
+    if (got != expected)
+      throw routesig::invalid_argument("from_arrays: expected weights of the shape of experts, ", expected, ", got ",
+                                       got);
     const py::array given = token_major(as_array(weights), axes, "weights");
-    if (!std::equal(given.shape(), given.shape() + 3, ids.shape()))
-      throw routesig::invalid_argument("trace: expected weights of the shape of experts ",
-                                       shape_text(as_array(experts)), ", got ", shape_text(as_array(weights)));
     if (std::string_view("fiub").find(given.dtype().kind()) == std::string_view::npos)
-      throw routesig::invalid_argument("trace: expected weights that are real numbers, got ",
+      throw routesig::invalid_argument("from_arrays: expected weights that are real numbers, got ",
                                        std::string(py::str(given.dtype())));
     const py::array_t<float, py::array::c_style | py::array::forcecast> floats(given);
     columns.weights.assign(floats.data(), floats.data() + floats.size());
@@ -187,7 +196,8 @@ RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const
   if (!positions.is_none()) columns.positions = token_column(positions, "positions", tokens);
   const int prompt = prompt_tokens.value_or(static_cast<int>(tokens));
   if (prompt < 0 || std::cmp_greater(prompt, tokens))
-    throw routesig::invalid_argument("trace: expected prompt_tokens from 0 to ", tokens, ", got ", prompt);
+    throw routesig::invalid_argument("from_arrays: expected prompt_tokens from 0 to ", tokens, ", got ", prompt,
+                                     ": there are ", tokens, " rows, one for each token that was fed to the model");
   for (std::size_t i = 0; i < tokens; ++i) {
     if (positions.is_none()) columns.positions.push_back(static_cast<std::int32_t>(i));
     columns.types.push_back(std::cmp_less(i, prompt) ? TokenType::prompt : TokenType::generation);

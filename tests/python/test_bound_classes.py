@@ -78,7 +78,7 @@ def test_a_recorder_hears_one_thread_at_a_time_and_its_traces_may_be_read_meanwh
 
 @pytest.mark.parametrize(("weights", "found"), [([[["x"]]], "<U1"), ([[[1j]]], "complex128"), ([[[None]]], "object")])
 def test_weights_that_are_no_numbers_are_refused(weights, found):
-    with pytest.raises(ValueError, match=f"trace: expected weights that are real numbers, got {found}"):
+    with pytest.raises(ValueError, match=f"from_arrays: expected weights that are real numbers, got {found}"):
         rs.RoutingTrace.from_arrays(np.zeros((1, 1, 1), int), num_experts=4, weights=weights)
 
 

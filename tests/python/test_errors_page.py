@@ -230,6 +230,8 @@ def say_studies(said):
         rs.RoutingTrace.from_arrays(row, num_experts=4, prompt_tokens=1, id=f"p{i}", task="ab"[i], group="g")
         for i in range(2)
     ]
+    with said.caught():
+        rs.RoutingTrace.from_arrays(row, num_experts=4, token_ids=[1, 2])
     study()
     study(tokens="generation")
     traces.append(rs.RoutingTrace.from_arrays(np.array([[[1, 1]]]), num_experts=4, id="bad", task="a"))

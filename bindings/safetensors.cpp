@@ -9,23 +9,49 @@
 #include "bindings.hpp"
 #include "long_work.hpp"
 
+namespace {
+
+// Name -> what `of` makes of the tensor, of every tensor of a checkpoint.
+template <typename Of>
+py::dict tensors_of(const std::filesystem::path& path, const Of& of) {
+  const auto weights = [&] {
+    const LongWork working;
+    return routesig::Safetensors::open(path);
+  }();
+  py::dict all;
+  for (const routesig::Tensor& tensor : weights.tensors()) all[py::str(tensor.name)] = of(tensor);
+  return all;
+}
+
+py::str dtype_of(const routesig::Tensor& tensor) { return py::str(routesig::name(tensor.dtype)); }
+
+py::tuple shape_of(const routesig::Tensor& tensor) {
+  py::tuple shape(tensor.shape.size());
+  for (std::size_t i = 0; i < tensor.shape.size(); ++i) shape[i] = py::int_(tensor.shape[i]);
+  return shape;
+}
+
+}  // namespace
+
 void bind_safetensors(py::module_& m) {
+  m.def(
+      "safetensors_shapes",
+      [](const std::filesystem::path& path) {
+        return tensors_of(
+            path, [](const routesig::Tensor& tensor) { return py::make_tuple(dtype_of(tensor), shape_of(tensor)); });
+      },
+      py::arg("path"),
+      R"(What a safetensors file, an index, or a model folder holds, from the headers alone.
+
+Returns, for each tensor, its dtype as the file writes it and its shape; takes and raises what `read_safetensors` does.
+)");
   m.def(
       "read_safetensors",
       [](const std::filesystem::path& path) {
-        const auto weights = [&] {
-          const LongWork working;
-          return routesig::Safetensors::open(path);
-        }();
-        py::dict all;
-        for (const routesig::Tensor& tensor : weights.tensors()) {
-          py::tuple shape(tensor.shape.size());
-          for (std::size_t i = 0; i < tensor.shape.size(); ++i) shape[i] = py::int_(tensor.shape[i]);
-          all[py::str(tensor.name)] =
-              py::make_tuple(py::str(routesig::name(tensor.dtype)), shape,
-                             py::bytes(reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size()));
-        }
-        return all;
+        return tensors_of(path, [](const routesig::Tensor& tensor) {
+          const py::bytes data(reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size());
+          return py::make_tuple(dtype_of(tensor), shape_of(tensor), data);
+        });
       },
       py::arg("path"),
       R"(Read a safetensors file, an index, or a model folder into memory.

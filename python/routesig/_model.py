@@ -216,6 +216,12 @@ def load_model(
 
 def torch_module() -> Any:
     """`routesig._torch`, or ImportError with the command that mends what is missing."""
+    check_torch()
+    return importlib.import_module("routesig._torch")
+
+
+def check_torch() -> None:
+    """ImportError with the command that mends what is missing, where models cannot run. PyTorch is not loaded."""
     if importlib.util.find_spec("routesig._torch") is None:
         raise ImportError(
             "this routesig was built without LibTorch, so it cannot run models; from its source folder: "
@@ -232,7 +238,6 @@ def torch_module() -> Any:
             f"this routesig was built against PyTorch {built}, found {found}: pip install 'torch=={built}.*', "
             "or build routesig again"
         )
-    return importlib.import_module("routesig._torch")
 
 
 def _as_batch(token_ids: Any) -> tuple[list[list[int]], bool]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 import routesig as rs
-from routesig import _cli_compare, _cli_files, _cli_study, _cli_terminal, _files
+from routesig import _cli_compare, _cli_files, _cli_model, _cli_study, _cli_terminal, _files
 from routesig._cli_options import JsonFlag, TokenSet
 from routesig._findings import trace_findings
 from routesig._study._parts import LEAST_SEEDS
@@ -256,7 +256,7 @@ def info(
 ) -> None:
     """Say what a file or folder is and what it holds."""
     if path.is_dir():
-        _info_model(path, as_json)
+        _cli_model.info(path, as_json)
         return
     if _files.holds_signatures(path):
         sigs = rs.read_signatures(path)
@@ -293,24 +293,6 @@ app.command(
     short_help="Compare two recordings or two models.",
     epilog="Example: routesig compare bf16.jsonl float32.jsonl --out compared.json",
 )(_cli_compare.compare)
-
-
-def _info_model(path: Path, as_json: bool) -> None:
-    model = rs.load_model(path)
-    shape = model.info
-    summary = {
-        "kind": "model",
-        "model": shape.model_name,
-        "layers": shape.layers,
-        "experts": shape.experts,
-        "top_k": shape.top_k,
-        "dtype": shape.model_dtype,
-        "sha256": shape.model_sha256,
-        "tokenizer": model.tokenizer is not None,
-        "context": model.config["max_position_embeddings"],
-        "vocabulary": model.config["vocab_size"],
-    }
-    _print_json(summary) if as_json else _print_table(summary)
 
 
 def _trace_summary(traces: rs.TraceSet) -> dict[str, Any]:

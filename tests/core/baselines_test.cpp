@@ -287,7 +287,11 @@ TEST(Baselines, TellTheirProgressAndStopWhereItThrows) {
       {.repetitions = 4, .progress = [&](std::size_t done, std::size_t total) { told.push_back(done * 10 + total); }});
   EXPECT_EQ(told, (std::vector<std::size_t>{14, 24, 34, 44}));
   const Progress stop = [](std::size_t, std::size_t) { throw std::runtime_error("stop"); };
-  EXPECT_THROW((void)permutation_baseline(set, in_turn(4), {.repetitions = 4, .progress = stop}), std::runtime_error);
+  for (const int threads : {1, 3}) {
+    set_num_threads(threads);  // so many repetitions that the calling thread has one to tell of
+    EXPECT_THROW((void)permutation_baseline(set, in_turn(4), {.repetitions = 1'000'000, .progress = stop}),
+                 std::runtime_error);
+  }
   set_num_threads(0);
 }
 

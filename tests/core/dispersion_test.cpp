@@ -33,20 +33,41 @@ TEST(Dispersion, ByHand) {
   const double between = 3.0 * (a - mean) * (a - mean) + 2.0 * (b - mean) * (b - mean);
   const double within = 2.0 * (std::sqrt(1.5) - a) * (std::sqrt(1.5) - a) + a * a;
   EXPECT_NEAR(*found.f, between / (within / 3.0), 1e-6);
-  EXPECT_GE(found.p->value, found.p->floor);
+  EXPECT_DOUBLE_EQ(found.p->value, 0.3);  // two of the ten ways to choose three of the five distances have a larger F
   EXPECT_DOUBLE_EQ(found.p->floor, 0.1);
 }
 
-TEST(Dispersion, FindsATaskThatSpreadsMore) {
-  Random random(1);
-  std::vector<std::array<double, 2>> points;
-  std::vector<int> tasks;
-  for (int i = 0; i < 40; ++i) {
-    const double scale = i % 2 == 0 ? 1.0 : 3.0;
-    points.push_back({scale * random.normal(), 7.0 + scale * random.normal()});
-    tasks.push_back(i % 2);
+// Of `worlds` worlds of two tasks of 20 prompts, the second one spreading `scale` times as far: the share with p <=
+// .05.
+double rejected(int worlds, double scale, std::uint64_t seed) {
+  Random random(seed);
+  int count = 0;
+  for (int world = 0; world < worlds; ++world) {
+    std::vector<std::array<double, 2>> points;
+    std::vector<int> tasks;
+    for (int i = 0; i < 40; ++i) {
+      const double by = i % 2 == 0 ? 1.0 : scale;
+      points.push_back({by * random.normal(), 7.0 + by * random.normal()});
+      tasks.push_back(i % 2);
+    }
+    const auto found = dispersion_test(products(points), tasks, {}, {.permutations = 199});
+    count += static_cast<int>(found.p->value <= 0.05);
   }
-  EXPECT_LE(dispersion_test(products(points), tasks, {}, {.permutations = 999}).p->value, 0.002);
+  return count / static_cast<double>(worlds);
+}
+
+TEST(Dispersion, FindsATaskThatSpreadsMore) {
+  EXPECT_GE(rejected(50, 3.0, 1), 0.96);
+  const double weaker = rejected(50, 1.4, 2);
+  EXPECT_GT(weaker, 0.2);
+  EXPECT_LT(weaker, 0.9);
+}
+
+TEST(Dispersion, RejectsOneWorldIn20WhereTasksSpreadAlike) {
+  // 400 worlds reject 20 on average, with a standard deviation of 4.4: 7 to 33 are three of them around it.
+  const double share = rejected(400, 1.0, 3);
+  EXPECT_GE(share, 7.0 / 400.0);
+  EXPECT_LE(share, 33.0 / 400.0);
 }
 
 TEST(Dispersion, GroupsStandForTheirPrompts) {
@@ -88,6 +109,8 @@ TEST(Dispersion, ThreadsDoNotChangeAByte) {
   const auto three = dispersion_test(products(points), tasks, {}, {.permutations = 2'000});
   set_num_threads(0);
   EXPECT_EQ(one.p->value, three.p->value);
+  EXPECT_EQ(one.f, three.f);
+  EXPECT_GT(one.p->value, one.p->floor);  // and so not the same whatever is drawn
 }
 
 }  // namespace

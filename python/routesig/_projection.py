@@ -11,6 +11,10 @@ from routesig._options import whole_number
 from routesig._signatures import SignatureSet
 
 Floats = NDArray[np.float64]
+_FLOAT32 = (
+    1e-18,
+    1e18,
+)  # differences whose squares are float32, in which scikit-learn computes t-SNE; NaN ends the process
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +169,10 @@ def tsne(sigs: SignatureSet, *, perplexity: float | None = None, seed: int = 0) 
     except ImportError as error:
         raise ImportError("tsne needs scikit-learn: pip install 'routesig[sklearn]'") from error
     x = sigs.values.reshape(prompts, -1)
-    if (x == x[0]).all():
+    spread = np.ptp(x, axis=0).max(initial=0)
+    if spread > _FLOAT32[1]:
+        raise ValueError(f"tsne: expected shares, got values that differ by {spread:g}")
+    if spread < _FLOAT32[0]:
         return Tsne(None, None, seed, {"points": "the signatures do not differ"})
     with threadpool_limits(1):  # more would wait busily for each other wherever other work runs
         embedded = TSNE(perplexity=value, random_state=seed, init="pca").fit_transform(x)

@@ -1,5 +1,7 @@
 """Principal components and t-SNE of signatures."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,26 @@ def test_tsne_of_too_few_or_equal_prompts_is_absent():
     assert rs.tsne(random_set(3)).absent["points"] == "t-SNE needs 4 prompts or more, got 3"
     pytest.importorskip("sklearn")
     assert rs.tsne(rs.SignatureSet.from_counts([[[3, 1]]] * 5)).absent["points"] == "the signatures do not differ"
+
+
+def differing_by(scale):
+    """12 prompts; each layer of a share that is all but 1, and another of `scale` to 12 times that."""
+    sigs = random_set(12)
+    values = np.zeros_like(sigs.values)
+    values[..., 0], values[..., 1] = 1, scale * (1 + np.arange(12)[:, None])
+    return dataclasses.replace(sigs, values=values)
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-320, 1e-200, 1e-40, 1e-30, 1e-20])
+def test_tsne_of_prompts_that_hardly_differ_is_absent(scale):
+    assert rs.tsne(differing_by(scale)).absent["points"] == "the signatures do not differ"
+
+
+def test_tsne_of_prompts_that_differ_in_little_is_finite():
+    assert np.isfinite(rs.tsne(differing_by(1e-18)).points).all()
+
+
+def test_tsne_of_what_float32_cannot_square_is_refused():
+    sigs = random_set(12)
+    with pytest.raises(ValueError, match=r"tsne: expected shares, got values that differ by 1e\+300"):
+        rs.tsne(with_value(sigs, (0, 0, 0), 1e300))

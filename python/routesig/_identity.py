@@ -1,11 +1,10 @@
 """Which model a folder holds: the name its owner gave it, and the hash of the weights that are loaded from it."""
 
 import hashlib
-import os
 import re
 from pathlib import Path
 
-from routesig._text import json_value
+from routesig._text import json_value, path_text
 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _LARGEST = 64_000_000  # bytes of an index
@@ -19,8 +18,8 @@ def model_name(folder: Path) -> str:
     for place in (folder.absolute(), folder.resolve()):
         kind, *owner_and_name = place.parent.parent.name.split("--")  # .../models--OWNER--NAME/snapshots/COMMIT
         if place.parent.name == "snapshots" and kind == "models" and len(owner_and_name) in (1, 2):
-            return _text("/".join(owner_and_name))
-    return _text(folder.resolve().name)
+            return path_text("/".join(owner_and_name))
+    return path_text(folder.resolve().name)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -51,8 +50,3 @@ def sha256(paths: list[Path]) -> str:
             while piece := file.read(1 << 22):
                 digest.update(piece)
     return digest.hexdigest()
-
-
-def _text(name: str) -> str:
-    """A file name as text: what is not UTF-8 in it becomes U+FFFD."""
-    return os.fsencode(name).decode("utf-8", "replace")

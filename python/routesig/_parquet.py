@@ -9,23 +9,23 @@ from typing import IO, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from routesig import _core
+from routesig._file_limits import NO_MEMORY, check_memory, format_error
 from routesig._files import atomic_write
 from routesig._optional import need
-from routesig._text import json_value
+from routesig._parquet_pages import Damage, decoded_size, row_groups
+from routesig._text import json_value, path_text
 
 TRACES = "routesig.header"  # the key of the schema's metadata that tells what a file holds
 SIGNATURES = "routesig.signatures"
 _HOLDS = {TRACES: "traces (read_traces)", SIGNATURES: "signatures (read_signatures)"}
 
 _ROWS = 65_536  # of a row group
-_LONGEST = 400  # characters of a message
 
 
 def holds_signatures(path: str | os.PathLike[str]) -> bool:
     """Whether a Parquet file is one of signatures."""
     with open(path, "rb") as file:
-        return ParquetReader(file, os.fspath(path)).holds == SIGNATURES
+        return ParquetReader(file, path).holds == SIGNATURES
 
 
 def write_parquet(table: Any, path: str | os.PathLike[str]) -> None:
@@ -59,33 +59,39 @@ def dictionary_of(codes: NDArray[np.int32], texts: list[str]) -> Any:
 
 
 @contextmanager
-def open_parquet(path: str | os.PathLike[str], kind: str) -> Iterator["ParquetReader"]:
-    """Open a Parquet file that holds `kind`: TRACES or SIGNATURES."""
+def open_parquet(path: str | os.PathLike[str], kind: str, *, max_bytes: int | None = None) -> Iterator["ParquetReader"]:
+    """Open a Parquet file that holds `kind`: TRACES or SIGNATURES. Damage found in the block is a FormatError."""
     with open(path, "rb") as file:
-        reader = ParquetReader(file, os.fspath(path))
+        reader = ParquetReader(file, path, max_bytes)
         if reader.holds != kind:
             found = "a Parquet file of something else" if reader.holds is None else f"one of {_HOLDS[reader.holds]}"
             reader.fail(f"expected a Parquet file of {_HOLDS[kind].split()[0]}, found {found}")
-        yield reader
+        with reader.faults():
+            yield reader
 
 
 class ParquetReader:
     """An open Parquet file. `metadata` is its schema's."""
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
-        self.name = os.fsencode(name).decode("utf-8", "replace")
+    def __init__(self, file: IO[bytes], path: str | os.PathLike[str], max_bytes: int | None = None) -> None:
+        self._path, self.name, self._io = path, path_text(path), file
+        self._size, self._max_bytes = os.fstat(file.fileno()).st_size, max_bytes
         self._arrow = need("pyarrow", "Parquet files")
-        parquet = need("pyarrow.parquet", "Parquet files")
-        size = min(max(os.fstat(file.fileno()).st_size, 1), 2**31 - 1)  # no text or list inside is longer
-        with self._faults():
-            self._file = parquet.ParquetFile(
-                file,
-                page_checksum_verification=True,
-                thrift_string_size_limit=size,
-                thrift_container_size_limit=size,
-            )
-            self._schema = self._file.schema_arrow
-        self.metadata: Mapping[bytes, bytes] = self._schema.metadata or {}
+        with self.faults():
+            self._open()
+            self.metadata: Mapping[bytes, bytes] = self._schema.metadata or {}
+            self.rows: int = self._file.metadata.num_rows
+
+    def _open(self, **options: Any) -> None:
+        longest = min(max(self._size, 1), 2**31 - 1)  # no text or list inside is longer
+        self._file = need("pyarrow.parquet", "Parquet files").ParquetFile(
+            self._io,
+            page_checksum_verification=True,
+            thrift_string_size_limit=longest,
+            thrift_container_size_limit=longest,
+            **options,
+        )
+        self._schema = self._file.schema_arrow
 
     @property
     def holds(self) -> str | None:
@@ -93,18 +99,27 @@ class ParquetReader:
         return next((key for key in _HOLDS if key.encode() in self.metadata), None)
 
     def fail(self, problem: str) -> NoReturn:
-        """Raise a FormatError about this file, on one line of bearable length whatever the file says."""
-        line = " ".join(problem.split())
-        raise _core.FormatError(f"{self.name}: {line if len(line) <= _LONGEST else line[:_LONGEST] + '...'}")
+        """Raise a FormatError about this file."""
+        raise format_error(self._path, problem)
 
     def value(self, key: str) -> bytes:
-        """One value of the schema's metadata."""
+        """One value of the schema's metadata, which is UTF-8."""
         if key.encode() not in self.metadata:
             self.fail(f"expected {key!r} in the schema's metadata, found none")
-        return self.metadata[key.encode()]
+        value = self.metadata[key.encode()]
+        try:
+            value.decode()
+        except UnicodeDecodeError as error:
+            self.fail(f"expected UTF-8 under {key!r} in the schema's metadata, found something else ({error})")
+        return value
 
-    def table(self, types: Mapping[str, Any], *, nullable: set[str], optional: set[str]) -> Any:
-        """Read columns of exactly these types, each in one piece. Other columns are ignored with a warning."""
+    def table(
+        self, types: Mapping[str, Any], *, nullable: set[str], optional: set[str], coded: Sequence[str] = ()
+    ) -> Any:
+        """Read columns of exactly these types, each in one piece. Other columns are ignored with a warning.
+
+        `coded` columns of texts come as dictionaries, so that a text takes no more memory than it does in the file.
+        """
         names = self._schema.names
         for name in names:
             if name not in types:
@@ -116,14 +131,56 @@ class ParquetReader:
             found = self._schema.field(name).type
             if found != types[name]:
                 self.fail(f"expected column {name!r} as {types[name]}, found {found}")
-        with self._faults():
-            table = self._file.read(columns=wanted)
-            table.validate(full=True)
-            table = table.unify_dictionaries().combine_chunks()
+        self._check_declared({name: types[name] for name in wanted})
+        if coded:
+            self._open(read_dictionary=list(coded))
+        table = self._file.read(columns=wanted)
+        table.validate(full=True)
+        table = table.unify_dictionaries().combine_chunks()
         for name in wanted:
             if name not in nullable and table[name].null_count:
                 self.fail(f"expected column {name!r} without nulls, found {table[name].null_count}")
         return table
+
+    def _check_declared(self, types: Mapping[str, Any]) -> None:
+        """Refuse columns that would take too much memory, by what the file declares: rows, values and pages.
+
+        The size of the pages tells too little by itself, since a dictionary makes many rows of a few bytes.
+        """
+        leaves = [self._file.schema.column(i).path.partition(".")[0] for i in range(len(self._file.schema))]
+        pages = rows = 0
+        for group in row_groups(self._io):
+            if len(group.chunks) != len(leaves) or group.rows < 0:
+                self.fail(f"expected {len(leaves)} columns in each row group, found {len(group.chunks)}")
+            for name, chunk in zip(leaves, group.chunks, strict=True):
+                if name not in types:
+                    continue
+                if not 0 <= chunk.values <= group.rows * self._entries(types[name]):
+                    self.fail(f"expected values of {group.rows} rows in column {name!r}, found {chunk.values} of them")
+                pages += decoded_size(self._io, chunk)
+            rows += group.rows
+        if rows != self.rows:
+            self.fail(f"expected row groups of {self.rows} rows together, found {rows}")
+        row = sum(self._entries(kind) * self._width(kind) for kind in types.values())
+        self.check_memory(max(pages, rows * row))
+
+    def check_memory(self, declared: int) -> None:
+        """Refuse arrays of more bytes than are allowed."""
+        check_memory(self._path, declared, self._size, self._max_bytes)
+
+    def _entries(self, kind: Any) -> int:
+        """Numbers in a row of a column of this type."""
+        entries = 1
+        while self._arrow.types.is_fixed_size_list(kind):
+            entries, kind = entries * kind.list_size, kind.value_type
+        return entries
+
+    def _width(self, kind: Any) -> int:
+        """Bytes of a number, or of the number that stands for a text."""
+        while self._arrow.types.is_fixed_size_list(kind):
+            kind = kind.value_type
+        texts = self._arrow.types.is_dictionary(kind) or self._arrow.types.is_string(kind)
+        return 4 if texts else int(kind.bit_width) // 8
 
     def json(self, key: str) -> Any:
         """One value of the schema's metadata, which is JSON."""
@@ -185,10 +242,20 @@ class ParquetReader:
         return np.asarray(array.to_numpy(zero_copy_only=False))
 
     @contextmanager
-    def _faults(self) -> Iterator[None]:
+    def faults(self) -> Iterator[None]:
+        """What reading a damaged file raises, as a FormatError."""
         try:
             yield
-        except (self._arrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        except MemoryError:
+            self.fail(NO_MEMORY)
+        except (
+            self._arrow.ArrowException,
+            Damage,
+            OSError,
+            UnicodeDecodeError,
+            OverflowError,
+            RecursionError,
+        ) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the disk's fault, not the file's
             self.fail(f"expected a whole Parquet file, found a damaged one ({error})")

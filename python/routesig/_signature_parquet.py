@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from routesig import _core
 from routesig._optional import need
 from routesig._parquet import SIGNATURES, ParquetReader, dictionary_of, open_parquet
+from routesig._signature_checks import check_signatures
 from routesig._signatures import SignatureSet
 from routesig._tables import grid, repeated
 
@@ -57,34 +58,38 @@ def _column_types() -> dict[str, Any]:
     return {"prompt": text, "task": text, "group": text, **numbers}
 
 
-def read_signatures(path: str | os.PathLike[str]) -> SignatureSet:
-    """Read a Parquet file that `SignatureSet.save` wrote."""
-    with open_parquet(path, SIGNATURES) as file:
+def read_signatures(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> SignatureSet:
+    """Read a Parquet file that `SignatureSet.save` wrote; `max_bytes` as in `routesig.read_signatures`."""
+    with open_parquet(path, SIGNATURES, max_bytes=max_bytes) as file:
         header = _checked_header(file)
+        shape = (len(header["prompts"]), header["layers"], header["experts"])
+        _check_rows(file, shape)
         table = file.table(_column_types(), nullable={"task", "group"}, optional={"count"})
         labels = {name: [prompt[name] for prompt in header["prompts"]] for name in ("id", "task", "group")}
         prompts = file.prompts(table["prompt"], labels["id"])
         for name in ("task", "group"):
             file.check_labels(table[name], name, prompts, labels["id"], labels[name])
-        shape = (len(header["prompts"]), header["layers"], header["experts"])
         cell = _cells(file, table, prompts, shape)
         columns = {name: file.numbers(table[name]) for name in ("value", "count") if name in table.column_names}
-        if not np.isfinite(columns["value"]).all():
-            file.fail("expected finite numbers in column 'value', found others")
-    arrays = {name: np.zeros(shape, column.dtype) for name, column in columns.items()}
-    for name, column in columns.items():
-        arrays[name].reshape(-1)[cell] = column
-    tokens = [prompt["num_tokens"] for prompt in header["prompts"] if "num_tokens" in prompt]
-    return SignatureSet(
-        values=arrays["value"],
-        counts=arrays.get("count"),
-        ids=labels["id"],
-        tasks=labels["task"],
-        groups=labels["group"],
-        num_tokens=np.array(tokens, np.uint64) if len(tokens) == shape[0] else None,
-        info=header["info"],
-        sources=[prompt.get("source") for prompt in header["prompts"]],
-    )
+        arrays = {name: np.zeros(shape, column.dtype) for name, column in columns.items()}
+        for name, column in columns.items():
+            arrays[name].reshape(-1)[cell] = column
+        tokens = [prompt["num_tokens"] for prompt in header["prompts"] if "num_tokens" in prompt]
+        sigs = SignatureSet(
+            values=arrays["value"],
+            counts=arrays.get("count"),
+            ids=labels["id"],
+            tasks=labels["task"],
+            groups=labels["group"],
+            num_tokens=np.array(tokens, np.uint64) if len(tokens) == shape[0] else None,
+            info=header["info"],
+            sources=[prompt.get("source") for prompt in header["prompts"]],
+        )
+        try:
+            check_signatures(sigs)
+        except ValueError as error:
+            file.fail(str(error))
+    return sigs
 
 
 def _checked_header(file: ParquetReader) -> dict[str, Any]:
@@ -99,7 +104,7 @@ def _checked_header(file: ParquetReader) -> dict[str, Any]:
             f"expected version {_VERSION} of the signature format, got {version!r}: read it with routesig {writer}"
         )
     for key, kind in (("layers", int), ("experts", int), ("prompts", list), ("info", dict)):
-        if type(header.get(key)) is not kind or (kind is int and header[key] < 0):
+        if type(header.get(key)) is not kind or (kind is int and not 0 <= header[key] < 2**31):
             file.fail(f"expected {key} of type {kind.__name__} under {SIGNATURES!r}, found {header.get(key)!r}")
     for i, prompt in enumerate(header["prompts"]):
         if not isinstance(prompt, dict) or not _fits(prompt):
@@ -119,16 +124,19 @@ def _fits(prompt: dict[str, Any]) -> bool:
     return texts and type(tokens) is int and 0 <= tokens < 2**64
 
 
+def _check_rows(file: ParquetReader, shape: tuple[int, int, int]) -> None:
+    prompts, layers, experts = shape
+    rows = prompts * layers * experts
+    if file.rows != rows:
+        file.fail(f"expected {rows} rows ({prompts} prompts x {layers} layers x {experts} experts), found {file.rows}")
+    file.check_memory(8 * max(layers, 1) * max(experts, 1))  # an array of no prompts has a shape all the same
+
+
 def _cells(
     file: ParquetReader, table: Any, prompts: NDArray[np.int64], shape: tuple[int, int, int]
 ) -> NDArray[np.int64]:
     """The place of every row in an array of `shape`; each place must be taken once."""
     size = shape[0] * shape[1] * shape[2]
-    if table.num_rows != size:
-        file.fail(
-            f"expected {size} rows ({shape[0]} prompts x {shape[1]} layers x {shape[2]} experts), "
-            f"found {table.num_rows}"
-        )
     cell = prompts
     for name, count in (("layer", shape[1]), ("expert", shape[2])):
         index = file.numbers(table[name])

@@ -13,6 +13,7 @@ from routesig._files import is_parquet, path_of
 from routesig._kinds import refused, traces_of
 from routesig._options import whole_number
 from routesig._selection import Names, indices, matching
+from routesig._signature_checks import check_signatures
 from routesig._text import as_labels, is_missing, whole_text
 
 Floats = NDArray[np.float64]
@@ -257,8 +258,10 @@ class SignatureSet:
         Raises
         ------
         ValueError
-            On another end; for `.parquet` also on ids that repeat.
+            On another end; on values that are no shares or counts of 2^53 and more, which could not be read back; for
+            `.parquet` also on ids that repeat.
         """
+        check_signatures(self)
         if os.fspath(path).endswith(".parquet"):
             from routesig._parquet import write_parquet
 
@@ -383,13 +386,16 @@ def source_of(trace: _core.RoutingTrace) -> str | None:
     return None if is_missing(source) else str(source) or None
 
 
-def read_signatures(path: str | os.PathLike[str]) -> SignatureSet:
+def read_signatures(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> SignatureSet:
     """Read a file that `SignatureSet.save` wrote; its format is found from its content.
 
     Parameters
     ----------
     path : path
         A `.npz` or Parquet file.
+    max_bytes : int, optional
+        How many bytes its arrays may take when they are decoded; a file that declares more is refused unread. Default:
+        16 MiB and 256 for each byte of the file, but no more than 8 GiB. Reading takes a few times that.
 
     Returns
     -------
@@ -398,16 +404,16 @@ def read_signatures(path: str | os.PathLike[str]) -> SignatureSet:
     Raises
     ------
     FormatError
-        Where it is not one.
+        Where it is not one, or is larger than `max_bytes`.
     """
     path = path_of("read_signatures", path)
     if is_parquet(path):
         from routesig import _signature_parquet
 
-        return _signature_parquet.read_signatures(path)
+        return _signature_parquet.read_signatures(path, max_bytes=max_bytes)
     from routesig._signature_npz import read_npz
 
-    return read_npz(path)
+    return read_npz(path, max_bytes=max_bytes)
 
 
 def experts_a_token(sigs: SignatureSet) -> int:

@@ -1,6 +1,7 @@
 """Text that a UTF-8 file, a terminal and a tokenizer can take, and what stands for no text at all."""
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -24,6 +25,11 @@ def whole_text(text: str, who: str, what: str) -> str:
             f"at character {error.start}"
         ) from None
     return text
+
+
+def path_text(path: str | bytes | os.PathLike[str]) -> str:
+    """A file name as text: what is not UTF-8 in it becomes U+FFFD."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def needed_text(value: Any, who: str, what: str) -> str:

@@ -46,29 +46,32 @@ def save_traces(traces: _core.TraceSet, path: str | os.PathLike[str]) -> None:
     write_parquet(arrow.table(columns, schema=schema), path)
 
 
-def read_traces(path: str | os.PathLike[str], *, drop_invalid: bool = False) -> _core.TraceSet:
-    """Read what `save_traces` wrote; `drop_invalid` as in `routesig.read_traces`."""
-    with open_parquet(path, TRACES) as file:
+def read_traces(
+    path: str | os.PathLike[str], *, drop_invalid: bool = False, max_bytes: int | None = None
+) -> _core.TraceSet:
+    """Read what `save_traces` wrote; the options as in `routesig.read_traces`."""
+    with open_parquet(path, TRACES, max_bytes=max_bytes) as file:
         head = _head(file)
         assert head.info is not None
         types = _column_types(head.info)
         nullable = {"task", "group", "token", "token_text"}
-        table, lengths = _by_prompt(file, file.table(types, nullable=nullable, optional={"weights"}), head)
+        table = file.table(types, nullable=nullable, optional={"weights"}, coded=("token_text",))
+        table, lengths = _by_prompt(file, table, head)
         ends = _ends(file, head.ids, lengths)
         weighted = np.repeat([end["weights"] for end in ends], lengths)
         columns = _Columns(file, table, head.info, weighted)
         stops = np.cumsum(lengths)
         tokens = [np.arange(stop - length, stop) for stop, length in zip(stops, lengths, strict=True)]
         kept = [columns.ascending(rows, name, drop_invalid) for rows, name in zip(tokens, head.ids, strict=True)]
-    infos, prompts, run, _, _ = head.__getstate__()
-    filled = []
-    for i, (info, (sequence, *_)) in enumerate(prompts):
-        *labels, prompt_tokens, fields = sequence
-        prompt_tokens = max(0, prompt_tokens - columns.prompt_tokens(tokens[i]) + columns.prompt_tokens(kept[i]))
-        counts = (ends[i]["nonfinite_rows"], len(tokens[i]) - len(kept[i]))
-        filled.append((info, ((*labels, prompt_tokens, fields), *columns.state(kept[i], head.ids[i]), *counts)))
-    traces = _core.TraceSet.__new__(_core.TraceSet)  # put together as pickle does it
-    traces.__setstate__((infos, filled, run, True, []))
+        infos, prompts, run, _, _ = head.__getstate__()
+        filled = []
+        for i, (info, (sequence, *_)) in enumerate(prompts):
+            *labels, prompt_tokens, fields = sequence
+            prompt_tokens = max(0, prompt_tokens - columns.prompt_tokens(tokens[i]) + columns.prompt_tokens(kept[i]))
+            counts = (ends[i]["nonfinite_rows"], len(tokens[i]) - len(kept[i]))
+            filled.append((info, ((*labels, prompt_tokens, fields), *columns.state(kept[i], head.ids[i]), *counts)))
+        traces = _core.TraceSet.__new__(_core.TraceSet)  # put together as pickle does it
+        traces.__setstate__((infos, filled, run, True, []))
     return traces
 
 
@@ -154,12 +157,19 @@ class _Columns:
             "weights": (weights, weighted),
             "token": (file.numbers(table["token"].fill_null(0)), file.known(table["token"])),
             "position": (file.numbers(table["position"]), everywhere),
-            "token_text": (table["token_text"].to_pylist(), file.known(table["token_text"])),
+            "token_text": self._texts(table["token_text"]),
         }
         for name in ("position", "token"):
             values, _ = self._arrays[name]
             if (values < 0).any():
                 file.fail(f"expected column {name!r} of 0 or more, found {values.min()}")
+
+    def _texts(self, column: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Texts a row; equal ones are one object, and what they take as C++ strings is asked before it is taken."""
+        codes, texts = self._file.codes(column)
+        lengths = np.array([*(len((text or "").encode()) for text in texts), 0], np.int64)  # 0 of code -1
+        self._file.check_memory(int(lengths[codes].sum()))
+        return np.array([*texts, None], object)[codes], codes >= 0
 
     def ascending(self, rows: NDArray[np.intp], id: str, drop_invalid: bool) -> NDArray[np.intp]:
         """Of the rows of a prompt those to keep; where positions do not ascend, the file is refused or they drop."""
@@ -188,7 +198,7 @@ class _Columns:
                 return values[:0]
             if not known[rows].all():
                 self._file.fail(f"expected column {name!r} on every row of prompt {id!r} or on none, found both")
-            return [values[row] for row in rows] if isinstance(values, list) else values[rows]
+            return values[rows]
 
         experts, weights, token, position = (part(n).tobytes() for n in ("experts", "weights", "token", "position"))
-        return experts, weights, b"", token, position, self._types[rows].tobytes(), part("token_text")
+        return experts, weights, b"", token, position, self._types[rows].tobytes(), part("token_text").tolist()

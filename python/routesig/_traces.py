@@ -3,6 +3,7 @@
 import os
 
 from routesig import _core
+from routesig._file_limits import format_error
 from routesig._files import is_parquet, path_of
 
 _FORMATS = ("jsonl", "parquet")
@@ -15,6 +16,7 @@ def read_traces(
     recover: bool = False,
     experts: int | None = None,
     drop_invalid: bool = False,
+    max_bytes: int | None = None,
 ) -> _core.TraceSet:
     """Read a trace file; its format is found from its content.
 
@@ -32,6 +34,10 @@ def read_traces(
         Where positions of a prompt repeat or decrease, as after a draft of speculative decoding that was rejected,
         leave out the earlier tokens from that position on, counted in `TraceSet.dropped_tokens`, instead of refusing
         the file.
+    max_bytes : int, optional
+        How many bytes the columns of a Parquet file may take when they are decoded; what declares more is refused
+        unread. Default: 16 MiB and 256 for each byte of the file, but no more than 8 GiB. Reading takes a few times
+        that. A JSONL file, whose arrays are limited to 64 times its size, has no such limit.
 
     Returns
     -------
@@ -40,7 +46,8 @@ def read_traces(
     Raises
     ------
     FormatError
-        Where the file is not what it claims to be, with the line, or positions of a prompt do not ascend.
+        Where the file is not what it claims to be, with the line, positions of a prompt do not ascend, or columns are
+        larger than `max_bytes`.
     OSError
         Where it cannot be opened.
 
@@ -51,16 +58,16 @@ def read_traces(
     path = path_of("read_traces", path)
     if format is not None and format not in _FORMATS:
         raise ValueError(f"read_traces: expected format to be one of {', '.join(_FORMATS)}, got {format!r}")
+    if experts is not None and experts < 1:
+        raise ValueError(f"read_traces: expected experts of 1 or more, got {experts}")
     if format == "parquet" or (format is None and is_parquet(path)):
         from routesig import _trace_parquet
 
-        return _trace_parquet.read_traces(path, drop_invalid=drop_invalid)
+        return _trace_parquet.read_traces(path, drop_invalid=drop_invalid, max_bytes=max_bytes)
     if format is None:
         with open(path, "rb") as file:
             first = file.read(4096)
         if not _core.looks_like_jsonl_trace(first):
             found = "an empty file" if not first else f"a file that begins with {first[:24]!r}"
-            raise _core.FormatError(
-                f"{os.fspath(path)}: expected a routesig trace file or routing events, found {found}"
-            )
+            raise format_error(path, f"expected a routesig trace file or routing events, found {found}")
     return _core.read_jsonl(path, recover=recover, experts=experts or 0, drop_invalid=drop_invalid)

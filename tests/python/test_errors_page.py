@@ -159,6 +159,9 @@ def say_recordings(said, tmp, model):
         for name in [module for module in sys.modules if module.split(".")[0] == "pyarrow"] + ["pyarrow"]:
             patch.setitem(sys.modules, name, None)
         rs.read_traces(tmp / "t.jsonl").save(tmp / "t.parquet")
+    rs.signatures(rs.read_traces(tmp / "t.jsonl")).save(tmp / "s.npz")
+    with said.caught():
+        rs.read_signatures(tmp / "s.npz", max_bytes=100)
     whole = (tmp / "t.jsonl").read_bytes()
     read("cut.jsonl", whole[:-100])
     read("cut.jsonl", whole[:-100], recover=True)

@@ -289,6 +289,17 @@ def test_what_a_trace_file_cannot_be_is_one_sentence(name, tmp_path):
     assert len(str(refused.value).splitlines()) == 1
 
 
+def test_text_under_a_key_that_is_not_utf8_is_said(tmp_path):
+    path = tmp_path / "t.parquet"
+    random_traces(2).save(path)
+    bad = changed(path, lambda table: with_metadata(table, header=b'{"kind":"\xff"}'))
+    with pytest.raises(rs.FormatError) as error:
+        rs.read_traces(bad)
+    assert str(error.value).startswith(
+        f"{bad}: expected UTF-8 under 'routesig.header' in the schema's metadata, found something else ("
+    )
+
+
 def test_files_of_other_kinds_are_named(tmp_path):
     traces = random_traces()
     traces.save(tmp_path / "t.parquet")

@@ -90,7 +90,7 @@ SIGNATURE_DAMAGE = {
     ),
     "not a number": (
         lambda t: with_column(t, "value", pa.array([float("nan")] * len(t))),
-        "expected finite numbers in column 'value'",
+        r"expected shares of 0 or more .*, got nan in layer 0 of prompt 'p0'",
     ),
     "another task": (
         lambda t: with_column(t, "task", pa.array(["poem"] * len(t)).dictionary_encode()),

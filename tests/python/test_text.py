@@ -250,7 +250,7 @@ def test_half_a_character_in_a_file_of_signatures_is_the_files_fault(tmp_path):
     with pytest.raises(rs.FormatError, match=r"bad\.npz: signatures: expected tasks\[1\] of whole characters"):
         rs.read_signatures(tmp_path / "bad.npz")
     np.savez(tmp_path / "bad.npz", **{**arrays, "info": np.array('{"model": "\\ud800"}')})
-    with pytest.raises(rs.FormatError, match=r"bad\.npz: expected a \.npz file of signatures"):
+    with pytest.raises(rs.FormatError, match=r"bad\.npz: expected info to be JSON, .*lone surrogate U\+D800"):
         rs.read_signatures(tmp_path / "bad.npz")
 
 

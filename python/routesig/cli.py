@@ -26,6 +26,11 @@ app = typer.Typer(
 )
 
 NewTokens = Annotated[int, typer.Option(help="Tokens to generate for each prompt, at most.", min=0)]
+_OF_STUDY: dict[str, tuple[Any, ...]] = {  # what `info` shows of a study.json: its place, and what it may be
+    "model": ("provenance.model", str, type(None)),
+    **{name: (f"provenance.{name}", int) for name in ("layers", "experts", "prompts")},
+    **{name: (f"{name}.value", int, float, type(None)) for name in ("difference", "cohens_d")},
+}
 _FEWER = ", or fewer where they would last minutes"
 
 
@@ -270,11 +275,9 @@ def info(
         _print_json(summary) if as_json else _print_table(summary)
         return
     if (study := _files.study_json(path)) is not None:
-        summary = {
-            "kind": "study",
-            **{key: study["provenance"][key] for key in ("model", "layers", "experts", "prompts")},
+        summary = {"kind": "study"} | {
+            name: _files.study_part(study, path, place, *kinds) for name, (place, *kinds) in _OF_STUDY.items()
         }
-        summary |= {"difference": study["difference"]["value"], "cohens_d": study["cohens_d"]["value"]}
         _print_json(summary) if as_json else _print_table(summary)
         return
     if _cli_files.is_prompts(path):

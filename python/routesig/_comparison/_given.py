@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 
 from routesig import _core
-from routesig._files import read_traces_or_signatures, study_json
+from routesig._files import read_traces_or_signatures, study_json, study_part
 from routesig._kinds import refused
 from routesig._left_out import LeftOut
 from routesig._signatures import SignatureSet, experts_a_token, signatures
 
 _IN_FOLDER = ("traces.jsonl", "traces.parquet", "signatures.npz", "signatures.parquet")
+_CHOICES: dict[str, tuple[Any, ...]] = {  # the options of a study that made its signatures
+    "tokens": ("all", "prompt", "generation"),
+    "weighting": ("count", "gate", "top1"),
+    "drop_invalid": (bool,),
+}
 
 
 @dataclass(frozen=True)
@@ -204,14 +209,16 @@ def _of_study(study: dict[str, Any], path: Path) -> _core.TraceSet | SignatureSe
     """What a study.json was made from, which lies beside it: itself it holds results alone. As it was analysed."""
     from routesig._study._provenance import signatures_hash, traces_hash
 
-    origin, options = study["provenance"], study["options"]
+    of_signatures, of_traces = (
+        study_part(study, path, f"provenance.{name}_sha256", str, type(None)) for name in ("signatures", "traces")
+    )
+    chosen = {name: study_part(study, path, f"options.{name}", *choices) for name, choices in _CHOICES.items()}
     for file in _in_folder(path.parent, f"beside {path}, which holds results alone"):
         given = read_traces_or_signatures(file)
         if isinstance(given, SignatureSet):
-            if signatures_hash(given) == origin["signatures_sha256"]:
+            if signatures_hash(given) == of_signatures:
                 return given
-        elif traces_hash(given) == origin["traces_sha256"]:
-            chosen = {name: options[name] for name in ("tokens", "weighting", "drop_invalid")}
+        elif traces_hash(given) == of_traces:
             return (
                 given if chosen["tokens"] == "all" and chosen["weighting"] == "count" else signatures(given, **chosen)
             )

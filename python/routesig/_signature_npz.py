@@ -1,7 +1,7 @@
 """Signatures in `.npz` files: arrays and text, never pickled (docs/formats.md).
 
-A file is asked what it declares before anything in it is decompressed. NumPy's own reader evaluates any header, and takes
-any size.
+A file is asked what it declares before anything in it is decompressed. NumPy's own reader evaluates any header, and
+takes any size.
 """
 
 import errno

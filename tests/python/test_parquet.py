@@ -318,6 +318,8 @@ def test_files_of_other_kinds_are_named(tmp_path):
         rs.read_traces(tmp_path / "absent.parquet")
     with pytest.raises(ValueError, match="expected format to be one of jsonl, parquet, got 'csv'"):
         rs.read_traces(tmp_path / "t.jsonl", format="csv")
+    with pytest.raises(ValueError, match="read_traces: expected experts of 1 or more, got -5"):
+        rs.read_traces(tmp_path / "t.jsonl", experts=-5)
 
 
 def test_the_name_of_a_file_does_not_matter(tmp_path):

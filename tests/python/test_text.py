@@ -281,3 +281,15 @@ def test_a_file_name_that_is_not_utf8_can_be_printed(tmp_path):
         assert done.returncode == 0, done.stderr
         assert r"\udce9.parquet" in done.stdout
     assert json.loads(done.stdout)["traces"] == str(out)
+
+
+@pytest.mark.parametrize("read", [rs.read_traces, rs.read_signatures])
+@pytest.mark.parametrize("content", [b"", b"text", b"PAR1", b"PK"])
+def test_a_broken_file_whose_name_is_not_utf8_is_named_all_the_same(read, content, tmp_path):
+    if content == b"PAR1":
+        pytest.importorskip("pyarrow", reason="Parquet files need pyarrow")
+    path = tmp_path / os.fsdecode(b"caf\xe9")
+    path.write_bytes(content)
+    with pytest.raises(rs.FormatError, match=r"caf\ufffd: expected ") as refused:
+        read(path)
+    str(refused.value).encode()

@@ -1,5 +1,6 @@
 """Files that ask for more memory than they are worth are refused before they get it."""
 
+import io
 import json
 import re
 import subprocess
@@ -66,6 +67,38 @@ def test_the_pages_of_our_files_are_seen_as_pyarrow_writes_them(made):
             assert chunk.end - chunk.begin == theirs.total_compressed_size
             entries = _parquet_pages.decoded_size(file, chunk)
             assert 0 < entries < theirs.total_uncompressed_size + 16 * 52
+
+
+# By hand, as parquet.thrift has it: a field is a byte of its distance and kind (5: i32, 12: struct), numbers zigzag.
+HUGE = b"\x15\x00" + b"\x15\xfe\xff\xff\xff\x0f" + b"\x15\x08"  # a data page, 2^31 - 1 bytes of 4
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        (HUGE + b"\x00", 2**31 - 1),
+        (HUGE + b"\x2c\x15\x02\x15\x00\x00\x00", 2**31 - 1),  # data_page_header: 1 value, PLAIN
+        (HUGE + b"\x2c\x15\x02\x15\x0e\x00\x00", "the encoding DELTA_BYTE_ARRAY"),
+        (HUGE + b"\x4c\x15\x02\x15\x00\x00\x00", 2**31 + 15),  # dictionary_page_header of 1 value
+        (HUGE + b"\x4c\x15\x01\x15\x00\x00\x00", "a dictionary of more values than bytes"),  # of -1
+        (HUGE + b"\x05\x04\x02\x00", "field 2 twice"),
+        (b"\x15\x00\x16\x08\x15\x08\x00", "a field of kind 6"),  # i64 for i32
+        (b"\x15\x00\x15\x01\x15\x08\x00", "a page without its sizes"),  # -1 bytes
+        (b"\x15\x00\x15\x08\x00", "a page without its sizes"),
+        (HUGE + b"\x1d\x00", "a field of kind 13"),
+        (HUGE, "a page that is cut short"),
+        (HUGE + b"\x18\xff\xff\x7f", "a page that is cut short"),  # a text of 2 MB
+        (b"\x15\x00\x15" + b"\xff" * 11, "a number of more than 64 bits"),
+    ],
+)
+def test_what_a_page_says_by_hand(header, found):
+    page = header if found == "a page that is cut short" else header + bytes(4)
+    chunk = _parquet_pages.Chunk(values=1, begin=0, end=len(page))
+    if isinstance(found, int):
+        assert _parquet_pages.decoded_size(io.BytesIO(page), chunk) == found
+        return
+    with pytest.raises(_parquet_pages.Damage, match=found):
+        _parquet_pages.decoded_size(io.BytesIO(page), chunk)
 
 
 def deflated(pieces):

@@ -13,6 +13,8 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from docstrings import plain, with_colons
+
 
 class PublicNames(SphinxDirective):
     """One section a group: a table of its names, then each of them."""
@@ -123,18 +125,13 @@ def _without_type(parameter: str) -> str:
 
 
 def _plain_docstring(app, what, name, obj, options, lines):
-    """Docstrings are text with code between backticks: `|x|`, `a * b` and `coef_` are no markup in them."""
     del app, what, name, obj, options
-    example = False
-    for number, line in enumerate(lines):
-        example = line.lstrip().startswith(">>>") or (example and line.strip() != "")
-        if not example:
-            pieces = re.split(r"(`[^`]*`)", line)
-            lines[number] = "".join(p if p.startswith("`") else _escaped(p) for p in pieces)
+    lines[:] = plain(lines)
 
 
-def _escaped(text: str) -> str:
-    return re.sub(r"([|*]|(?<=\w)_(?!\w))", r"\\\1", text)
+def _with_colons(app, what, name, obj, options, lines):
+    del app, what, name, obj, options
+    lines[:] = with_colons(lines)
 
 
 def _foreign(app, what, name, obj, skip, options):
@@ -150,5 +147,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("public-modules", PublicModules)
     app.connect("autodoc-process-signature", _short_signature)
     app.connect("autodoc-process-docstring", _plain_docstring, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", _with_colons, priority=600)  # after it
     app.connect("autodoc-skip-member", _foreign)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -68,7 +68,7 @@ class Baseline:
     within, across, difference, cohens_d : Distribution or None
         Mean within- and across-task similarity, within minus across, and Cohen's d of every repetition.
     within_pair_sd, across_pair_sd : float or None
-        The standard deviation over *pairs*, averaged over repetitions; the `sd` of a Distribution is over repetitions.
+        The standard deviation over pairs, averaged over repetitions; the `sd` of a Distribution is over repetitions.
     closed_form : ClosedForm or None
         What is expected, without drawing.
     p_value : PValue or None

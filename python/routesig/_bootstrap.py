@@ -191,7 +191,8 @@ def depth_slope(values: Sequence[float | None]) -> float | None:
 
     Returns
     -------
-    float, or None for fewer than two layers or where a value is None.
+    float or None
+        None for fewer than two layers, or where a value is None.
 
     Examples
     --------

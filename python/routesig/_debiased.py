@@ -123,7 +123,7 @@ def debiased_similarity(
     """Cosines of signatures without the bias of finite texts.
 
     The inner product of two prompts' shares is unbiased; their squared norms are not. Here a squared norm is the mean
-    number of experts in common over pairs of *different* tokens, so that two samples of the same routing have
+    number of experts in common over pairs of different tokens, so that two samples of the same routing have
     similarity 1 on average, however short they are.
 
     Parameters

@@ -90,7 +90,8 @@ class Model:
 
         Returns
         -------
-        float32 [tokens, vocab], or a list of them for a batch.
+        float32 [tokens, vocab], or list of them
+            A list for a batch.
 
         Raises
         ------
@@ -125,7 +126,8 @@ class Model:
 
         Returns
         -------
-        The new ids alone, a stop token included: a list, or one list for each prompt.
+        list of int, or list of lists of int
+            The new ids alone, a stop token included: a list, or one list for each prompt.
 
         Raises
         ------

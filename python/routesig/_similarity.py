@@ -48,10 +48,10 @@ def similarity(
 
     Returns
     -------
-    float64 [prompts of a, prompts of b], with a leading axis of layers if `per_layer`; for two signatures a float,
-    or float64 [layers]. A layer in which either prompt has no token with known routing is left out of their mean. A
-    pair without a common layer has no similarity: the array is a masked array then, and None stands for a single
-    number.
+    float64 [prompts of a, prompts of b], or float
+        With a leading axis of layers if `per_layer`; for two signatures a float, or float64 [layers]. A layer in which
+        either prompt has no token with known routing is left out of their mean. A pair without a common layer has no
+        similarity: the array is a masked array then, and None stands for a single number.
 
     Raises
     ------

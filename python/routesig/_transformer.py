@@ -21,6 +21,8 @@ except ImportError as error:
 class SignatureTransformer(TransformerMixin, BaseEstimator):
     """Traces in, a matrix of signatures out: [prompts, layers * experts].
 
+    `n_features_in_` is not set: the input is no matrix.
+
     Parameters
     ----------
     tokens : {"all", "prompt", "generation"}
@@ -34,7 +36,6 @@ class SignatureTransformer(TransformerMixin, BaseEstimator):
     ----------
     layers_, experts_ : int
         Of the traces that `fit` saw; others are refused.
-    n_features_in_ is not set: the input is no matrix.
 
     Examples
     --------

@@ -2,21 +2,52 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
+import runpy
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import routesig as rs
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "docs/_extensions"))
+
+from docstrings import plain, with_colons  # noqa: E402
+
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(rs.__path__, "routesig.")
     if module.name != "routesig.__main__" and not module.name.endswith("_torch")
 )
+
+
+def public() -> Iterator[tuple[str, Any]]:
+    """(name, value) of what the page on Python describes: functions and classes of every `__all__`."""
+    modules = [rs, *(module for name in rs.__all__ if inspect.ismodule(module := getattr(rs, name)))]
+    for module in modules:
+        for name in module.__all__:
+            value = getattr(module, name)
+            if callable(value):
+                yield f"{module.__name__}.{name}", value
+
+
+def public_docstrings() -> Iterator[tuple[str, str, str]]:
+    """(name, what Sphinx calls its kind, docstring) of these and of the members of their classes."""
+    for name, value in public():
+        if not inspect.isclass(value):
+            yield name, "function", inspect.getdoc(value) or ""
+            continue
+        yield name, "class", inspect.getdoc(value) or ""
+        for member, inner in vars(value).items():
+            if not member.startswith("_") and (text := inspect.getdoc(inner)):
+                yield f"{name}.{member}", "method" if callable(inner) else "property", text
 
 
 def test_there_are_pages():
@@ -54,3 +85,38 @@ def test_docstring_examples_hold(name):
 def test_the_package_example_holds(model):
     for test in doctest.DocTestFinder(recurse=False).find(rs):
         assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_only_a_colon_between_spaces_parts_a_name_from_its_type():
+    entry = ["fields : dict", "    Note: this.", "None: undefined.", "", ">>> x[1:]", "[2]"]
+    hidden = plain(entry)
+    assert hidden[0] == entry[0]
+    assert ":" not in hidden[1] + hidden[2]
+    assert hidden[3:] == entry[3:]
+    assert with_colons(hidden) == entry
+
+
+def test_colons_of_docstrings_survive():
+    napoleon = pytest.importorskip("sphinx.ext.napoleon", reason="scripts/check installs Sphinx")
+    settings = runpy.run_path(str(ROOT / "docs/conf.py"))
+    config = napoleon.Config(**{key: value for key, value in settings.items() if key.startswith("napoleon_")})
+
+    def words(lines: list[str]) -> str:
+        return re.sub(r"[\s*\\]+", " ", " ".join(lines))
+
+    colons = 0
+    for name, kind, text in public_docstrings():
+        read = napoleon.NumpyDocstring(plain(text.split("\n")), config, what=kind, name=name).lines()
+        shown = words(with_colons(read))
+        for colon in re.findall(r"\w+: \w+", words(text.split("\n"))):
+            colons += 1
+            assert colon in shown, f"{name}: {colon!r} is lost"
+    assert colons > 100
+
+
+def test_entries_of_returns_are_types():
+    """Prose stands below its type: every line at the edge is an entry of its own."""
+    for name, _, text in public_docstrings():
+        for entries in re.findall(r"^Returns\n-+\n((?:.+\n?)*)", text, re.M):
+            for line in re.findall(r"^\S.*", entries, re.M):
+                assert not re.search(r"[.,]$|\S[.:] \w", line), f"{name}: {line}"

@@ -31,7 +31,23 @@ PYBIND11_MODULE(_core, m) {
 
   m.def(
       "num_threads", &routesig::num_threads,
-      "Number of threads that loops use: `set_num_threads`, else ROUTESIG_NUM_THREADS, else the processors available.");
+      R"(Number of threads that loops use: `set_num_threads`, else ROUTESIG_NUM_THREADS, else the processors available.
+
+Examples
+--------
+>>> import routesig as rs
+>>> rs.num_threads() >= 1
+True
+)");
   m.def("set_num_threads", &routesig::set_num_threads, py::arg("count"),
-        "Set the number of threads; 0 goes back to the default. Results do not depend on it.");
+        R"(Set the number of threads; 0 goes back to the default. Results do not depend on it.
+
+Examples
+--------
+>>> import routesig as rs
+>>> rs.set_num_threads(2)
+>>> rs.num_threads()
+2
+>>> rs.set_num_threads(0)
+)");
 }

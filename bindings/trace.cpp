@@ -36,7 +36,15 @@ RoutingInfo info_from(const py::tuple& s) {
 
 void bind_info(py::module_& m) {
   py::class_<RoutingInfo, std::shared_ptr<RoutingInfo>>(m, "RoutingInfo",
-                                                        "The routing shape of a model and where it comes from.")
+                                                        R"(The routing shape of a model and where it comes from.
+
+Examples
+--------
+>>> import routesig as rs
+>>> shape = rs.RoutingInfo(layers=16, experts=64, top_k=8, model_name="mine")
+>>> shape.experts, shape.ranked
+(64, True)
+)")
       .def(
           py::init([](int layers, int experts, int top_k, std::vector<int> model_layers, bool ranked, bool renormalized,
                       const py::str& name, const py::str& sha256, const py::str& dtype, const py::str& tokenizer) {

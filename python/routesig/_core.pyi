@@ -12,6 +12,13 @@ __all__: list[str] = ['ClassificationScores', 'DebiasedRows', 'FoldPlan', 'Forma
 class RoutingInfo:
     """
     The routing shape of a model and where it comes from.
+    
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> shape = rs.RoutingInfo(layers=16, experts=64, top_k=8, model_name="mine")
+    >>> shape.experts, shape.ranked
+    (64, True)
     """
     __hash__: typing.ClassVar[None] = None
     def __eq__(self, arg0: RoutingInfo) -> bool:
@@ -221,6 +228,16 @@ class RoutingTrace:
 class TraceSet:
     """
     Traces of one routing shape; indexed, sliced and iterated like a list.
+    
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> traces = rs.TraceSet([
+    ...     rs.RoutingTrace.from_arrays([[[0, 3], [1, 2]]], num_experts=4, id="one"),
+    ...     rs.RoutingTrace.from_arrays([[[3, 2]]], num_experts=4, id="two"),
+    ... ])
+    >>> traces[:1].ids, traces.take([1, 0]).ids, sum(len(trace) for trace in traces)
+    (['one'], ['two', 'one'], 3)
     """
     __hash__: typing.ClassVar[None] = None
     def __eq__(self, arg0: TraceSet) -> bool:
@@ -824,6 +841,12 @@ def normalized_counts(counts: typing.Annotated[numpy.typing.ArrayLike, numpy.uin
 def num_threads() -> int:
     """
     Number of threads that loops use: `set_num_threads`, else ROUTESIG_NUM_THREADS, else the processors available.
+    
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> rs.num_threads() >= 1
+    True
     """
 def overlap_ladder(table: TokenTable) -> tuple:
     """
@@ -922,6 +945,14 @@ def separation(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], 
 def set_num_threads(count: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Set the number of threads; 0 goes back to the default. Results do not depend on it.
+    
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> rs.set_num_threads(2)
+    >>> rs.num_threads()
+    2
+    >>> rs.set_num_threads(0)
     """
 def short_task(task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[int, int] | None:
     """

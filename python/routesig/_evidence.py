@@ -111,6 +111,17 @@ def evidence_over_tokens(
     ------
     ValueError
         Where fewer than two tasks have prompts, or an option does not exist.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> def prompt(task, expert, i):
+    ...     experts = [[[0]] + [[expert]] * 3]  # the first token is routed alike everywhere
+    ...     return rs.RoutingTrace.from_arrays(experts, num_experts=3, task=task, id=f"{task}{i}")
+    >>> traces = rs.TraceSet([prompt("a", 1, i) for i in range(6)] + [prompt("b", 2, i) for i in range(6)])
+    >>> found = rs.information.evidence_over_tokens(traces, prefixes=[1, 4], features=["signature"])
+    >>> found.bits["signature"].round(2).tolist(), found.reached["signature"]
+    ([0.0, 0.82], None)
     """
     traces = traces_of("evidence_over_tokens", traces)
     if classifier is None:

@@ -97,6 +97,14 @@ class Model:
         ------
         ValueError
             On an empty prompt, a token id outside the vocabulary, a prompt longer than the context.
+
+        Examples
+        --------
+        >>> import routesig as rs
+        >>> model = rs.load_model()
+        >>> ids = model.tokenizer.encode("def add(a, b):").ids
+        >>> model.forward(ids).shape == (len(ids), model.config["vocab_size"])
+        True
         """
         batch, single = _as_batch(token_ids)
         logits = self._native.forward(batch, recorder=recorder)
@@ -133,6 +141,13 @@ class Model:
         ------
         ValueError
             As `forward`, and where prompt and new tokens together exceed the context.
+
+        Examples
+        --------
+        >>> import routesig as rs
+        >>> model = rs.load_model()
+        >>> len(model.generate(model.tokenizer.encode("def add(a, b):").ids, max_new_tokens=4, ignore_eos=True))
+        4
         """
         batch, single = _as_batch(token_ids)
         new = self._native.generate(
@@ -190,6 +205,13 @@ def load_model(
     References
     ----------
     OLMoE: arXiv 2409.02060.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> model = rs.load_model()  # or the folder of an OLMoE checkpoint
+    >>> model.info.layers, model.info.experts, model.info.top_k
+    (16, 64, 8)
     """
     if backend not in ("auto", "torch"):
         raise ValueError(f"load_model: expected backend to be one of auto, torch, got {backend!r}")

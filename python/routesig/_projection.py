@@ -48,6 +48,12 @@ class Pca:
         ------
         ValueError
             Where the shapes differ, or no component is defined.
+
+        Examples
+        --------
+        >>> sigs = SignatureSet.from_counts([[[4, 0]], [[2, 2]], [[0, 4]]])
+        >>> pca(sigs, components=1).transform(sigs[1:]).round(4).ravel().tolist()
+        [0.0, -0.7071]
         """
         sigs = signatures_of("Pca.transform", sigs)
         if self.components is None:
@@ -152,6 +158,15 @@ def tsne(sigs: SignatureSet, *, perplexity: float | None = None, seed: int = 0) 
     References
     ----------
     van der Maaten and Hinton, JMLR 9 (2008).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import routesig as rs
+    >>> counts = np.random.default_rng(0).poisson([[[9, 3, 3]]] * 6 + [[[3, 9, 3]]] * 6)
+    >>> sigs = rs.SignatureSet.from_counts(counts, tasks=["code"] * 6 + ["math"] * 6)
+    >>> rs.tsne(sigs).points.shape
+    (12, 2)
     """
     sigs = signatures_of("tsne", sigs)
     prompts = len(sigs)

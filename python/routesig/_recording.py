@@ -106,6 +106,13 @@ def record(
     References
     ----------
     arXiv 2603.11114, section 4.3.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> traces = rs.record(rs.load_model(), rs.load_prompts()[:2], max_new_tokens=4, ignore_eos=True, progress=False)
+    >>> traces.ids, [len(trace) - trace.prompt_tokens for trace in traces]  # the last new token is never fed
+    (['code-01', 'code-02'], [3, 3])
     """
     if router_logits and out is not None:
         raise ValueError("record: router_logits are kept in memory only, so they cannot be combined with out=")

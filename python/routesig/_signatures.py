@@ -213,6 +213,12 @@ class SignatureSet:
         ------
         ValueError
             Where a task or an id does not occur.
+
+        Examples
+        --------
+        >>> sigs = SignatureSet.from_counts([[[3, 1]], [[0, 4]]], tasks=["code", "math"], ids=["c-1", "m-1"])
+        >>> sigs.select(tasks=["math"]).ids
+        ['m-1']
         """
         return self[matching("signatures", self.tasks, self.ids, tasks, ids)]
 
@@ -324,6 +330,12 @@ class SignatureSet:
         ------
         ValueError
             On ids that repeat: a row could not tell whose it is.
+
+        Examples
+        --------
+        >>> sigs = SignatureSet.from_counts([[[3, 1]], [[0, 4]]], ids=["c-1", "m-1"])
+        >>> sigs.to_arrow().column("count").to_pylist()
+        [3, 1, 0, 4]
         """
         from routesig._signature_parquet import signature_table
 
@@ -369,6 +381,13 @@ def signatures(
     References
     ----------
     arXiv 2603.11114, equation 3.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> trace = rs.RoutingTrace.from_arrays([[[0, 3], [0, 2]]], num_experts=4, id="hand", task="code")
+    >>> rs.signatures([trace]).values.tolist()  # 1 prompt, 1 layer, 4 experts
+    [[[0.5, 0.0, 0.25, 0.25]]]
     """
     traces = traces_of("signatures", traces)
     values, counts, num_tokens, unknown, dropped = _core.signatures(traces, tokens, weighting, drop_invalid)
@@ -405,6 +424,16 @@ def read_signatures(path: str | os.PathLike[str], *, max_bytes: int | None = Non
     ------
     FormatError
         Where it is not one, or is larger than `max_bytes`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import routesig as rs
+    >>> sigs = rs.SignatureSet.from_counts([[[3, 1]], [[0, 4]]], tasks=["code", "math"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sigs.save(f"{folder}/sigs.npz")
+    ...     rs.read_signatures(f"{folder}/sigs.npz").tasks
+    ['code', 'math']
     """
     path = path_of("read_signatures", path)
     if is_parquet(path):

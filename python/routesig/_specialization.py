@@ -113,6 +113,14 @@ def vocabulary_specialization(
     References
     ----------
     OLMoE, arXiv 2409.02060, section 5.4.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> trace = rs.RoutingTrace.from_arrays([[[0], [0], [1], [1]]], num_experts=2, token_ids=[7, 7, 7, 9], id="hand")
+    >>> found = rs.metrics.vocabulary_specialization(rs.TraceSet([trace]), least=2)
+    >>> found.names, found.shares[0, 0].round(3).tolist()
+    ([7], [0.667, 0.333])
     """
     traces = traces_of("vocabulary_specialization", traces)
     least = whole_number("specialization", "least", least, least=1, most=2**31 - 1)

@@ -54,6 +54,16 @@ def read_traces(
     References
     ----------
     The event form holds the fields of arXiv 2603.11114, section 4.3; docs/formats.md describes every format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import routesig as rs
+    >>> trace = rs.RoutingTrace.from_arrays([[[0, 3], [1, 2]]], num_experts=4, id="hand")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     rs.TraceSet([trace]).save(f"{folder}/traces.jsonl")
+    ...     rs.read_traces(f"{folder}/traces.jsonl")
+    TraceSet(1 traces, 2 tokens, 1 layers x 4 experts x top-2)
     """
     path = path_of("read_traces", path)
     if format is not None and format not in _FORMATS:

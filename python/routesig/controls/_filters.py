@@ -83,6 +83,14 @@ def drop_first(traces: _core.TraceSet) -> FilteredTraces:
     -------
     FilteredTraces
         Prompts without another token are left out.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> trace = rs.RoutingTrace.from_arrays([[[0], [1], [2]]], num_experts=4, id="hand")
+    >>> kept = rs.controls.drop_first([trace])
+    >>> kept.traces[0].experts.ravel().tolist(), kept.tokens_dropped
+    ([1, 2], 1)
     """
     return _filtered(_core.drop_first(traces_of("drop_first", traces)))
 
@@ -106,6 +114,16 @@ def without_duplicates(traces: _core.TraceSet, *, tokens: str = "all") -> Filter
     ------
     ValueError
         On traces without token ids.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> def prompt(name, ids, task="code"):
+    ...     experts = [[[i % 4] for i in ids]]
+    ...     return rs.RoutingTrace.from_arrays(experts, num_experts=4, token_ids=ids, task=task, id=name)
+    >>> kept = rs.controls.without_duplicates([prompt("a", [7, 8]), prompt("b", [7, 9]), prompt("c", [7, 8])])
+    >>> kept.traces.ids, kept.left_out[0].id
+    (['a', 'b'], 'c')
     """
     return _filtered(_core.without_duplicates(traces_of("without_duplicates", traces), tokens))
 

@@ -157,6 +157,15 @@ def rotated_router(
     ------
     ValueError
         On other prompts or tokens, on no rotation.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> prompts = rs.load_prompts()[::16]
+    >>> traces = rs.record(rs.load_model(), prompts, max_new_tokens=0, rotated_routers=3, progress=False)
+    >>> found = rs.controls.rotated_router(traces, traces.rotated)
+    >>> len(found.difference.controls), found.difference.p_value.floor
+    (3, 0.25)
     """
     return _compared("rotated router", real, rotated, tokens, drop_invalid, groups)
 

@@ -277,6 +277,16 @@ def shuffled_signatures(
     ------
     ValueError
         As `token_shuffle`.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> def prompt(name, ids, task="code"):
+    ...     experts = [[[i % 4] for i in ids]]
+    ...     return rs.RoutingTrace.from_arrays(experts, num_experts=4, token_ids=ids, task=task, id=name)
+    >>> traces = [prompt("a", [1, 2]), prompt("b", [2, 3], task="math")]
+    >>> [int(sigs.counts.sum()) for sigs in rs.controls.shuffled_signatures(traces, shuffles=2)]
+    [4, 4]
     """
     traces = traces_of("shuffled_signatures", traces)
     table = _core.TokenTable(traces, tokens=tokens, drop_invalid=drop_invalid)

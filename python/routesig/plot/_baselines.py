@@ -38,6 +38,15 @@ def baselines(given: "Any | Mapping[str, Baseline] | Iterable[Baseline]", *, ax:
     References
     ----------
     arXiv 2603.11114, sections 4.5 and 5.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> sigs = rs.SignatureSet.from_counts([[[9, 6, 1]], [[8, 7, 1]], [[1, 8, 7]]], tasks=["a", "a", "b"], top_k=2)
+    >>> ax = rs.plot.baselines(rs.baselines.marginal(sigs, repetitions=50), ax=Figure().subplots())
+    >>> ax.get_title()
+    'Real routing beside the baselines'
     """
     found = _named(given, "baselines")
     ax = _style.axes(ax)
@@ -79,6 +88,15 @@ def load_balance(given: "Any | Mapping[str, Baseline]", *, ax: "Axes | None" = N
     References
     ----------
     arXiv 2603.11114, sections 3.3 and 4.5; see `rs.baselines.load_balance`.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> sigs = rs.SignatureSet.from_counts([[[9, 6, 1]], [[8, 7, 1]], [[1, 8, 7]]], tasks=["a", "a", "b"], top_k=2)
+    >>> found = {"all": rs.baselines.load_balance(sigs, repetitions=50)}
+    >>> rs.plot.load_balance(found, ax=Figure().subplots()).get_title()
+    'Load balancing by length of text'
     """
     found = _named(given, "load_balance")
     ax = _style.axes(ax)

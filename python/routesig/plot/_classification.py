@@ -34,6 +34,16 @@ def confusion(found: Any, *, ax: "Axes | None" = None) -> "Axes":
     References
     ----------
     arXiv 2603.11114, section 5.4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> counts = np.random.default_rng(0).poisson([[[9, 3, 3]]] * 6 + [[[3, 9, 3]]] * 6)
+    >>> sigs = rs.SignatureSet.from_counts(counts, tasks=["code"] * 6 + ["math"] * 6)
+    >>> rs.plot.confusion(rs.classify(sigs), ax=Figure().subplots()).get_xlabel()
+    'predicted task'
     """
     result = _source.part(found, "classification", "confusion", Classification)
     counts = np.asarray(_source.needed(result.confusion, "confusion", "confusion", result.absent))

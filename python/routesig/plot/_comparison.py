@@ -30,6 +30,16 @@ def comparison(found: Any, *, ax: "Axes | None" = None) -> "Axes":
     ------
     ValueError
         Where the two have other layers or experts: there is nothing to agree on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> counts = np.random.default_rng(0).poisson([[[9, 3, 3]]] * 6 + [[[3, 9, 3]]] * 6)
+    >>> sigs = rs.SignatureSet.from_counts(counts, tasks=["code"] * 6 + ["math"] * 6)
+    >>> rs.plot.comparison(rs.compare(sigs, sigs), ax=Figure().subplots()).get_xlabel()
+    'layer'
     """
     result = _source.part(found, "comparison", "comparison", Comparison)
     if result.prompt_similarity is None:

@@ -45,6 +45,19 @@ def controls(given: Any, value: str = "difference", *, observed: Any = None, ax:
     References
     ----------
     See `rs.controls`.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> def prompts(experts):
+    ...     return rs.TraceSet([
+    ...         rs.RoutingTrace.from_arrays([[[e]]], num_experts=3, token_ids=[i], task="aabb"[i], id=str(i))
+    ...         for i, e in enumerate(experts)
+    ...     ])
+    >>> found = rs.controls.random_weights(prompts([0, 0, 1, 1]), [prompts([0, 0, 1, 2]), prompts([0, 1, 0, 1])])
+    >>> rs.plot.controls({"random weights": found}, ax=Figure().subplots()).get_xlabel()
+    'within minus across similarity'
     """
     if value not in _VALUES:
         raise ValueError(f"plot.controls: expected one of {', '.join(_VALUES)}, got {value!r}")

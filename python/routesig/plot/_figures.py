@@ -87,6 +87,19 @@ def save_figures(
     -----
     The same study gives the same bytes, whatever style the caller has set. No window, no pyplot figure and no backend
     is involved.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import routesig as rs
+    >>> counts = np.random.default_rng(0).poisson([[[9, 3, 3]]] * 6 + [[[3, 9, 3]]] * 6)
+    >>> sigs = rs.SignatureSet.from_counts(counts, tasks=["code"] * 6 + ["math"] * 6)
+    >>> study = rs.study(sigs, permutations=99, bootstrap=100, null_draws=20, refits=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     paths, absent = rs.plot.save_figures(study, folder, ["png"])
+    >>> "similarity.png" in [path.name for path in paths], sorted(absent)[:1]
+    (True, ['controls'])
     """
     formats = [formats] if isinstance(formats, str) else list(dict.fromkeys(formats))
     unknown = [name for name in formats if name not in _METADATA]

@@ -37,6 +37,17 @@ def evidence(found: Any, *, ax: "Axes | None" = None) -> "Axes":
     References
     ----------
     See `rs.information.evidence_over_tokens`.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> def prompt(task, expert, i):
+    ...     return rs.RoutingTrace.from_arrays([[[expert]] * 4], num_experts=2, task=task, id=f"{task}{i}")
+    >>> traces = rs.TraceSet([prompt("a", 0, i) for i in range(6)] + [prompt("b", 1, i) for i in range(6)])
+    >>> found = rs.information.evidence_over_tokens(traces, features=["signature"])
+    >>> rs.plot.evidence(found, ax=Figure().subplots()).get_xlabel()
+    'first tokens of the text'
     """
     result = _source.part(found, "information.evidence", "evidence", Evidence)
     ax = _style.axes(ax)
@@ -96,6 +107,15 @@ def information(found: "Any | Sequence[LayerInformation]", *, ax: "Axes | None" 
     References
     ----------
     See `rs.information.layer_information`.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> sigs = rs.SignatureSet.from_counts([[[4, 0]], [[3, 1]], [[0, 4]], [[1, 3]]], tasks=["a", "a", "b", "b"])
+    >>> found = rs.information.layer_information(sigs, permutations=99)
+    >>> rs.plot.information(found, ax=Figure().subplots()).get_xlabel()
+    'layer'
     """
     rows = _source.part(found, "information.layers", "information", list)
     _source.expect(all(isinstance(row, LayerInformation) for row in rows), "information", "a Study or layers", rows)

@@ -31,6 +31,18 @@ def overlap_ladder(found: Any, *, ax: "Axes | None" = None) -> "Axes":
     References
     ----------
     See `rs.controls.overlap_ladder`.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> def prompt(task, experts, i):
+    ...     ids = [[[e] for e in experts]]
+    ...     return rs.RoutingTrace.from_arrays(ids, num_experts=4, token_ids=[7, 8], task=task, id=f"{task}{i}")
+    >>> traces = rs.TraceSet([prompt("a", [0, 1], 0), prompt("a", [0, 2], 1), prompt("b", [1, 3], 0)])
+    >>> ax = rs.plot.overlap_ladder(rs.controls.overlap_ladder(traces), ax=Figure().subplots())
+    >>> ax.get_title().endswith("+0.500")
+    True
     """
     result = _source.part(found, "overlap_ladder", "overlap_ladder", OverlapLadder)
     if all(value is None for value in result.overlap.values()):

@@ -49,6 +49,14 @@ def layers(
     References
     ----------
     arXiv 2603.11114, section 5. See `rs.statistics.bootstrap`, `rs.debiased_similarity`.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> sigs = rs.SignatureSet.from_counts([[[4, 0]], [[3, 1]], [[0, 4]], [[1, 3]]], tasks=["a", "a", "b", "b"])
+    >>> rs.plot.layers(rs.statistics.layer_separation(sigs), ax=Figure().subplots()).get_ylabel()
+    "Cohen's d"
     """
     rows = given.layers if isinstance(given, Bootstrap) or _source.is_study(given) else given
     ours = isinstance(rows, (list, tuple)) and all(isinstance(x, Estimate) or hasattr(x, "cohens_d") for x in rows)
@@ -170,6 +178,17 @@ def decomposition(given: Any, *, ax: "Axes | None" = None) -> "Axes":
     References
     ----------
     See `rs.controls.decomposition`.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> def prompt(task, expert, i):
+    ...     return rs.RoutingTrace.from_arrays([[[expert]]], num_experts=2, token_ids=[7], task=task, id=f"{task}{i}")
+    >>> traces = rs.TraceSet([prompt("a", 0, i) for i in range(8)] + [prompt("b", 1, i) for i in range(8)])
+    >>> parts = rs.controls.decomposition(traces, shuffles=20, bootstrap=0)
+    >>> rs.plot.decomposition(parts, ax=Figure().subplots()).get_title()
+    'What the difference is made of'
     """
     found = _source.part(given, "decomposition", "decomposition", Decomposition)
     overall = _source.needed(found.overall, "decomposition", "overall", found.absent)

@@ -35,6 +35,14 @@ def load(found: Any, group: str | None = None, *, ax: "Axes | None" = None) -> "
     References
     ----------
     See `rs.metrics.load`.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> sigs = rs.SignatureSet.from_counts([[[4, 0]], [[3, 1]], [[0, 4]], [[1, 3]]], tasks=["a", "a", "b", "b"])
+    >>> rs.plot.load(rs.metrics.load(sigs), ax=Figure().subplots()).get_xlabel()
+    'expert'
     """
     result = _source.part(found, "load" if group in (None, "all") else "load_by_task", "load", Load)
     if group is None and len(result.names) != 1:

@@ -37,6 +37,14 @@ def separation(sigs: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axe
     ------
     ValueError
         Where no two prompts share a task and none differ in it.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> sigs = rs.SignatureSet.from_counts([[[4, 0]], [[3, 1]], [[0, 4]], [[1, 3]]], tasks=["a", "a", "b", "b"])
+    >>> rs.plot.separation(sigs, ax=Figure().subplots()).get_xlabel()
+    'similarity of two prompts'
     """
     if _source.is_study(sigs):
         sigs, tasks = sigs.similarity, sigs.signatures.tasks if tasks is None else tasks
@@ -88,6 +96,14 @@ def length(given: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes |
     References
     ----------
     Spearman, British Journal of Psychology 3 (1910); see `rs.reliability`.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> traces = rs.record(rs.load_model(), rs.load_prompts()[:4], max_new_tokens=0, progress=False)
+    >>> rs.plot.length(rs.reliability(traces), traces.tasks, ax=Figure().subplots()).get_xlabel()
+    'tokens of the prompt'
     """
     found = _source.part(given, "debiased.reliability", "length", Reliability)
     study = given if _source.is_study(given) else None

@@ -35,6 +35,14 @@ def signature(one: Signature, *, ax: "Axes | None" = None) -> "Axes":
     References
     ----------
     arXiv 2603.11114, equation 3.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> sigs = rs.SignatureSet.from_counts([[[3, 1], [2, 2]]], ids=["code-01"])
+    >>> rs.plot.signature(sigs[0], ax=Figure().subplots()).get_title()
+    'The signature of prompt code-01'
     """
     _source.expect(isinstance(one, Signature), "signature", "a Signature (sigs[0])", one)
     ax = _style.axes(ax)
@@ -65,6 +73,14 @@ def trace(one: _core.RoutingTrace, *, words: bool | None = None, ax: "Axes | Non
     ------
     ValueError
         Where the trace has no token, or words are asked for and it has none.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> trace = rs.RoutingTrace.from_arrays([[[0], [1], [2]]], num_experts=4, prompt_tokens=2, id="hand")
+    >>> rs.plot.trace(trace, ax=Figure().subplots()).get_title()
+    'Best experts of hand'
     """
     _source.expect(isinstance(one, _core.RoutingTrace), "trace", "a RoutingTrace (traces[0])", one)
     if not len(one):
@@ -106,6 +122,14 @@ def coactivation(found: Coactivation, layer: int = 0, *, ax: "Axes | None" = Non
     ------
     ValueError
         Where there is no such layer.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> trace = rs.RoutingTrace.from_arrays([[[0, 1], [1, 2]]], num_experts=4, id="hand")
+    >>> rs.plot.coactivation(rs.metrics.coactivation(rs.TraceSet([trace])), ax=Figure().subplots()).get_title()
+    'Experts chosen together, layer 0'
     """
     _source.expect(isinstance(found, Coactivation), "coactivation", "a Coactivation", found)
     if not 0 <= layer < len(found.conditional):
@@ -135,6 +159,14 @@ def uncertainty(found: Uncertainty, tasks: Sequence[str | None] | None = None, *
     ------
     ValueError
         Where tasks do not fit.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> traces = rs.record(rs.load_model(), ["def add(a, b):"], max_new_tokens=0, router_logits=True, progress=False)
+    >>> rs.plot.uncertainty(rs.metrics.uncertainty(traces), ax=Figure().subplots()).get_ylabel()
+    'entropy of the router, bits'
     """
     _source.expect(isinstance(found, Uncertainty), "uncertainty", "an Uncertainty", found)
     entropy = np.ma.asarray(found.entropy)

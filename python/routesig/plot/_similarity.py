@@ -35,6 +35,14 @@ def similarity(sigs: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axe
     References
     ----------
     arXiv 2603.11114, equation 5 and figure 1.
+
+    Examples
+    --------
+    >>> import routesig as rs
+    >>> from matplotlib.figure import Figure
+    >>> sigs = rs.SignatureSet.from_counts([[[4, 0]], [[3, 1]], [[0, 4]], [[1, 3]]], tasks=["a", "a", "b", "b"])
+    >>> rs.plot.similarity(sigs, ax=Figure().subplots()).get_title()
+    'Similarity of routing signatures, 4 prompts'
     """
     matrix, labels = _matrix(sigs, tasks)
     names = sorted(set(labels), key=lambda name: (name == "", name))  # prompts without a task come last

@@ -72,6 +72,13 @@ def test_links_lead_somewhere(page):
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/concepts").glob("*.md")), ids=lambda page: page.stem)
+def test_a_concept_opens_with_the_question_that_it_answers(page):
+    title, opening, *_ = page.read_text(encoding="utf-8").split("\n\n")
+    assert title.startswith("# ")
+    assert re.match(r"\*\*What (it answers|they answer)\*\*: .*\?", opening, re.S)
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples_hold(name):
     if name == "routesig.ops":

@@ -30,19 +30,20 @@ void bind_jsonl(py::module_& m) {
       m, "JsonlRecorder",
       "Streams traces to PATH.partial; `close` makes it PATH. With resume, whole prompts of an earlier run are kept.")
       .def(py::init([](std::filesystem::path path, std::string settings, std::optional<std::uint64_t> prompts,
-                       std::string prompts_sha256, bool weights, std::optional<std::vector<std::string>> vocabulary,
-                       bool resume, bool overwrite) {
-             routesig::JsonlOptions options{.run = {std::move(settings), prompts, std::move(prompts_sha256)},
-                                            .weights = weights,
-                                            .resume = resume,
-                                            .overwrite = overwrite};
+                       std::string prompts_sha256, std::string command, bool weights,
+                       std::optional<std::vector<std::string>> vocabulary, bool resume, bool overwrite) {
+             routesig::JsonlOptions options{
+                 .run = {std::move(settings), prompts, std::move(prompts_sha256), std::move(command)},
+                 .weights = weights,
+                 .resume = resume,
+                 .overwrite = overwrite};
              if (vocabulary)
                options.vocabulary = std::make_shared<const std::vector<std::string>>(*std::move(vocabulary));
              return std::make_shared<JsonlRecorder>(std::move(path), std::move(options));
            }),
            py::arg("path"), py::kw_only(), py::arg("settings") = "", py::arg("prompts") = py::none(),
-           py::arg("prompts_sha256") = "", py::arg("weights") = true, py::arg("vocabulary") = py::none(),
-           py::arg("resume") = false, py::arg("overwrite") = false)
+           py::arg("prompts_sha256") = "", py::arg("command") = "", py::arg("weights") = true,
+           py::arg("vocabulary") = py::none(), py::arg("resume") = false, py::arg("overwrite") = false)
       .def_property_readonly(
           "kept", [](const JsonlRecorder& r) { return r.kept(); }, "Ids of the whole prompts that resume found.")
       .def("flush", claimed(&JsonlRecorder::flush), "What was recorded so far survives the end of the process.")

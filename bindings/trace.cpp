@@ -312,7 +312,8 @@ py::tuple set_state(const TraceSet& set) {
   py::list rotated;
   for (const TraceSet& one : set.rotated()) rotated.append(set_state(one));
   if (set.empty() && set.info() != nullptr) infos.append(info_state(*set.info()));
-  return py::make_tuple(infos, traces, py::make_tuple(set.run().settings, set.run().prompts, set.run().prompts_sha256),
+  const routesig::RunInfo& run = set.run();
+  return py::make_tuple(infos, traces, py::make_tuple(run.settings, run.prompts, run.prompts_sha256, run.command),
                         set.complete(), rotated);
 }
 
@@ -327,7 +328,8 @@ TraceSet set_from(const py::tuple& state) {
   }
   const auto run = state[2].cast<py::tuple>();
   TraceSet set(std::move(traces),
-               {run[0].cast<std::string>(), run[1].cast<std::optional<std::uint64_t>>(), run[2].cast<std::string>()},
+               {run[0].cast<std::string>(), run[1].cast<std::optional<std::uint64_t>>(), run[2].cast<std::string>(),
+                run[3].cast<std::string>()},
                state[3].cast<bool>(), infos.empty() ? nullptr : infos.front());
   std::vector<TraceSet> rotated;
   for (const py::handle one : state[4]) rotated.push_back(set_from(one.cast<py::tuple>()));
@@ -435,9 +437,8 @@ Examples
           "The task of every trace, None where unlabelled.")
       .def_property(
           "rotated", [](const TraceSet& s) { return s.rotated(); }, &TraceSet::set_rotated,
-          "One TraceSet for each rotated router that was recorded beside the model's own, else an empty list. In "
-          "memory "
-          "only: no file holds them.")
+          "One TraceSet for each rotated router that was recorded beside the model's own, else an empty list. Each has "
+          "a file of its own, if any.")
       .def_property_readonly("dropped_tokens", &TraceSet::dropped_tokens,
                              "Tokens that `drop_invalid` left out, over all traces.")
       .def_property_readonly("complete", &TraceSet::complete,
@@ -449,6 +450,9 @@ Examples
             return py::dict(py::module_::import("json").attr("loads")(s.run().settings));
           },
           "Settings of the run as a dict, or None.")
+      .def_property_readonly(
+          "command", [](const TraceSet& s) { return or_none(s.run().command); },
+          "The shell command that recorded them, as a file says; None where none did. `==` does not look at it.")
       .def("save", &save, py::arg("path"),
            R"(Write a trace file; it appears whole or not at all.
 
@@ -456,7 +460,7 @@ Parameters
 ----------
 path : path
     Its end decides on the format: `.jsonl`, or `.parquet` (needs pyarrow). docs/formats.md describes both. Router
-    logits and traces of rotated routers are part of neither.
+    logits and traces of rotated routers are part of neither; the latter can be saved to a file each.
 
 Raises
 ------

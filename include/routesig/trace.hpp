@@ -111,8 +111,12 @@ struct RunInfo {
   std::string settings{};  ///< a JSON object, or ""
   std::optional<std::uint64_t> prompts{};
   std::string prompts_sha256{};
+  std::string command{};  ///< the shell command that recorded them, or ""
 
-  friend bool operator==(const RunInfo&, const RunInfo&) = default;
+  /// The same run, whatever was typed for it.
+  friend bool operator==(const RunInfo& a, const RunInfo& b) {
+    return a.settings == b.settings && a.prompts == b.prompts && a.prompts_sha256 == b.prompts_sha256;
+  }
 };
 
 /// Traces of one routing shape.

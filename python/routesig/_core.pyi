@@ -272,7 +272,7 @@ class TraceSet:
         ----------
         path : path
             Its end decides on the format: `.jsonl`, or `.parquet` (needs pyarrow). docs/formats.md describes both. Router
-            logits and traces of rotated routers are part of neither.
+            logits and traces of rotated routers are part of neither; the latter can be saved to a file each.
         
         Raises
         ------
@@ -293,6 +293,11 @@ class TraceSet:
             `prompt`, `task`, `group` (categorical), `position`, `type` ("prompt" or "generation"), `token` and `token_text`
             (missing where not recorded), `experts` (each a uint16 array [layers, top_k], a view; 65535 where not known), and,
             where they were recorded, `weights` (float32 [layers, top_k]).
+        """
+    @property
+    def command(self) -> str | None:
+        """
+        The shell command that recorded them, as a file says; None where none did. `==` does not look at it.
         """
     @property
     def complete(self) -> bool:
@@ -317,7 +322,7 @@ class TraceSet:
     @property
     def rotated(self) -> list[TraceSet]:
         """
-        One TraceSet for each rotated router that was recorded beside the model's own, else an empty list. In memory only: no file holds them.
+        One TraceSet for each rotated router that was recorded beside the model's own, else an empty list. Each has a file of its own, if any.
         """
     @rotated.setter
     def rotated(self, arg1: collections.abc.Sequence[TraceSet]) -> None:
@@ -379,7 +384,7 @@ class JsonlRecorder(RoutingRecorder):
     """
     Streams traces to PATH.partial; `close` makes it PATH. With resume, whole prompts of an earlier run are kept.
     """
-    def __init__(self, path: os.PathLike | str | bytes, *, settings: str = '', prompts: typing.SupportsInt | typing.SupportsIndex | None = None, prompts_sha256: str = '', weights: bool = True, vocabulary: collections.abc.Sequence[str] | None = None, resume: bool = False, overwrite: bool = False) -> None:
+    def __init__(self, path: os.PathLike | str | bytes, *, settings: str = '', prompts: typing.SupportsInt | typing.SupportsIndex | None = None, prompts_sha256: str = '', command: str = '', weights: bool = True, vocabulary: collections.abc.Sequence[str] | None = None, resume: bool = False, overwrite: bool = False) -> None:
         ...
     def close(self) -> None:
         """

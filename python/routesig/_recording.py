@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ def record(
     weights: bool = True,
     router_logits: bool = False,
     rotated_routers: int = 0,
+    command: str | None = None,
     progress: bool | None = None,
 ) -> _core.TraceSet:
     """Run prompts through a model and record every routing decision.
@@ -81,8 +82,11 @@ def record(
         Keep the router's logits, in memory only.
     rotated_routers : int
         Record as well what this many routers W Q would have chosen, with W the model's router of each layer and Q a
-        random rotation (Haar-distributed, from `seed`): `TraceSet.rotated`, ids only, in memory only. The forward pass
-        is unchanged. A control: what they separate, any hash of the hidden states would.
+        random rotation (Haar-distributed, from `seed`): `TraceSet.rotated`, ids only. The forward pass is unchanged. A
+        control: what they separate, any hash of the hidden states would. With `out`, each has a file beside it, which
+        is streamed and resumed like `out` itself: of `traces.jsonl`, `traces.rotated-000.jsonl` and so on.
+    command : str, optional
+        The shell command that this call stands for; the header of `out` keeps it (`TraceSet.command`).
     progress : bool, optional
         Show a progress bar on stderr; default: where stderr is a terminal.
 
@@ -121,8 +125,6 @@ def record(
     if out is not None and os.fspath(out).endswith(".parquet"):
         raise ValueError(f"record: expected out to end in .jsonl (routesig convert makes it .parquet), got {out!s}")
     rotated_routers = whole_number("record", "rotated_routers", rotated_routers, most=_MOST_ROUTERS)
-    if rotated_routers and resume:
-        raise ValueError("record: rotated_routers are kept in memory only, so they cannot be combined with resume=True")
     if resume and overwrite:
         raise ValueError("record: expected one of resume and overwrite, got both")
     if resume and out is None:
@@ -148,54 +150,88 @@ def record(
     forced = isinstance(prompts, _core.TraceSet)
     batches = _batches(jobs, batch_size, 0 if forced else max_new_tokens)
 
-    rotated = _Rotated(model, rotated_routers, seed)
-    recorder: _core.TraceRecorder | _core.JsonlRecorder
+    recorders: list[Any]
     if out is None:
-        recorder = _core.TraceRecorder(weights=weights, router_logits=router_logits, vocabulary=model.token_texts)
-        _run(model, batches, recorder, None if forced else generation, progress, len(jobs), rotated)
-        return rotated.beside(recorder.traces)
-    recorder = _core.JsonlRecorder(
-        Path(out),
-        settings=json.dumps(settings, separators=(",", ":"), ensure_ascii=False),
-        prompts=len(jobs),
-        prompts_sha256=_prompts_sha256(jobs),
-        weights=weights,
-        vocabulary=model.token_texts,
-        resume=resume,
-        overwrite=overwrite,
-    )
-    kept = set(recorder.kept)
-    remaining = ([job for job in batch if job.sequence["id"] not in kept] for batch in batches)
-    _run(model, remaining, recorder, None if forced else generation, progress, len(jobs), rotated, done=len(kept))
-    recorder.close()
-    traces = _core.read_jsonl(Path(out))
+        recorders = [_core.TraceRecorder(weights=weights, router_logits=router_logits, vocabulary=model.token_texts)]
+        recorders += [_core.TraceRecorder(weights=False) for _ in range(rotated_routers)]
+        kept: list[set[str]] = [set()] * len(recorders)
+    else:
+        run: dict[str, Any] = {
+            "settings": json.dumps(settings, separators=(",", ":"), ensure_ascii=False),
+            "prompts": len(jobs),
+            "prompts_sha256": _prompts_sha256(jobs),
+            "command": command or "",
+            "resume": resume,
+            "overwrite": overwrite,
+        }
+        recorders = [_core.JsonlRecorder(Path(out), weights=weights, vocabulary=model.token_texts, **run)]
+        recorders += [_core.JsonlRecorder(file, weights=False, **run) for file in rotated_files(out, rotated_routers)]
+        kept = [set(recorder.kept) for recorder in recorders]
+    listeners = _Listeners(model, recorders, seed)
+    _run(model, _missing(batches, kept), listeners, None if forced else generation, progress, len(jobs))
+    if out is None:
+        sets = [recorder.traces for recorder in recorders]
+    else:
+        for recorder in reversed(recorders):  # where the model's own is whole, the others are
+            recorder.close()
+        sets = [_in_order(file, jobs) for file in (Path(out), *rotated_files(out, rotated_routers))]
+    traces: _core.TraceSet = sets[0]
+    traces.rotated = sets[1:]
+    return traces
+
+
+def rotated_files(out: str | os.PathLike[str], count: int) -> list[Path]:
+    """The files of rotated routers beside the file of the model's own."""
+    path = Path(out)
+    return [path.with_name(f"{path.stem}.rotated-{index:03d}{path.suffix}") for index in range(count)]
+
+
+def _in_order(file: Path, jobs: list[_Job]) -> _core.TraceSet:
+    """The traces of a file in the order of the jobs; a resumed file has another."""
+    traces = _core.read_jsonl(file)
     order = {job.sequence["id"]: job.index for job in jobs}
     places = [order[trace_id] for trace_id in traces.ids]
-    if places != sorted(places):
-        traces = traces.take([i for _, i in sorted(zip(places, range(len(places)), strict=True))])
-    return rotated.beside(traces)
+    if places == sorted(places):
+        return traces
+    return traces.take([i for _, i in sorted(zip(places, range(len(places)), strict=True))])
 
 
-class _Rotated:
-    """The rotated routers of one recording, and a recorder for each."""
+class _Listeners:
+    """The recorder of the model's own routers, and one for each of its rotated routers."""
 
-    def __init__(self, model: Model, count: int, seed: int) -> None:
-        self.recorders = [_core.TraceRecorder(weights=False) for _ in range(count)]
-        self.routers: Any = model._native.rotated_routers(count, seed) if count else None
-        self.options = {"rotated": self.routers, "rotated_recorders": self.recorders}
+    def __init__(self, model: Model, recorders: list[Any], seed: int) -> None:
+        count = len(recorders) - 1
+        self.recorders = recorders
+        self.routers: Any = None
+        self.infos = [model.info]
+        if count:
+            self.routers = model._native.rotated_routers(count, seed)
+            self.infos += [self.routers.info(index) for index in range(count)]
 
     def begin(self) -> None:
-        for index, recorder in enumerate(self.recorders):
-            recorder.begin(self.routers.info(index))
+        for recorder, info in zip(self.recorders, self.infos, strict=True):
+            recorder.begin(info)
+
+    def flush(self) -> None:
+        for recorder in self.recorders:
+            recorder.flush()
 
     def end(self) -> None:
         for recorder in self.recorders:
             recorder.end()
 
-    def beside(self, traces: _core.TraceSet) -> _core.TraceSet:
-        """Hang their traces on those of the real routers."""
-        traces.rotated = [recorder.traces for recorder in self.recorders]
-        return traces
+    def hearing(self, know: Sequence[bool]) -> dict[str, Any]:
+        """Options of a run that those which know its prompts do not hear."""
+        own, *rotated = map(self._deaf_where, know, self.recorders, self.infos)
+        return {"recorder": own, "rotated": self.routers, "rotated_recorders": rotated}
+
+    @staticmethod
+    def _deaf_where(knows: bool, recorder: Any, info: _core.RoutingInfo) -> Any:
+        if not knows:
+            return recorder
+        deaf = _core.TraceRecorder(weights=False)
+        deaf.begin(info)
+        return deaf
 
 
 def _as_prompts(prompts: Any) -> list[Prompt]:
@@ -300,40 +336,47 @@ def _batches(jobs: list[_Job], batch_size: int | str, new_tokens: int) -> Iterat
     return (jobs[i : i + size] for i in range(0, len(jobs), size))
 
 
+def _missing(batches: Iterable[list[_Job]], kept: list[set[str]]) -> Iterator[tuple[list[_Job], tuple[bool, ...]]]:
+    """Jobs that some recorder lacks, and which recorders know them: files of an interrupted run may differ by some."""
+    for batch in batches:
+        parts: dict[tuple[bool, ...], list[_Job]] = {}
+        for job in batch:
+            parts.setdefault(tuple(job.sequence["id"] in ids for ids in kept), []).append(job)
+        yield from ((jobs, know) for know, jobs in parts.items() if not all(know))
+
+
 def _run(
     model: Model,
-    batches: Iterable[list[_Job]],
-    recorder: Any,
+    parts: Iterable[tuple[list[_Job], tuple[bool, ...]]],
+    listeners: _Listeners,
     generation: dict[str, Any] | None,
     progress: bool | None,
     total: int,
-    rotated: _Rotated,
-    done: int = 0,
 ) -> None:
     from tqdm import tqdm
 
     native = model._native
+    parts = list(parts)
+    done = total - sum(len(jobs) for jobs, _ in parts)
     bar = tqdm(
         total=total, initial=done, desc="recording", unit="prompt", disable=None if progress is None else not progress
     )
-    recorder.begin(model.info)
-    rotated.begin()
+    listeners.begin()
     try:
         with bar:
-            for batch in filter(None, batches):
-                ids = [job.token_ids for job in batch]
-                options: dict[str, Any] = {"recorder": recorder, "sequences": [job.sequence for job in batch]}
-                options |= {"first_sequence": batch[0].index, "begun": True, **rotated.options}
+            for jobs, know in parts:
+                ids = [job.token_ids for job in jobs]
+                options: dict[str, Any] = {"sequences": [job.sequence for job in jobs], **listeners.hearing(know)}
+                options |= {"first_sequence": jobs[0].index, "begun": True}
                 if generation is None:
                     native.replay(ids, **options)
                 else:
-                    native.generate(ids, streams=[job.index for job in batch], **generation, **options)
-                bar.update(len(batch))
-                recorder.flush()
+                    native.generate(ids, streams=[job.index for job in jobs], **generation, **options)
+                bar.update(len(jobs))
+                listeners.flush()
     except OSError:
         raise  # the disk took no more: another flush would only hide why
     except BaseException:
-        recorder.flush()  # Ctrl-C: what is whole so far can be read and resumed
+        listeners.flush()  # Ctrl-C: what is whole so far can be read and resumed
         raise
-    recorder.end()
-    rotated.end()
+    listeners.end()

@@ -169,6 +169,7 @@ std::string header_line(const RoutingInfo& info, const RunInfo& run) {
   } else {
     append_known(out, "prompts", {{"sha256", run.prompts_sha256}});
   }
+  append_optional(out, R"(,"command":)", run.command, "header: command");
   return out + R"(,"routesig":")" + ROUTESIG_VERSION + "\"}\n";
 }
 

@@ -147,6 +147,7 @@ void JsonlReader::read_header(std::string_view line) {
                {"tokenizer", tokenizer},
                {"settings", settings},
                {"prompts", prompts},
+               {"command", [&] { run_.command = json.string(); }},
                {"routesig", skip}},
               &ignored_, line_);
   try {

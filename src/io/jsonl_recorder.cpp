@@ -335,8 +335,9 @@ void save_jsonl(const TraceSet& traces, const std::filesystem::path& path, const
     warn(sentence(path.string(), ": router logits live in memory only; those of ", with_logits,
                   with_logits == 1 ? " trace" : " traces", " are left out of the file"));
   if (!traces.rotated().empty() && warn)
-    warn(sentence(path.string(), ": traces of rotated routers live in memory only; those of ", traces.rotated().size(),
-                  traces.rotated().size() == 1 ? " router" : " routers", " are left out of the file"));
+    warn(sentence(path.string(), ": a file holds the traces of one router; those of ", traces.rotated().size(),
+                  traces.rotated().size() == 1 ? " rotated router" : " rotated routers",
+                  " are left out of it, and can be saved to a file each"));
   const std::string header = io::header_line(*traces.info(), traces.run());
   io::TraceFile file(path, OutputFile::Existing::refuse);
   try {

@@ -196,13 +196,14 @@ TEST(JsonlResume, RefusesOtherPromptsOtherSettingsAndAnotherModelAndChangesNothi
   refused(kRun, kInfo, false, HasSubstr("expected weights recorded"));
 }
 
-TEST(JsonlResume, TheOrderOfSettingsAndTheModelsFolderDoNotMatter) {
+TEST(JsonlResume, TheOrderOfSettingsTheModelsFolderAndTheCommandDoNotMatter) {
   const ScratchFolder folder;
   interrupted(folder / "t.jsonl");
   RunInfo run = kRun;
   run.settings = R"({ "seed": 0, "max_new_tokens": 32 })";
   RoutingInfo info = kInfo;
   info.model_name = "elsewhere/tiny";
+  run.command = "routesig record --resume";
   JsonlRecorder recorder(folder / "t.jsonl", {.run = run, .resume = true});
   recorder.begin(info);
   EXPECT_EQ(recorder.kept().size(), 2U);

@@ -20,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::bytes_of;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using testing::ScratchFolder;
 
 TEST(SaveJsonl, RefusesWhatTheFileCannotSayAndLeavesNothingBehind) {
@@ -57,6 +58,20 @@ TEST(SaveJsonl, AFileWithoutPromptsKeepsItsRoutingAndItsRun) {
   EXPECT_EQ(*read.info(), info);
   save_jsonl(read, folder / "again.jsonl");
   EXPECT_EQ(bytes_of(folder / "again.jsonl"), bytes_of(folder / "t.jsonl"));
+}
+
+TEST(SaveJsonl, TheCommandThatRecordedStandsInTheHeaderAndMakesNoOtherRun) {
+  const ScratchFolder folder;
+  const RunInfo run{.settings = R"({"seed":0})", .command = R"(routesig record --prompts "a b.csv")"};
+  const auto info = testing::shape(1, 2, 1);
+  save_jsonl(TraceSet({testing::trace_of(info, {0, 1}, 1, "a")}, run), folder / "t.jsonl");
+  const std::string header = bytes_of(folder / "t.jsonl");
+  EXPECT_THAT(header, HasSubstr(R"(,"command":"routesig record --prompts \"a b.csv\"","routesig":)"));
+  const TraceSet read = read_jsonl(folder / "t.jsonl");
+  EXPECT_EQ(read.run().command, run.command);
+  EXPECT_EQ(read.run(), (RunInfo{.settings = run.settings}));
+  save_jsonl(read, folder / "again.jsonl");
+  EXPECT_EQ(bytes_of(folder / "again.jsonl"), header);
 }
 
 TEST(SaveJsonl, RouterLogitsAreLeftOutWithOneSentence) {

@@ -259,14 +259,65 @@ def test_rotated_routers_follow_slices_and_pickles_and_are_missed_where_they_are
     assert both[1:].rotated[0].ids == both.ids[1:]
     assert both.take([2, 0]).rotated[0].ids == [both.ids[2], both.ids[0]]
     assert pickle.loads(pickle.dumps(both)).rotated == both.rotated
-    with pytest.warns(UserWarning, match=r"t.jsonl: traces of rotated routers live in memory only; those of 1 router"):
+    with pytest.warns(UserWarning, match=r"t.jsonl: a file holds the traces of one router; those of 1 rotated "):
         both.save(tmp_path / "t.jsonl")
     with pytest.raises(ValueError, match="expected 3 traces from every rotated router, got 2"):
         both.rotated = [both.rotated[0][:2]]
 
 
-def test_rotated_routers_are_refused_where_they_would_be_lost(model, tmp_path):
-    with pytest.raises(ValueError, match=r"rotated_routers .* resume=True"):
-        record(model, out=tmp_path / "t.jsonl", resume=True, rotated_routers=1)
+def test_a_number_of_rotated_routers_below_0_is_refused(model):
     with pytest.raises(ValueError, match="rotated_routers from 0 to 1000, got -1"):
         record(model, rotated_routers=-1)
+
+
+ROTATED = ("t.jsonl", "t.rotated-000.jsonl", "t.rotated-001.jsonl")
+
+
+def test_rotated_routers_stream_to_files_beside_that_hold_what_memory_holds(model, tmp_path):
+    kept = record(model, rotated_routers=2, seed=5)
+    streamed = record(model, rotated_routers=2, seed=5, out=tmp_path / "t.jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(ROTATED)
+    for name, held, read in zip(ROTATED[1:], kept.rotated, streamed.rotated, strict=True):
+        assert read == rs.read_traces(tmp_path / name)
+        assert read.info == held.info
+        assert list(read) == list(held)
+    assert list(streamed) == list(kept)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_files_of_rotated_routers_resume_wherever_each_of_them_was_cut(model, tmp_path, seed):
+    options = {"rotated_routers": 2, "batch_size": 1, "out": tmp_path / "t.jsonl"}
+    record(model, **options)
+    whole = {name: (tmp_path / name).read_bytes() for name in ROTATED}
+    where = random.Random(seed)
+    for name in where.sample(ROTATED, 2):  # the third is finished
+        (tmp_path / name).unlink()
+        cut = where.randrange(len(whole[name]))
+        (tmp_path / f"{name}.partial").write_bytes(whole[name][:cut])
+    resumed = record(model, resume=True, **options)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
+    assert [one.ids for one in resumed.rotated] == [resumed.ids] * 2
+
+
+def test_a_finished_recording_can_be_given_rotated_routers_and_keeps_its_bytes(model, tmp_path):
+    record(model, out=tmp_path / "t.jsonl")
+    before = (tmp_path / "t.jsonl").read_bytes()
+    both = record(model, out=tmp_path / "t.jsonl", rotated_routers=1, resume=True)
+    assert (tmp_path / "t.jsonl").read_bytes() == before
+    assert list(both.rotated[0]) == list(record(model, rotated_routers=1).rotated[0])
+
+
+def test_what_an_interrupted_rotated_router_left_is_not_lost(model, tmp_path):
+    left = tmp_path / "t.rotated-001.jsonl.partial"
+    left.write_text("something\n")
+    with pytest.raises(FileExistsError, match=r"t.rotated-001.jsonl.partial"):
+        record(model, out=tmp_path / "t.jsonl", rotated_routers=2)
+    assert [path.name for path in tmp_path.iterdir()] == [left.name]
+
+
+def test_other_rotations_do_not_go_on_in_the_same_file(model, tmp_path):
+    options = {"rotated_routers": 1, "out": tmp_path / "t.jsonl", "progress": False}
+    traces = record(model)
+    rs.record(model, traces, seed=1, **options)
+    with pytest.raises(ValueError, match=r"expected model.name .*seed 1.* as in the file, got .*seed 0"):
+        rs.record(model, traces, seed=0, resume=True, **options)

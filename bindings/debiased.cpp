@@ -1,5 +1,6 @@
 #include "routesig/debiased.hpp"
 
+#include <pybind11/operators.h>
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
@@ -86,6 +87,7 @@ void bind_debiased(py::module_& m) {
           "uint64 [prompts, layers] tokens with known routing.")
       .def_property_readonly("known", &known, "Whether a layer of a prompt has a similarity, row by row.")
       .def("absence", &DebiasedRows::absence, py::arg("prompt"), "Why a prompt has none, or None.")
+      .def(py::self == py::self)
       .def(py::pickle(
           [](const DebiasedRows& r) {
             return py::make_tuple(r.prompts, r.layers, r.experts, r.shares, r.squared_norms, r.tokens);

@@ -62,6 +62,8 @@ struct DebiasedRows {
     }
     return std::nullopt;
   }
+
+  friend bool operator==(const DebiasedRows&, const DebiasedRows&) = default;
 };
 
 namespace detail {

@@ -1,6 +1,9 @@
 """What a result lacks, and why."""
 
 from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+Masked = Annotated[Any, "numpy.ma.MaskedArray of float64: absent entries are masked"]
 
 
 def by_reason(absent: Mapping[str, str], name: Callable[[str], str] = str) -> dict[str, list[str]]:

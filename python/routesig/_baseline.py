@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._equality import ByValue
 from routesig._left_out import LeftOut
 from routesig._p_value import PValue
 
 
 @dataclass(frozen=True, eq=False)
-class Distribution:
+class Distribution(ByValue):
     """A statistic in every repetition of a baseline: `values` float64 [repetitions], and how they spread.
 
     `sd` has ddof 1; `low` and `high` are the 2.5 % and 97.5 % quantiles.
@@ -56,7 +57,7 @@ class BreakEven:
 
 
 @dataclass(frozen=True, eq=False)
-class Baseline:
+class Baseline(ByValue):
     """Separation as observed, and in repetitions of a world whose routing follows no task.
 
     Attributes

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from routesig import _core
+from routesig._equality import ByValue
 from routesig._kinds import numbers_of
 from routesig._labelled import NO_ACROSS, LabelledSimilarities, Similarities, number
 from routesig._options import number_of_draws, whole_number
@@ -41,7 +42,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, eq=False)
-class Bootstrap:
+class Bootstrap(ByValue):
     """Result of `bootstrap`: estimates with intervals.
 
     Attributes

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._equality import ByValue
 from routesig._kinds import signatures_of
 from routesig._options import number_of_draws, real_number, whole_number
 from routesig._p_value import PValue
@@ -20,7 +21,7 @@ Folds = int | Sequence[int] | Sequence[Sequence[int]] | NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Classification:
+class Classification(ByValue):
     """Held-out predictions of tasks and how good they are. What is undefined is None, its reason in `absent`.
 
     Attributes

@@ -1,19 +1,18 @@
 """Which experts are chosen together."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._absent import Masked
+from routesig._equality import ByValue
 from routesig._kinds import traces_of
-
-Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
 
 
 @dataclass(frozen=True, eq=False)
-class Coactivation:
+class Coactivation(ByValue):
     """Which experts are chosen together.
 
     Attributes

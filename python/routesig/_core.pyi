@@ -539,6 +539,9 @@ class DebiasedRows:
     """
     Signatures prepared for the debiased cosine.
     """
+    __hash__: typing.ClassVar[None] = None
+    def __eq__(self, arg0: DebiasedRows) -> bool:
+        ...
     def __getstate__(self) -> tuple[int, int, int, list[float], list[float], list[int]]:
         ...
     def __setstate__(self, arg0: tuple) -> None:

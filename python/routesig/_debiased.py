@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._absent import Masked
+from routesig._equality import ByValue
 from routesig._kinds import either_of
 from routesig._options import whole_number
 from routesig._signatures import SignatureSet, experts_a_token
 from routesig._tasks import Groups, numbered_groups, numbered_tasks
 
 Floats = NDArray[np.float64]
-Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class DebiasedMeans:
 
 
 @dataclass(frozen=True, eq=False)
-class DebiasedSimilarity:
+class DebiasedSimilarity(ByValue):
     """Debiased cosines and what they rest on.
 
     Attributes

@@ -1,11 +1,12 @@
 """Whether tasks differ in spread."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from routesig import _core
+from routesig._absent import Masked
+from routesig._equality import ByValue
 from routesig._labelled import NO_TEST, LabelledSimilarities, Similarities, masked, number
 from routesig._options import number_of_draws, whole_number
 from routesig._p_value import PValue
@@ -15,7 +16,7 @@ from routesig._tasks import Groups, Sources, Tasks
 
 
 @dataclass(frozen=True, eq=False)
-class DispersionTest:
+class DispersionTest(ByValue):
     """Result of `dispersion_test`.
 
     Attributes
@@ -35,7 +36,7 @@ class DispersionTest:
 
     f: float | None
     p_value: PValue | None
-    distances: Any
+    distances: Masked
     task_means: dict[str, float]
     unit: str
     units: int

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._equality import ByValue
 from routesig._kinds import traces_of
 from routesig._options import whole_number
 from routesig._progress import progress_bar
@@ -17,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class Evidence(ByValue):
     """Bits about the task after the first t tokens.
 
     Attributes

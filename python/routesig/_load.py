@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._absent import Masked
+from routesig._equality import ByValue
 from routesig._kinds import either_of
 from routesig._signatures import SignatureSet, experts_a_token, signatures
 
-Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
-
 
 @dataclass(frozen=True, eq=False)
-class LoadMeasures:
+class LoadMeasures(ByValue):
     """Measures of load, masked float64 [groups, layers] each; masked where no token was routed.
 
     Attributes
@@ -68,8 +68,8 @@ class Load(LoadMeasures):
     shares: NDArray[np.float64]
     num_tokens: NDArray[np.uint64] | None
     chance: LoadMeasures | None
-    entropy_bias: Masked
-    unused_p_value: Masked
+    entropy_bias: Masked | None
+    unused_p_value: Masked | None
     left_out: int
     absent: dict[str, str]
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from routesig import _core
+from routesig._equality import ByValue
 from routesig._labelled import NO_SPREAD, NO_TEST, Floats, LabelledSimilarities, Similarities, number, why_no_pairs
 from routesig._multiplicity import holm
 from routesig._options import number_of_draws, whole_number
@@ -38,7 +39,7 @@ class PairTest:
 
 
 @dataclass(frozen=True, eq=False)
-class PermutationTest:
+class PermutationTest(ByValue):
     """Result of `permutation_test`.
 
     Attributes

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._equality import ByValue
 from routesig._kinds import signatures_of
 from routesig._options import whole_number
 from routesig._signatures import SignatureSet
@@ -18,7 +19,7 @@ _FLOAT32 = (
 
 
 @dataclass(frozen=True, eq=False)
-class Pca:
+class Pca(ByValue):
     """Principal components of signatures. What is undefined is None, its reason in `absent`.
 
     Attributes
@@ -73,7 +74,7 @@ class Pca:
 
 
 @dataclass(frozen=True, eq=False)
-class Tsne:
+class Tsne(ByValue):
     """A t-SNE map. `points` is float64 [prompts, 2], or None with the reason in `absent`."""
 
     points: Floats | None

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from routesig import _core
+from routesig._equality import ByValue
 from routesig._files import is_parquet, path_of
 from routesig._kinds import refused, traces_of
 from routesig._options import whole_number
@@ -21,7 +22,7 @@ Counts = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, eq=False)
-class Signature:
+class Signature(ByValue):
     """The signature of one prompt: `values` float64 [layers, experts], each layer summing to 1 (or to 0 if empty)."""
 
     values: Floats
@@ -41,7 +42,7 @@ def read_only(array: NDArray[Any]) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class SignatureSet:
+class SignatureSet(ByValue):
     """Signatures of many prompts.
 
     Attributes
@@ -85,6 +86,9 @@ class SignatureSet:
         for name in ("values", "counts", "num_tokens"):
             if (array := getattr(self, name)) is not None:
                 object.__setattr__(self, name, read_only(array))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, one.name) for one in fields(self))  # a copy's arrays are read-only too
 
     @classmethod
     def from_counts(

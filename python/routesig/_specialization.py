@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._absent import Masked
+from routesig._equality import ByValue
 from routesig._kinds import either_of, traces_of
 from routesig._load import groups_of, pooled_counts
 from routesig._options import whole_number
 from routesig._signatures import SignatureSet, experts_a_token, signatures
 
-Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
-
 
 @dataclass(frozen=True, eq=False)
-class Specialization:
+class Specialization(ByValue):
     """What an expert serves: of the tokens of one kind, the share that chose it.
 
     Attributes

@@ -1,20 +1,19 @@
 """How sure the router is of its choice."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from routesig import _core
+from routesig._absent import Masked
+from routesig._equality import ByValue
 from routesig._kinds import numbers_of
 from routesig._options import whole_number
 
-Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
-
 
 @dataclass(frozen=True, eq=False)
-class Uncertainty:
+class Uncertainty(ByValue):
     """How sure the router is; masked float64 arrays, masked where logits are not finite.
 
     Attributes

@@ -11,14 +11,15 @@ Undefined results are None, with the reason in `absent`; p-values carry the smal
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._absent import Masked
 from routesig._bootstrap import Bootstrap, Estimate, Interval, bootstrap, depth_slope
 from routesig._dispersion import DispersionTest, dispersion_test
+from routesig._equality import ByValue
 from routesig._labelled import LabelledSimilarities, Similarities, masked
 from routesig._multiplicity import benjamini_hochberg, holm
 from routesig._permutation import LayerTest, PairTest, PermutationTest, permutation_test
@@ -47,11 +48,11 @@ __all__ = [
 
 
 @dataclass(frozen=True, eq=False)
-class CategoryMatrix:
+class CategoryMatrix(ByValue):
     """Mean similarity of every pair of tasks: `mean` masked float64 [tasks, tasks], `pairs` int64 of the same shape."""
 
     tasks: list[str]
-    mean: Any
+    mean: Masked
     pairs: NDArray[np.int64]
 
     def __repr__(self) -> str:

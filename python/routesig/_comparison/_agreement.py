@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._equality import ByValue
 from routesig._labelled import number
 from routesig._progress import progress_bar
 
@@ -66,7 +67,7 @@ class PromptAgreement:
 
 
 @dataclass(frozen=True, eq=False)
-class ExpertAgreement:
+class ExpertAgreement(ByValue):
     """Agreement of expert sets over the tokens that two recordings share.
 
     Attributes

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from routesig import _core
 from routesig._comparison._agreement import ExpertAgreement
+from routesig._equality import ByValue
 
 # Parts of the way from chance to 1: below _NEAR recordings count as unrelated, from _FOUND on as one and the same.
 _NEAR, _FOUND = 0.25, 0.5
@@ -24,7 +25,7 @@ Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Alignment:
+class Alignment(ByValue):
     """Layers and expert numbers under which two recordings agree that do not agree as they are.
 
     Attributes

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from routesig import _core
+from routesig._absent import Masked
 from routesig._comparison._agreement import ExpertAgreement, expert_agreement
 from routesig._comparison._alignment import Alignment, find_alignment
 from routesig._comparison._given import Given, Side, match
 from routesig._comparison._matrix_correlation import MatrixCorrelation, matrix_correlation
 from routesig._comparison._paired_bootstrap import PairedEstimate, paired_bootstrap
+from routesig._equality import ByValue
 from routesig._labelled import masked, number
 from routesig._left_out import LeftOut
 from routesig._load import pooled_counts
@@ -24,11 +26,9 @@ from routesig._similarity import similarity
 if TYPE_CHECKING:
     Comparable = _core.TraceSet | SignatureSet | Any | str | os.PathLike[str]  # Any: a Study
 
-Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
-
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(ByValue):
     """Result of `compare`.
 
     Attributes
@@ -76,11 +76,11 @@ class Comparison:
     left_out: list[LeftOut]
     agreement: ExpertAgreement | None
     alignment: Alignment | None
-    prompt_similarity: Masked
-    similarity_chance: Masked
+    prompt_similarity: Masked | None
+    similarity_chance: Masked | None
     mean_similarity: float | None
     mean_similarity_chance: float | None
-    load_divergence: Masked
+    load_divergence: Masked | None
     difference: PairedEstimate
     cohens_d: PairedEstimate
     unit: str

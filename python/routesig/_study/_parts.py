@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from routesig._absent import Masked
 from routesig._bootstrap import Estimate
 from routesig._debiased import DebiasedMeans
+from routesig._equality import ByValue
 from routesig._evidence import Evidence
 from routesig._p_value import PValue
 from routesig._reliability import Reliability
@@ -98,7 +100,7 @@ class Depth:
 
 
 @dataclass(frozen=True, eq=False)
-class Debiased:
+class Debiased(ByValue):
     """Separation by the similarity that does not depend on text length.
 
     Attributes
@@ -120,7 +122,7 @@ class Debiased:
     difference: float | None
     p_value: PValue | None
     layers: list[DebiasedMeans]
-    similarity: Any
+    similarity: Masked
     window: int
     reliability: Reliability | None
     absent: dict[str, str] = field(default_factory=dict)
@@ -142,7 +144,7 @@ class ControlSummary:
 
 
 @dataclass(frozen=True, eq=False)
-class Control:
+class Control(ByValue):
     """What a study finds when one explanation is held fixed.
 
     Attributes
@@ -193,7 +195,7 @@ class Control:
 
 
 @dataclass(frozen=True, eq=False)
-class Information:
+class Information(ByValue):
     """Information between routing and task, in bits; parts are None where undefined."""
 
     log_loss: LogLossBound | None

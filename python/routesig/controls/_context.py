@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from routesig import _core
+from routesig._equality import ByValue
 from routesig._kinds import traces_of
 from routesig._left_out import LeftOut
 from routesig._options import number_of_draws
@@ -20,7 +21,7 @@ _AVERAGED = 50  # shuffles: their mean has a fiftieth of the variance of one
 
 
 @dataclass(frozen=True, eq=False)
-class ContextTest:
+class ContextTest(ByValue):
     """Result of `context_test`.
 
     Attributes

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from routesig import _core
+from routesig._equality import ByValue
 from routesig._kinds import traces_of
 from routesig._left_out import LeftOut
 from routesig._options import whole_number
 
 
 @dataclass(frozen=True, eq=False)
-class FilteredTraces:
+class FilteredTraces(ByValue):
     """Traces that a filter kept, and what it left out.
 
     Attributes

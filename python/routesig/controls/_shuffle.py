@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._equality import ByValue
 from routesig._kinds import traces_of
 from routesig._labelled import why_no_pairs
 from routesig._left_out import LeftOut
@@ -58,7 +59,7 @@ class ShuffleTest:
 
 
 @dataclass(frozen=True, eq=False)
-class TokenShuffle:
+class TokenShuffle(ByValue):
     """Result of `token_shuffle`.
 
     Attributes

@@ -16,6 +16,7 @@ from routesig._classification import (
     question,
     scored,
 )
+from routesig._equality import ByValue
 from routesig._kinds import signatures_of, traces_of
 from routesig._options import number_of_draws, whole_number
 from routesig._p_value import PValue
@@ -27,7 +28,7 @@ _INNER_FOLDS = 5
 
 
 @dataclass(frozen=True, eq=False)
-class TextControl:
+class TextControl(ByValue):
     """A control's accuracy beside the signature's, on the same held-out folds.
 
     Attributes

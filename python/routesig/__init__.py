@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from routesig._reliability import Reliability, reliability
     from routesig._signatures import Signature, SignatureSet, read_signatures, signatures
     from routesig._similarity import separation, similarity
-    from routesig._study import Study, study
+    from routesig._study import Study, read_study, study
     from routesig._threads import set_num_threads
     from routesig._traces import read_traces
     from routesig._transformer import SignatureTransformer
@@ -80,6 +80,7 @@ __all__ = [
     "pca",
     "plot",
     "read_signatures",
+    "read_study",
     "read_traces",
     "record",
     "reliability",
@@ -118,6 +119,7 @@ _HOME = {
     "load_prompts": "_prompts",
     "pca": "_projection",
     "read_signatures": "_signatures",
+    "read_study": "_study",
     "read_traces": "_traces",
     "record": "_recording",
     "reliability": "_reliability",

@@ -15,20 +15,19 @@ from routesig._p_value import PValue
 class Distribution(ByValue):
     """A statistic in every repetition of a baseline: `values` float64 [repetitions], and how they spread.
 
-    `sd` has ddof 1; `low` and `high` are the 2.5 % and 97.5 % quantiles.
+    `values` is None where a file was read, which holds none. `sd` has ddof 1; `low` and `high` are the 2.5 % and 97.5 %
+    quantiles.
     """
 
-    values: NDArray[np.float64]
+    values: NDArray[np.float64] | None
     mean: float
     sd: float
     low: float
     high: float
 
     def __repr__(self) -> str:
-        return (
-            f"Distribution(mean={self.mean:.4f}, sd={self.sd:.4f}, low={self.low:.4f}, high={self.high:.4f}, "
-            f"repetitions={len(self.values)})"
-        )
+        drawn = "" if self.values is None else f", repetitions={len(self.values)}"
+        return f"Distribution(mean={self.mean:.4f}, sd={self.sd:.4f}, low={self.low:.4f}, high={self.high:.4f}{drawn})"
 
 
 @dataclass(frozen=True)

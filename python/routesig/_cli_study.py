@@ -38,6 +38,7 @@ def show(study: "rs.Study", out: Path, as_json: bool, **paths: str) -> None:
         *signatures,
         ("report", "report.html", study.report),
         ("figures", "figures", study.save_figures),
+    assert study.signatures is not None  # it was not read from a file
         ("study", "study.json", study.to_json),
     ):
         try:

@@ -2,13 +2,12 @@
 
 import contextlib
 import errno
-import math
 import os
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from routesig import _core
@@ -67,43 +66,6 @@ def read_traces_or_signatures(path: Path, *, drop_invalid: bool = False) -> "_co
     if holds_signatures(path):
         return read_signatures(path)
     return read_traces(path, recover=path.suffix == ".partial", drop_invalid=drop_invalid)
-
-
-def study_json(path: Path) -> dict[str, Any] | None:
-    """The content of a file that `Study.to_json` wrote; None of any other. `study_part` takes entries from it."""
-    from routesig._file_limits import format_error
-    from routesig._text import json_value
-
-    with open(path, "rb") as file:
-        if b'"format": "routesig-study"' not in file.read(64):
-            return None
-    try:
-        found = json_value(path.read_bytes())
-    except ValueError as error:
-        raise format_error(path, f"expected the whole JSON of a study, got one that is damaged ({error})") from None
-    if not isinstance(found, dict):
-        raise format_error(path, f"expected the JSON of a study, which is an object, found {type(found).__name__}")
-    return found
-
-
-def study_part(study: dict[str, Any], path: Path, place: str, *expected: type | str) -> Any:
-    """The entry of a study at a place such as "difference.value", of one of these types or one of these texts.
-
-    FormatError where it is missing or another.
-    """
-    from routesig._file_limits import format_error
-
-    found: Any = study
-    for key in place.split("."):
-        if not isinstance(found, dict) or key not in found:
-            raise format_error(path, f"expected {place} in the JSON of a study, found none")
-        found = found[key]
-    kind = found if isinstance(found, str) and found in expected else type(found)
-    if kind not in expected or (isinstance(found, float) and not math.isfinite(found)):
-        names = ["null" if one is type(None) else getattr(one, "__name__", repr(one)) for one in expected]
-        shown = type(found).__name__ if isinstance(found, (list, dict)) else repr(found)
-        raise format_error(path, f"expected {place} as {' or '.join(names)} in the JSON of a study, found {shown}")
-    return found
 
 
 def write_target(path: str | os.PathLike[str]) -> str:

@@ -2,21 +2,21 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routesig import _core
+from routesig._absent import Masked
+from routesig._equality import ByValue
 from routesig._kinds import traces_of
+from routesig._plain import NOT_HELD
 from routesig._signatures import SignatureSet, signatures
 from routesig._similarity import similarity
 
-Masked = Any  # numpy.ma.MaskedArray: absent entries are masked
-
 
 @dataclass(frozen=True, eq=False)
-class Reliability:
+class Reliability(ByValue):
     """How reliable the signature of each prompt is.
 
     Attributes
@@ -41,7 +41,7 @@ class Reliability:
     split: str
     ids: list[str]
     absent: dict[str, str]
-    _signatures: partial[SignatureSet] = field(repr=False)
+    _signatures: partial[SignatureSet] | None = field(repr=False, compare=False)
 
     @cached_property
     def ceiling(self) -> Masked:
@@ -49,6 +49,8 @@ class Reliability:
 
     @cached_property
     def disattenuated(self) -> Masked:
+        if self._signatures is None:
+            raise ValueError(f"reliability: expected signatures to compare, got a result from a file: {NOT_HELD}")
         return similarity(self._signatures()) / self.ceiling
 
     def tokens_needed(self, reliability: float) -> Masked:

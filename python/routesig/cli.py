@@ -15,6 +15,7 @@ from routesig import _cli_compare, _cli_files, _cli_model, _cli_study, _cli_term
 from routesig._cli_options import JsonFlag, TokenSet
 from routesig._findings import trace_findings
 from routesig._study._parts import LEAST_SEEDS
+from routesig._study._json import is_study
 from routesig._text import one_line
 
 app = typer.Typer(
@@ -26,11 +27,6 @@ app = typer.Typer(
 )
 
 NewTokens = Annotated[int, typer.Option(help="Tokens to generate for each prompt, at most.", min=0)]
-_OF_STUDY: dict[str, tuple[Any, ...]] = {  # what `info` shows of a study.json: its place, and what it may be
-    "model": ("provenance.model", str, type(None)),
-    **{name: (f"provenance.{name}", int) for name in ("layers", "experts", "prompts")},
-    **{name: (f"{name}.value", int, float, type(None)) for name in ("difference", "cohens_d")},
-}
 _FEWER = ", or fewer where they would last minutes"
 
 
@@ -274,10 +270,12 @@ def info(
         summary |= {"tasks": _count(sigs.tasks), **{k: v for k, v in sigs.info.items() if v is not None}}
         _print_json(summary) if as_json else _print_table(summary)
         return
-    if (study := _files.study_json(path)) is not None:
-        summary = {"kind": "study"} | {
-            name: _files.study_part(study, path, place, *kinds) for name, (place, *kinds) in _OF_STUDY.items()
-        }
+    if is_study(path):
+        study = rs.read_study(path)
+        origin = study.provenance
+        summary = {"kind": "study", "model": origin["model"], "layers": origin["layers"]}
+        summary |= {"experts": origin["experts"], "prompts": origin["prompts"]}
+        summary |= {"difference": study.difference.value, "cohens_d": study.cohens_d.value}
         _print_json(summary) if as_json else _print_table(summary)
         return
     if _cli_files.is_prompts(path):

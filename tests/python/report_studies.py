@@ -106,6 +106,7 @@ def large_study(study, n, tasks=4) -> rs.Study:
         traces=traces,
         signatures=sigs,
         similarity=rs.similarity(sigs),
+        classification=replace(study.classification, tasks=sigs.tasks, predictions=[None] * n),
         category_matrix=rs.statistics.category_matrix(sigs),
         load=rs.metrics.load(sigs),
         load_by_task=rs.metrics.load(sigs, by="task"),

@@ -9,17 +9,12 @@ from typing import Any
 import numpy as np
 
 from routesig import _core
-from routesig._files import read_traces_or_signatures, study_json, study_part
+from routesig._files import read_traces_or_signatures
 from routesig._kinds import refused
 from routesig._left_out import LeftOut
 from routesig._signatures import SignatureSet, experts_a_token, signatures
 
 _IN_FOLDER = ("traces.jsonl", "traces.parquet", "signatures.npz", "signatures.parquet")
-_CHOICES: dict[str, tuple[Any, ...]] = {  # the options of a study that made its signatures
-    "tokens": ("all", "prompt", "generation"),
-    "weighting": ("count", "gate", "top1"),
-    "drop_invalid": (bool,),
-}
 
 
 @dataclass(frozen=True)
@@ -66,6 +61,11 @@ class Given:
 
             if not isinstance(one, Study):
                 raise refused("compare", f"a TraceSet, a SignatureSet, a Study or a path as {place}", one)
+            if one.signatures is None:
+                raise ValueError(
+                    f"compare: expected a study with signatures as {place}, got one read from a file, which holds "
+                    "results alone; give the path, with traces or signatures beside it"
+                )
             groups, self.traces = list(one.signatures.groups), one.traces
             self.weighting, self.drop_invalid = one.options.weighting, drop_invalid or one.options.drop_invalid
             if self.traces is None or tokens in ("all", one.options.tokens):
@@ -194,8 +194,9 @@ def _top_k(sigs: SignatureSet) -> int | None:
 def _read(path: Path) -> _core.TraceSet | SignatureSet:
     if path.is_dir():
         return read_traces_or_signatures(_in_folder(path, f"in folder {path}")[0])
-    study = study_json(path)
-    return read_traces_or_signatures(path) if study is None else _of_study(study, path)
+    from routesig._study._json import is_study
+
+    return _of_study(path) if is_study(path) else read_traces_or_signatures(path)
 
 
 def _in_folder(folder: Path, where: str) -> list[Path]:
@@ -205,21 +206,22 @@ def _in_folder(folder: Path, where: str) -> list[Path]:
     return found
 
 
-def _of_study(study: dict[str, Any], path: Path) -> _core.TraceSet | SignatureSet:
+def _of_study(path: Path) -> _core.TraceSet | SignatureSet:
     """What a study.json was made from, which lies beside it: itself it holds results alone. As it was analysed."""
+    from routesig._study import read_study
     from routesig._study._provenance import signatures_hash, traces_hash
 
-    of_signatures, of_traces = (
-        study_part(study, path, f"provenance.{name}_sha256", str, type(None)) for name in ("signatures", "traces")
-    )
-    chosen = {name: study_part(study, path, f"options.{name}", *choices) for name, choices in _CHOICES.items()}
+    study = read_study(path)
+    origin, options = study.provenance, study.options
     for file in _in_folder(path.parent, f"beside {path}, which holds results alone"):
         given = read_traces_or_signatures(file)
         if isinstance(given, SignatureSet):
-            if signatures_hash(given) == of_signatures:
+            if signatures_hash(given) == origin["signatures_sha256"]:
                 return given
-        elif traces_hash(given) == of_traces:
-            return (
-                given if chosen["tokens"] == "all" and chosen["weighting"] == "count" else signatures(given, **chosen)
+        elif traces_hash(given) == origin["traces_sha256"]:
+            if options.tokens == "all" and options.weighting == "count":
+                return given
+            return signatures(
+                given, tokens=options.tokens, weighting=options.weighting, drop_invalid=options.drop_invalid
             )
     raise ValueError(f"compare: expected what {path} was made from beside it, found {file.name} of another recording")

@@ -96,7 +96,7 @@ class Comparison(ByValue):
 
     def to_dict(self) -> dict[str, Any]:
         """Every attribute under its name, as plain data: docs/formats.md, "Comparison JSON"."""
-        from routesig._study._json import plain
+        from routesig._plain import plain
 
         return {"format": "routesig-comparison", "version": 1, **plain(self)}
 

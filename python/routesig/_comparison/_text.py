@@ -60,6 +60,7 @@ def comparison_html(found: "Comparison") -> str:
     names: Sequence[str] = ()
     rows: list[tuple[str, ...]] = []
     if found.agreement is not None:
+        assert found.prompt_similarity is not None  # of one shape, as wherever tokens are compared
         names = ("layer", "same sets", "in common", "chance", "cosine")
         cosines = found.prompt_similarity.mean(axis=0).tolist()
         rows = [

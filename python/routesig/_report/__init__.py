@@ -14,6 +14,7 @@ from typing import Any
 
 from routesig._files import atomic_write
 from routesig._report._comparison import comparison_tables
+from routesig._plain import NOT_HELD
 from routesig._report._confusion import confusion_rows
 from routesig._report._figures import figure_data
 from routesig._report._image import CIVIDIS
@@ -55,8 +56,10 @@ def write(study: Any, path: str | os.PathLike[str], title: str | None = None) ->
     return Path(path)
 
 
-def render(study: Any, title: str | None = None) -> str:
-    """The page as text."""
+def render(study: Any, title: str | None = None, commands: Sequence[str] | None = None) -> str:
+    """The page as text; `commands` make the study again."""
+    if study.signatures is None:
+        raise ValueError(f"report: expected a study with signatures, got one read from a file: {NOT_HELD}")
     jinja2, plotly = _need("jinja2"), _need("plotly.offline")
     environment = jinja2.Environment(
         finalize=_straight,

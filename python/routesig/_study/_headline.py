@@ -48,7 +48,7 @@ def percent(share: float) -> str:
 
 def labelled(study: "Study") -> list[int]:
     """Places of the prompts that have a task: the only ones that any number of the headline is about."""
-    return [i for i, task in enumerate(study.signatures.tasks) if task is not None]
+    return [i for i, prompt in enumerate(study.prompts) if prompt.task is not None]
 
 
 def permuted(study: "Study") -> str:
@@ -91,11 +91,11 @@ def _separation(study: "Study") -> str:
 
 
 def _lengths(study: "Study") -> str:
-    tokens = study.signatures.num_tokens
-    if tokens is None or not labelled(study):
+    tokens = [prompt.tokens for prompt in study.prompts if prompt.task is not None and prompt.tokens is not None]
+    if not tokens:
         return ""
     which = "" if study.options.tokens == "all" else f"{study.options.tokens} "
-    low, high = (int(find(tokens[labelled(study)])) for find in (min, max))
+    low, high = min(tokens), max(tokens)
     return f" of {low} {which}tokens" if low == high else f" of {low} to {high} {which}tokens"
 
 

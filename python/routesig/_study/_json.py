@@ -1,49 +1,33 @@
-"""A study as plain data. docs/formats.md describes the schema; a change of meaning raises its version."""
+"""A study as a file. docs/formats.md describes the schema; a change of meaning raises its version."""
 
-import dataclasses
 import json
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from routesig import _core
 from routesig._files import atomic_write
-from routesig._p_value import PValue
-
-if TYPE_CHECKING:
-    from routesig._study._result import Study
+from routesig._plain import Unfit, made, plain, plain_fields, record
+from routesig._study._result import FromFile, Study
 
 VERSION = 2
-
-# Single draws and what grows with the square of the prompts: the seed makes them again.
-_LEFT_OUT = {
-    *("traces", "signatures", "similarity"),
-    *("null", "draws", "layer_draws", "values", "detail", "probabilities", "test"),
-}
+_BEGINNING = b'"format": "routesig-study"'
 
 
-def study_to_dict(study: "Study") -> dict[str, Any]:
+def study_to_dict(study: Study) -> dict[str, Any]:
     """See Study.to_dict."""
-    sigs = study.signatures
-    tokens = [None] * len(sigs) if sigs.num_tokens is None else [int(n) for n in sigs.num_tokens]
-    predicted = study.classification.predictions
-    columns = zip(sigs.ids, sigs.tasks, sigs.groups, sigs.sources, tokens, predicted, strict=True)
     return {
         "format": "routesig-study",
         "version": VERSION,
         "headline": study.headline,
         "not_claimed": list(study.not_claimed),
-        "prompts": [
-            dict(zip(("id", "task", "group", "source", "tokens", "predicted"), row, strict=True)) for row in columns
-        ],
-        **_fields(study),
+        "prompts": plain(study.prompts),
+        **plain_fields(study),
     }
 
 
-def write_json(study: "Study", path: str | os.PathLike[str]) -> Path:
+def write_json(study: Study, path: str | os.PathLike[str]) -> Path:
     """See Study.to_json."""
     text = json.dumps(study_to_dict(study), ensure_ascii=False, allow_nan=False, indent=1)
     with atomic_write(path) as file:
@@ -51,40 +35,94 @@ def write_json(study: "Study", path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-def plain(value: Any) -> Any:
-    """Numbers, text, lists and dicts; null where absent."""
-    if isinstance(value, PValue):
-        return {"value": float(value), "floor": value.floor}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _fields(value)
-    if isinstance(value, np.ma.MaskedArray):
-        return plain(value.tolist())
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, _core.Separation):
-        return {"within": _moments(value.within), "across": _moments(value.across), "cohens_d": value.cohens_d}
-    if isinstance(value, dict):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return plain(value._asdict())
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"study: expected finite numbers, got {value}")
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return value.to_dict() if hasattr(value, "to_dict") else str(value)
+def is_study(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as `Study.to_json` writes it."""
+    with open(path, "rb") as file:
+        return _BEGINNING in file.read(64)
 
 
-def _fields(value: Any) -> dict[str, Any]:
-    return {
-        field.name: plain(getattr(value, field.name))
-        for field in dataclasses.fields(value)
-        if field.name not in _LEFT_OUT and not field.name.startswith("_")
-    }
+def read_study(path: str | os.PathLike[str]) -> Study:
+    """Read a study that `Study.to_json` or `routesig study` wrote.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Study
+        Equal to the one that was written: every number is the same double, and what print, `headline`, `findings`,
+        `layers`, `controls` and `tables()` say is the same. What the file does not hold is None: traces, signatures,
+        similarities of pairs, single draws. `absent` says so, and what needs them (the report, some figures) raises
+        ValueError.
+
+    Raises
+    ------
+    FormatError
+        Where the file is no study, is damaged, lacks a field or holds another type there, or is of another version.
+    OSError
+        Where it cannot be opened.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import routesig as rs
+    >>> counts = [[[9, 1, 0]], [[8, 2, 0]], [[9, 0, 1]], [[1, 9, 0]], [[0, 8, 2]], [[1, 8, 1]]]
+    >>> sigs = rs.SignatureSet.from_counts(counts, tasks=["code"] * 3 + ["math"] * 3, top_k=1)
+    >>> study = rs.study(sigs, folds=3, progress=False)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = read_study(study.to_json(f"{folder}/study.json"))
+    >>> again == study, again.signatures, again.absent["signatures"]
+    (True, None, 'a file holds results alone; the same call on the same data makes it again')
+    """
+    place = os.fspath(path)
+    if not is_study(path):
+        raise _core.FormatError(f"{place}: expected a study, as Study.to_json writes it, found something else")
+    found = _parsed(Path(path))
+    try:
+        return _made(found)
+    except Unfit as error:
+        raise _core.FormatError(f"{place}: {error}") from None
 
 
-def _moments(moments: Any) -> dict[str, Any]:
-    return {"mean": moments.mean, "sd": moments.sd, "pairs": moments.pairs}
+def _made(found: dict[str, Any]) -> Study:
+    version = made(int, found.get("version"), "version")
+    if version != VERSION:
+        raise Unfit(f"version: expected {VERSION}, found {version}, which another version of routesig reads")
+    file = record(FromFile, found, "")
+    study = record(Study, found, "", _file=file)
+    tasks = len(study.category_matrix.tasks)
+    for name in ("mean", "pairs") if tasks else ():
+        shape = getattr(study.category_matrix, name).shape
+        if shape != (tasks, tasks):
+            there = " x ".join(map(str, shape))
+            raise Unfit(f"category_matrix.{name}: expected {tasks} x {tasks} numbers, found {there}")
+    return study
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    try:
+        found: dict[str, Any] = json.loads(
+            content.decode(), parse_float=_finite, parse_constant=_finite, object_pairs_hook=_named_once
+        )
+        json.dumps(found, ensure_ascii=False).encode()  # half a character has no UTF-8
+        if not isinstance(found, dict):
+            raise ValueError("no object")
+    except (ValueError, RecursionError) as error:
+        raise _core.FormatError(f"{path}: expected the whole JSON of a study, found damage ({error})") from None
+    return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"a number that is not finite, {text}")
+    return value
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name that comes twice in an object")
+    return found

@@ -16,5 +16,5 @@ def comparable(study: "Study") -> bool:
     Similarities depend on all of these, and accuracies on the number of tasks: beside another study the paper's
     numbers would say nothing, and are left out.
     """
-    shape = {name: study.provenance[name] for name in _SHAPE}
+    shape = {name: value for name, value in study.provenance.items() if name in _SHAPE}
     return shape == _SHAPE and len(study.category_matrix.tasks) == _TASKS

@@ -36,6 +36,18 @@ class StudyOptions:
 
 
 @dataclass(frozen=True)
+class StudyPrompt:
+    """A prompt of a study: its labels, how many tokens count (None: unknown), and the task that was predicted."""
+
+    id: str
+    task: str | None
+    group: str | None
+    source: str | None
+    tokens: int | None
+    predicted: str | None
+
+
+@dataclass(frozen=True)
 class Group:
     """Similarities of pairs of prompts of one task (and of different groups), or of two: `ci` is that of the mean."""
 

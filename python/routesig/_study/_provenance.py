@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -11,7 +11,34 @@ from routesig._signatures import SignatureSet
 from routesig._study._parts import StudyOptions
 
 
-def provenance(given: Any, sigs: SignatureSet, options: StudyOptions) -> dict[str, Any]:
+class Provenance(TypedDict):
+    """What `provenance` gives."""
+
+    model: str | None
+    model_sha256: str | None
+    model_dtype: str | None
+    tokenizer_sha256: str | None
+    settings: dict[str, Any] | None
+    layers: int
+    experts: int
+    top_k: int | None
+    renormalized: bool | None
+    prompts: int
+    tokens: int | None
+    token_set: str
+    weighting: str
+    unknown_rows: int | None
+    dropped_rows: int | None
+    complete: bool | None
+    traces_sha256: str | None
+    signatures_sha256: str
+    seed: int
+    routesig: str
+    numpy: str
+    python: str
+
+
+def provenance(given: Any, sigs: SignatureSet, options: StudyOptions) -> Provenance:
     """Plain data; unknown entries are None."""
     info = given.info if isinstance(given, _core.TraceSet) else None
     tokens = sigs.num_tokens

@@ -19,6 +19,7 @@ from routesig._left_out import LeftOut
 from routesig._load import Load
 from routesig._p_value import PValue
 from routesig._permutation import PermutationTest
+from routesig._plain import NOT_HELD
 from routesig._projection import Pca, Tsne
 from routesig._signatures import SignatureSet
 from routesig._similarity import similarity
@@ -30,7 +31,9 @@ from routesig._study._parts import (
     Information,
     LayerRow,
     StudyOptions,
+    StudyPrompt,
 )
+from routesig._study._provenance import Provenance
 from routesig.controls import ContextTest, Decomposition, OverlapLadder, TokenShuffle
 from routesig.statistics import CategoryMatrix
 
@@ -38,23 +41,33 @@ if TYPE_CHECKING:
     from routesig._comparison import Comparison
 
 
+@dataclass(frozen=True)
+class FromFile:
+    """What a file of a study says in the place of signatures and details that it does not hold."""
+
+    headline: str
+    prompts: list[StudyPrompt]
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
     """Result of `rs.study`: whether routing follows the task, by how much, and what explains it.
 
     What is undefined is None or empty, and `absent` says why. Similarities are mean layer-wise cosines (arXiv
-    2603.11114, equation 5).
+    2603.11114, equation 5). Two studies are equal where `to_dict` is; `rs.read_study` gives one back from its file.
 
     Attributes
     ----------
     traces : TraceSet or None
         The prompts that were analysed; None where signatures were given.
-    signatures : SignatureSet
-        Theirs, in the same order.
+    signatures : SignatureSet or None
+        Theirs, in the same order; None in a study that was read from a file.
+    prompts : list of StudyPrompt
+        Theirs: id, task, group, source, number of tokens, predicted task.
     options : StudyOptions
     left_out : list of LeftOut
         Prompts without a token in the chosen set.
-    similarity : float64 [prompts, prompts]
+    similarity : float64 [prompts, prompts], or None in a study that was read from a file
     within, across : Group
         `.mean`, `.sd` and `.pairs` of the similarities of pairs of prompts; `.ci`: interval of the mean.
     balanced : Separation
@@ -97,10 +110,10 @@ class Study:
     """
 
     traces: _core.TraceSet | None
-    signatures: SignatureSet
+    signatures: SignatureSet | None
     options: StudyOptions
     left_out: list[LeftOut]
-    similarity: NDArray[np.float64]
+    similarity: NDArray[np.float64] | None
     within: Group
     across: Group
     balanced: _core.Separation
@@ -127,15 +140,29 @@ class Study:
     information: Information
     load: Load | None
     load_by_task: Load | None
-    provenance: dict[str, Any]
+    provenance: Provenance
     absent: dict[str, str] = field(default_factory=dict)
     fewer: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     comparison: "Comparison | None" = None
+    _file: FromFile | None = field(default=None, repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_dict() == other.to_dict() if isinstance(other, Study) else NotImplemented
+
+    @property
+    def prompts(self) -> list[StudyPrompt]:
+        """What is known of every prompt: id, task, group, source, number of tokens, predicted task."""
+        if self._file is not None:
+            return self._file.prompts
+        sigs = self._known_signatures("prompts")
+        tokens = [None] * len(sigs) if sigs.num_tokens is None else sigs.num_tokens.tolist()
+        columns = (sigs.ids, sigs.tasks, sigs.groups, sigs.sources, tokens, self.classification.predictions)
+        return [StudyPrompt(*row) for row in zip(*columns, strict=True)]
 
     def layer_similarity(self) -> NDArray[np.float64]:
         """Cosines of the signatures, layer by layer: float64 [layers, prompts, prompts]; computed when asked for."""
-        return np.asarray(similarity(self.signatures, per_layer=True))
+        return np.asarray(similarity(self._known_signatures("layer_similarity"), per_layer=True))
 
     def with_comparison(self, comparison: "Comparison | None") -> "Study":
         """The same study with a `Comparison` (of `rs.compare`) for its report to show."""
@@ -146,7 +173,7 @@ class Study:
         """What was found, in sentences: size, interval, p, what length, words and other routers account for."""
         from routesig._study._headline import headline
 
-        return " ".join(headline(self))
+        return " ".join(headline(self)) if self._file is None else self._file.headline
 
     @property
     def not_claimed(self) -> tuple[str, ...]:
@@ -232,6 +259,8 @@ class Study:
         OSError
             Where the file cannot be written; nothing is left behind.
         """
+        ValueError
+            Where the study was read from a file, which holds no signatures.
         from routesig._report import write
 
         return write(self, path, title)
@@ -254,4 +283,10 @@ class Study:
 
     def __repr__(self) -> str:
         difference = "None" if self.difference.value is None else f"{self.difference.value:.4f}"
-        return f"Study({len(self.signatures)} prompts, difference={difference}, p_value={self.p_value!r})"
+        return f"Study({len(self.prompts)} prompts, difference={difference}, p_value={self.p_value!r})"
+    def _known_signatures(self, who: str) -> SignatureSet:
+        """The signatures; ValueError where the study was read from a file, which holds none."""
+        if self.signatures is None:
+            raise ValueError(f"{who}: expected a study with signatures, got one read from a file: {NOT_HELD}")
+        return self.signatures
+

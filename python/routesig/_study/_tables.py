@@ -48,17 +48,8 @@ def _records(study: "Study") -> dict[str, list[dict[str, Any]]]:
 
 
 def _prompts(study: "Study") -> list[dict[str, Any]]:
-    sigs, read = study.signatures, study.classification
-    return [
-        {
-            "id": sigs.ids[i],
-            "task": sigs.tasks[i],
-            "group": sigs.groups[i],
-            "tokens": None if sigs.num_tokens is None else int(sigs.num_tokens[i]),
-            "predicted": read.predictions[i],
-        }
-        for i in range(len(sigs))
-    ]
+    columns = ("id", "task", "group", "tokens", "predicted")
+    return [{name: getattr(prompt, name) for name in columns} for prompt in study.prompts]
 
 
 def _layer(row: Any) -> dict[str, Any]:

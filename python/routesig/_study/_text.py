@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from routesig._absent import by_reason
 from routesig._p_value import PValue
-from routesig._study._headline import NOT_CLAIMED, headline, in_headline, labelled, percent
+from routesig._study._headline import NOT_CLAIMED, in_headline, labelled, percent
 from routesig._study._paper import PAPER, comparable
 from routesig._study._parts import Control, ControlSummary, Group
 from routesig._text import one_line
@@ -20,7 +20,7 @@ _DASH = "-"
 
 def study_text(study: "Study") -> str:
     """What `print(study)` shows."""
-    lines = [*_wrapped(" ".join(headline(study))), ""]
+    lines = [*_wrapped(study.headline), ""]
     beside = comparable(study)
     lines += _table(("", "this study", "the paper (*)")[: 2 + beside], [row[: 2 + beside] for row in study.paper()])
     lines += ["", *_controls(study), "", *_findings(study), *_absent(study)]

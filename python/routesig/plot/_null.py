@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from routesig._baseline import Baseline
 from routesig._p_value import PValue
 from routesig._permutation import PermutationTest
+from routesig._plain import NOT_HELD
 from routesig._study import Study
 from routesig.controls import TokenShuffle
 from routesig.plot import _source, _style
@@ -89,15 +90,23 @@ def _drawn(found: Any) -> tuple[NDArray[np.float64], float, PValue | None, str, 
     """Draws, observed difference, p-value or None, title, what a draw is."""
     if isinstance(found, PermutationTest):
         observed = _source.needed(found.difference, "null", "difference", found.absent)
-        how = f"All {len(found.null):,}" if found.exact else f"{len(found.null):,} random"
+        null = _source.needed(found.null, "null", "null", found.absent)
+        how = f"All {len(null):,}" if found.exact else f"{len(null):,} random"
         what = f"{how} labellings of {found.units} {found.unit}"
-        return found.null, observed, found.p_value, what, "labellings"
+        return null, observed, found.p_value, what, "labellings"
     if isinstance(found, TokenShuffle):
         test = _source.needed(found.difference, "null", "difference", found.absent)
         share = "" if test.share is None else f", lexical share {test.share:.2f}"
-        what = f"{len(found.draws):,} same-token shuffles{share}"
-        return found.draws, test.observed, test.p_value, what, "shuffles"
+        draws = _source.needed(found.draws, "null", "draws", found.absent)
+        what = f"{len(draws):,} same-token shuffles{share}"
+        return draws, test.observed, test.p_value, what, "shuffles"
     _source.expect(isinstance(found, Baseline), "null", "a Study, PermutationTest, Baseline or TokenShuffle", found)
     drawn = _source.needed(found.difference, "null", "difference", found.absent)
     what = f"{found.repetitions:,} repetitions of the baseline {found.name.replace('_', ' ')}"
-    return drawn.values, found.observed.within.mean - found.observed.across.mean, found.p_value, what, "repetitions"
+    return (
+        _source.needed(drawn.values, "null", "values", {"values": NOT_HELD}),
+        found.observed.within.mean - found.observed.across.mean,
+        found.p_value,
+        what,
+        "repetitions",
+    )

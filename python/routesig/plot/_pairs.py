@@ -47,7 +47,8 @@ def separation(sigs: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axe
     'similarity of two prompts'
     """
     if _source.is_study(sigs):
-        sigs, tasks = sigs.similarity, sigs.signatures.tasks if tasks is None else tasks
+        tasks = _source.tasks_of(sigs) if tasks is None else tasks
+        sigs = _source.part(sigs, "similarity", "separation", np.ndarray)
     given = LabelledSimilarities(sigs, tasks, False, "plot.separation")
     code = np.array(given.codes)
     rows, columns = np.triu_indices(len(code), 1)
@@ -107,7 +108,7 @@ def length(given: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes |
     """
     found = _source.part(given, "debiased.reliability", "length", Reliability)
     study = given if _source.is_study(given) else None
-    own = None if study is None else study.signatures.tasks
+    own = None if study is None else _source.tasks_of(study)
     labels = own if tasks is None else as_labels(tasks, "plot.length", "tasks")
     if labels is None or len(labels) != len(found.ids):
         number = "none" if labels is None else len(labels)

@@ -102,7 +102,7 @@ def tsne(found: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axes | N
 
 
 def _tasks(found: Any, tasks: Sequence[str | None] | None) -> Sequence[str | None] | None:
-    return found.signatures.tasks if tasks is None and _source.is_study(found) else tasks
+    return _source.tasks_of(found) if tasks is None and _source.is_study(found) else tasks
 
 
 def _scatter(ax: "Axes | None", points: NDArray[Any], tasks: Sequence[str | None] | None, who: str) -> "Axes":

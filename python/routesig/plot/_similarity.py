@@ -70,7 +70,7 @@ def similarity(sigs: Any, tasks: Sequence[str | None] | None = None, *, ax: "Axe
 def _matrix(sigs: Any, tasks: Sequence[str | None] | None) -> tuple[NDArray[np.float64], list[str]]:
     """The matrix, and the task of every prompt ("" where it has none)."""
     if _source.is_study(sigs):
-        matrix, own = sigs.similarity, sigs.signatures.tasks
+        matrix, own = _source.part(sigs, "similarity", "similarity", np.ndarray), _source.tasks_of(sigs)
     elif isinstance(sigs, SignatureSet):
         matrix, own = _similarity.similarity(sigs), sigs.tasks
     else:

@@ -45,6 +45,11 @@ def expect(ok: bool, who: str, what: str, given: Any) -> None:
         raise TypeError(f"plot.{who}: expected {what}, got {named(given)}")
 
 
+def tasks_of(study: Study) -> list[str | None]:
+    """The task of every prompt."""
+    return [prompt.task for prompt in study.prompts]
+
+
 def needed(value: Any, who: str, field: str, absent: dict[str, str]) -> Any:
     """A field of a result; ValueError with the result's own reason where it is None."""
     if value is None:

@@ -1,8 +1,11 @@
 """What `routesig study` and `routesig demo` do after the traces are there."""
 
+import glob
 import json
+import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import routesig as rs
@@ -10,13 +13,14 @@ from routesig._text import one_line
 
 
 def control_files(given: Sequence[str]) -> dict[str, list[Path]]:
-    """`NAME=FILE` texts; a repeated name is another seed."""
+    """`NAME=FILE` texts; a repeated name is another seed. FILE may be a pattern of several, taken by their names."""
     files: dict[str, list[Path]] = {}
     for text in given:
         name, equals, path = text.partition("=")
         if not (name and equals and path):
             raise ValueError(f"study: expected --control NAME=FILE, got {text!r}")
-        files.setdefault(name, []).append(Path(path))
+        several = [] if os.path.exists(path) else sorted(glob.glob(path))
+        files.setdefault(name, []).extend(map(Path, several or [path]))
     return files
 
 
@@ -28,17 +32,18 @@ def make_folder(folder: Path) -> None:
         raise ValueError(f"{folder}: expected a folder for the results, found a file") from None
 
 
-def show(study: "rs.Study", out: Path, as_json: bool, **paths: str) -> None:
+def show(study: "rs.Study", out: Path, as_json: bool, commands: Sequence[str], **paths: str) -> None:
     """Write report, figures and numbers into a folder; print the study and where they are.
 
-    Signatures too, where the folder has no traces: `routesig compare` takes two such folders.
+    `commands` make the study again. Signatures too, where the folder has no traces: `routesig compare` takes two such
+    folders.
     """
+    assert study.signatures is not None  # it was not read from a file
     signatures = () if "traces" in paths else (("signatures", "signatures.npz", study.signatures.save),)
     for name, file, write in (
         *signatures,
-        ("report", "report.html", study.report),
+        ("report", "report.html", partial(study.report, commands=commands)),
         ("figures", "figures", study.save_figures),
-    assert study.signatures is not None  # it was not read from a file
         ("study", "study.json", study.to_json),
     ):
         try:

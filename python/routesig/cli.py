@@ -12,10 +12,11 @@ import typer
 
 import routesig as rs
 from routesig import _cli_compare, _cli_files, _cli_model, _cli_study, _cli_terminal, _files
+from routesig._cli_commands import command_line, reproducing
 from routesig._cli_options import JsonFlag, TokenSet
 from routesig._findings import trace_findings
-from routesig._study._parts import LEAST_SEEDS
 from routesig._study._json import is_study
+from routesig._study._parts import LEAST_SEEDS
 from routesig._text import one_line
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 
 NewTokens = Annotated[int, typer.Option(help="Tokens to generate for each prompt, at most.", min=0)]
+_ROTATED = 20  # routers of the demo
 _FEWER = ", or fewer where they would last minutes"
 
 
@@ -85,11 +87,39 @@ def demo(
     began = time.perf_counter()
     _cli_study.make_folder(out)
     model, prompts, file = rs.load_model(), rs.load_prompts(), out / "traces.jsonl"
-    traces = rs.record(model, prompts, max_new_tokens=max_new_tokens, rotated_routers=20, out=file, overwrite=True)
+    typed = _demo_commands(max_new_tokens, seed)
+    traces = rs.record(
+        model,
+        prompts,
+        max_new_tokens=max_new_tokens,
+        rotated_routers=_ROTATED,
+        out=file,
+        overwrite=True,
+        command=typed[0],
+    )
     untrained = [rs.record(rs.load_model(random_weights=i), traces, progress=False) for i in range(LEAST_SEEDS)]
     found = rs.study(traces, seed=seed, controls={"random weights": untrained})
-    _cli_study.show(found, out, as_json, traces=str(file))
+    _cli_study.show(found, out, as_json, typed, traces=str(file))
     print(f"done in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+
+
+def _demo_commands(max_new_tokens: int, seed: int) -> list[str]:
+    """What does the same from the shell, in the folder of the results."""
+    commands = typer.main.get_group(app).commands
+    recording: dict[str, Any] = {"out": "traces.jsonl", "max_new_tokens": max_new_tokens, "rotated_routers": _ROTATED}
+    controls = ["rotated router=traces.rotated-*.jsonl", "random weights=random-weights-*.jsonl"]
+    studying = {"path": "traces.jsonl", "out": ".", "seed": seed, "control": controls}
+    return [
+        command_line(commands["record"], recording),
+        *(
+            command_line(
+                commands["record"],
+                {"out": f"random-weights-{i:02d}.jsonl", "force": "traces.jsonl", "random_weights": i},
+            )
+            for i in range(LEAST_SEEDS)
+        ),
+        command_line(commands["study"], studying),
+    ]
 
 
 @app.command(
@@ -97,6 +127,7 @@ def demo(
     epilog='Example: routesig study traces.jsonl --out results --control "random weights=control.jsonl"',
 )
 def study(
+    context: typer.Context,
     path: Annotated[Path, typer.Argument(help="A trace file (finished or .partial) or a signature file.")],
     out: Annotated[Path, typer.Option(help="Folder for report.html, figures/, study.json and signatures.npz.")],
     tokens: TokenSet = "all",
@@ -107,7 +138,10 @@ def study(
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
     control: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=FILE: traces of a control model; a repeated NAME is another seed."),
+        typer.Option(
+            help="NAME=FILE: traces of a control model; a repeated NAME is another seed. FILE may be a pattern such as "
+            "'traces.rotated-*.jsonl'."
+        ),
     ] = None,
     groups: Annotated[
         bool, typer.Option(help="Keep groups of prompts together, or treat prompts as independent.")
@@ -160,7 +194,10 @@ def study(
     if dropped := found.provenance["dropped_rows"]:
         rows = "row was" if dropped == 1 else "rows were"
         print(f"routesig: {dropped} impossible {rows} left out", file=sys.stderr)
-    _cli_study.show(found, out, as_json)
+    read = [(path, given)]
+    read += [pair for name, paths in files.items() for pair in zip(paths, controls[name], strict=True)]
+    typed = command_line(context.command, context.params)
+    _cli_study.show(found, out, as_json, reproducing(typed, read))
 
 
 @app.command(
@@ -168,8 +205,11 @@ def study(
     epilog="Example: routesig record --prompts mine.csv --out traces.jsonl",
 )
 def record(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="The trace file to write (.jsonl).")],
-    prompts: Annotated[Path | None, typer.Option(help="Prompts: .jsonl, .csv, .tsv or .txt.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Prompts: .jsonl, .csv, .tsv or .txt; default: the shipped 80.")
+    ] = None,
     force: Annotated[
         Path | None, typer.Option(help="Traces instead of prompts: their tokens are fed again, none is generated.")
     ] = None,
@@ -177,6 +217,13 @@ def record(
     random_weights: Annotated[
         int | None, typer.Option(help="Seed of random weights in the place of the trained ones: a control.", min=0)
     ] = None,
+    rotated_routers: Annotated[
+        int,
+        typer.Option(
+            help="Record as well what so many routers rotated at random would pick, to files beside OUT: a control.",
+            min=0,
+        ),
+    ] = 0,
     max_new_tokens: NewTokens = 32,
     temperature: Annotated[float, typer.Option(help="0: greedy.", min=0.0)] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.", min=0)] = 0,
@@ -193,8 +240,8 @@ def record(
     as_json: JsonFlag = False,
 ) -> None:
     """Run prompts through a model and write every routing decision to a trace file."""
-    if (prompts is None) == (force is None):
-        raise ValueError(f"record: expected one of --prompts and --force, got {'none' if prompts is None else 'both'}")
+    if prompts is not None and force is not None:
+        raise ValueError("record: expected one of --prompts and --force, got both")
     chosen: Any = rs.load_prompts(prompts) if force is None else _cli_files.read_traces(force)
     folder = None if model == "tiny" else model
     loaded = rs.load_model(folder, device=device, dtype=dtype, random_weights=random_weights)
@@ -207,9 +254,11 @@ def record(
             seed=seed,
             batch_size=batch_size or "auto",
             chat_template=chat_template,
+            rotated_routers=rotated_routers,
             out=out,
             resume=resume,
             overwrite=overwrite,
+            command=command_line(context.command, context.params),
         )
     except FileExistsError as error:
         raise FileExistsError(error.errno, f"{error.strerror} (--resume or --overwrite)", error.filename) from None

@@ -68,7 +68,8 @@ def test_demo_prints_what_is_shown(model: object, tmp_path: Path) -> None:
     assert len(of_length[1]) == 4
     assert all(0.25 <= ours / theirs <= 4 for ours, theirs in zip(*of_length, strict=True))  # a near tie doubles one
     made = {str(path.relative_to(tmp_path / "routesig-demo")) for path in (tmp_path / "routesig-demo").iterdir()}
-    assert made == {"traces.jsonl", "report.html", "figures", "study.json"}
+    rotated = {f"traces.rotated-{i:03d}.jsonl" for i in range(20)}
+    assert made == {"traces.jsonl", "report.html", "figures", "study.json"} | rotated
 
 
 def test_paths_that_are_named_exist() -> None:

@@ -24,7 +24,7 @@ from routesig._report._confusion import confusion_rows
 from routesig._report._image import block_means, png
 from routesig._report._numbers import floor, p_value, significant, true_minus
 from routesig._report._packing import packed
-from routesig._report._sections import command, provenance
+from routesig._report._sections import call, provenance
 from routesig._report._tokens import token_data
 from routesig._study._parts import StudyOptions
 
@@ -353,19 +353,18 @@ def test_a_comparison_has_a_section_of_its_own(study, page):
     assert "Mantel's p" in found.text
 
 
-def test_the_command_computes_the_same_study_again(monkeypatch):
+def test_the_call_computes_the_same_study_again(monkeypatch):
     traces, others = worded_traces(), worded_traces(seed=5)
     options = QUICK | {"seed": 3, "drop_invalid": True, "groups": False, "tokens": "prompt", "shuffles": 7}
     study = rs.study(traces, controls={"a {model}'s": [others], "random weights": others}, **options)
-    text = command(study)
+    text = call(study)
     asked = {}
-    monkeypatch.setattr(rs, "read_traces", lambda path: traces)
     monkeypatch.setattr(rs, "study", lambda given, **chosen: asked.update(chosen) or SimpleNamespace(report=len))
-    exec(text, {})
+    exec(text, {"rs": rs, "traces": traces})
     models = asked.pop("controls")
     assert models == {"a {model}'s": [...], "random weights": [...]}
     assert replace(study.options, controls=()) == StudyOptions(**{"groups": True} | asked)
-    without = command(replace(study, options=StudyOptions()))
+    without = call(replace(study, options=StudyOptions()))
     assert "drop_invalid" not in without
     assert "controls" not in without
 

@@ -9,12 +9,13 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from routesig._files import atomic_write
-from routesig._report._comparison import comparison_tables
 from routesig._plain import NOT_HELD
+from routesig._report._comparison import comparison_tables
 from routesig._report._confusion import confusion_rows
 from routesig._report._figures import figure_data
 from routesig._report._image import CIVIDIS
@@ -34,7 +35,9 @@ _SCRIPTS = (
 )
 
 
-def write(study: Any, path: str | os.PathLike[str], title: str | None = None) -> Path:
+def write(
+    study: Any, path: str | os.PathLike[str], title: str | None = None, commands: Sequence[str] | None = None
+) -> Path:
     """Write the page of a study; it appears whole or not at all, and the same study gives the same bytes.
 
     Raises
@@ -44,7 +47,7 @@ def write(study: Any, path: str | os.PathLike[str], title: str | None = None) ->
     OSError
         Where the file cannot be written.
     """
-    page = render(study, title).encode("utf-8")
+    page = render(study, title, commands).encode("utf-8")
     try:
         with atomic_write(path) as file:
             file.write(page)
@@ -86,6 +89,7 @@ def render(study: Any, title: str | None = None, commands: Sequence[str] | None 
             title=title,
             summary=summary(study),
             sections=sections(study),
+            commands="\n".join(commands or ()),
             comparison=comparison_tables(study.comparison),
             prompts=data["prompts"],
             similarity=data["similarity"],

@@ -30,7 +30,7 @@ def sections(study: Any) -> dict[str, Any]:
         "permutations": permutations(study),
         "p": p_value(study.p_value),
         "token_ranges": token_ranges(study),
-        "command": command(study),
+        "call": call(study),
     }
 
 
@@ -71,8 +71,8 @@ def token_ranges(study: Any) -> list[str]:
     return rows
 
 
-def command(study: Any) -> str:
-    """What computes this study again."""
+def call(study: Any) -> str:
+    """What computes this study again in Python."""
     options = study.options
     chosen = [f"tokens={options.tokens!r}", f"weighting={options.weighting!r}", f"seed={options.seed}"]
     names = ("permutations", "bootstrap", "null_draws", "shuffles", "refits", "folds")
@@ -82,12 +82,8 @@ def command(study: Any) -> str:
     if options.controls:
         models = ", ".join(f"{name!r}: [...]" for name in options.controls)
         chosen.append(f"controls={{{models}}}")
-    source = 'rs.read_signatures("signatures.npz")' if study.traces is None else 'rs.read_traces("traces.jsonl")'
-    return (
-        f"import routesig as rs\n\ngiven = {source}\n"
-        f"study = rs.study(given, {', '.join(chosen)})\n"
-        'study.report("report.html")'
-    )
+    given = "signatures" if study.traces is None else "traces"
+    return f'study = rs.study({given}, {", ".join(chosen)})\nstudy.report("report.html")'
 
 
 def layer_rows(study: Any) -> list[dict[str, Any]]:

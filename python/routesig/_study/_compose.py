@@ -24,6 +24,7 @@ from routesig._reliability import reliability
 from routesig._signatures import SignatureSet
 from routesig._study import _costs
 from routesig._study._controls import (
+    SYNONYMS,
     Filter,
     GivenControls,
     chosen_signatures,
@@ -142,7 +143,7 @@ def study(
         groups=groups,
         sources=sources,
         drop_invalid=drop_invalid,
-        controls=tuple(controls or ()),
+        controls=(),  # known when those of the traces are
         **{
             name: number_of_draws("study", name, count, least=_FEWEST[name])
             for name, count in repetitions.items()
@@ -151,7 +152,8 @@ def study(
     )
     free = {name for name, count in repetitions.items() if count is None}
     with progress_bar("study", progress, counts=False) as advance:
-        return _Composer(traces, options, models, free, advance).study()
+        given = {SYNONYMS.get(name, name): models for name, models in (controls or {}).items()}
+        return _Composer(traces, options, given, free, advance).study()
 
 
 class _Composer:
@@ -165,10 +167,10 @@ class _Composer:
         self.traces, self.sigs, self.left_out = _analysed(self.given, options)
         size = _size(self.traces, self.sigs)
         options, self.fewer = _costs.affordable(size, options, free)
-        self.options = options
         rotated = self.given.rotated if isinstance(self.given, _core.TraceSet) else []
         self.draws: dict[str, Any] = {"repetitions": options.null_draws, "seed": options.seed}
         self.models = ({"rotated router": rotated} if rotated else {}) | models
+        self.options = replace(options, controls=tuple(self.models))
         self.expected = _costs.expected(size, options, self.models, _crossing(self.sigs))
 
     def study(self) -> Study:

@@ -24,6 +24,7 @@ _KNOWN = {
     "random weights": "tokens and architecture; the weights were never trained",
     "rotated router": "hidden states; the router's rows are rotated at random",
 }
+SYNONYMS = {"rotated routers": "rotated router"}
 
 
 def chosen_signatures(traces: _core.TraceSet, options: StudyOptions) -> SignatureSet:

@@ -238,7 +238,9 @@ class Study:
 
         show(self)
 
-    def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
+    def report(
+        self, path: str | os.PathLike[str], *, title: str | None = None, commands: Sequence[str] | None = None
+    ) -> Path:
         """Write one self-contained interactive page (docs/report.md); the same study gives the same bytes.
 
         Parameters
@@ -247,6 +249,9 @@ class Study:
             Usually ends in `.html`.
         title : str, optional
             What the page is called, in the browser too. Default: the model.
+        commands : list of str, optional
+            Shell commands that make the study again, for the section Reproduce: `routesig study` gives its own.
+            Without them the section says that the study was made in Python, and shows the call.
 
         Returns
         -------
@@ -256,14 +261,14 @@ class Study:
         ------
         ImportError
             Without Jinja2 and Plotly: `pip install 'routesig[report]'`.
+        ValueError
+            Where the study was read from a file, which holds no signatures.
         OSError
             Where the file cannot be written; nothing is left behind.
         """
-        ValueError
-            Where the study was read from a file, which holds no signatures.
         from routesig._report import write
 
-        return write(self, path, title)
+        return write(self, path, title, commands)
 
     def tables(self) -> dict[str, Any]:
         """What is tabular as pandas DataFrames: "prompts", "layers", "pairs", "tasks", "baselines", "controls"."""
@@ -281,12 +286,12 @@ class Study:
 
         return study_text(self)
 
-    def __repr__(self) -> str:
-        difference = "None" if self.difference.value is None else f"{self.difference.value:.4f}"
-        return f"Study({len(self.prompts)} prompts, difference={difference}, p_value={self.p_value!r})"
     def _known_signatures(self, who: str) -> SignatureSet:
         """The signatures; ValueError where the study was read from a file, which holds none."""
         if self.signatures is None:
             raise ValueError(f"{who}: expected a study with signatures, got one read from a file: {NOT_HELD}")
         return self.signatures
 
+    def __repr__(self) -> str:
+        difference = "None" if self.difference.value is None else f"{self.difference.value:.4f}"
+        return f"Study({len(self.prompts)} prompts, difference={difference}, p_value={self.p_value!r})"

@@ -579,7 +579,8 @@ def test_tasks_can_be_ordered_by_similarity(driver, sixty):
 
 
 def test_a_thousand_prompts_are_drawn_whole_section_by_section(driver, study, tmp_path):
-    page = large_study(study, 1_000, tasks=20).report(tmp_path / "thousand.html")
+    thousand = large_study(study, 1_000, tasks=20)
+    page = thousand.report(tmp_path / "thousand.html")
     assert page.stat().st_size < 6_000_000
     opened(driver, page.as_uri())
     assert driver.find_elements(By.CSS_SELECTOR, "#token-prompt option") == []  # lists wait, too
@@ -596,4 +597,11 @@ def test_a_thousand_prompts_are_drawn_whole_section_by_section(driver, study, tm
     return new Set(data.filter((_, i) => i % 4 === 0)).size;
     """
     assert driver.execute_script(painted) > 50  # colours
+    Select(driver.find_element(By.ID, "pair-a")).select_by_value("777")  # and it answers
+    panel = driver.find_element(By.ID, "pair-panel")
+    until(driver, lambda: (panel.get_attribute("data-pair") or "").startswith("777 "))
+    chosen = (Select(driver.find_element(By.ID, f"pair-{side}")).first_selected_option.text for side in "ab")
+    a, b = (int(option.split()[0].removeprefix("p")) for option in chosen)
+    one, other = rs.signatures(thousand.traces.take([a, b]))  # the page sums prompt and generation
+    assert text(driver, "pair-mean") == f"{rs.similarity(one, other):.3f}"
     assert complaints(driver) == []

@@ -19,7 +19,7 @@ py::dict tensors_of(const std::filesystem::path& path, const Of& of) {
     return routesig::Safetensors::open(path);
   }();
   py::dict all;
-  for (const routesig::Tensor& tensor : weights.tensors()) all[py::str(tensor.name)] = of(tensor);
+  for (const routesig::Tensor& tensor : weights.tensors()) all[py::str(tensor.name)] = of(weights, tensor);
   return all;
 }
 
@@ -37,8 +37,9 @@ void bind_safetensors(py::module_& m) {
   m.def(
       "safetensors_shapes",
       [](const std::filesystem::path& path) {
-        return tensors_of(
-            path, [](const routesig::Tensor& tensor) { return py::make_tuple(dtype_of(tensor), shape_of(tensor)); });
+        return tensors_of(path, [](const routesig::Safetensors& /*weights*/, const routesig::Tensor& tensor) {
+          return py::make_tuple(dtype_of(tensor), shape_of(tensor));
+        });
       },
       py::arg("path"),
       R"(What a safetensors file, an index, or a model folder holds, from the headers alone.
@@ -48,8 +49,11 @@ Returns, for each tensor, its dtype as the file writes it and its shape; takes a
   m.def(
       "read_safetensors",
       [](const std::filesystem::path& path) {
-        return tensors_of(path, [](const routesig::Tensor& tensor) {
-          const py::bytes data(reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size());
+        return tensors_of(path, [](const routesig::Safetensors& weights, const routesig::Tensor& tensor) {
+          const auto data = py::reinterpret_steal<py::bytes>(
+              PyBytes_FromStringAndSize(nullptr, static_cast<py::ssize_t>(tensor.data.size())));
+          if (!data) throw py::error_already_set();
+          weights.read(tensor, {reinterpret_cast<std::byte*>(PyBytes_AS_STRING(data.ptr())), tensor.data.size()});
           return py::make_tuple(dtype_of(tensor), shape_of(tensor), data);
         });
       },

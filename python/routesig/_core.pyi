@@ -139,6 +139,10 @@ class RoutingTrace:
         ...
     def __setstate__(self, arg0: tuple) -> None:
         ...
+    def _repr_html_(self) -> typing.Any:
+        """
+        What notebooks show.
+        """
     @property
     def dropped_tokens(self) -> int:
         """
@@ -227,19 +231,22 @@ class RoutingTrace:
         """
 class TraceSet:
     """
-    Traces of one routing shape; indexed, sliced and iterated like a list.
+    Traces of one routing shape; indexed, sliced, added and iterated like a list.
+    
+    An index may also be an id, a list of integers or a boolean mask.
     
     Examples
     --------
     >>> import routesig as rs
-    >>> traces = rs.TraceSet([
-    ...     rs.RoutingTrace.from_arrays([[[0, 3], [1, 2]]], num_experts=4, id="one"),
-    ...     rs.RoutingTrace.from_arrays([[[3, 2]]], num_experts=4, id="two"),
-    ... ])
-    >>> traces[:1].ids, traces.take([1, 0]).ids, sum(len(trace) for trace in traces)
-    (['one'], ['two', 'one'], 3)
+    >>> traces = rs.record(rs.load_model(), rs.load_prompts()[:4], max_new_tokens=0, progress=False)
+    >>> traces["code-02"].task, len(traces[1:3]), traces[[len(t) > 15 for t in traces]].ids
+    ('code', 2, ['code-02'])
     """
     __hash__: typing.ClassVar[None] = None
+    def __add__(self, other: TraceSet) -> TraceSet:
+        """
+        The traces of both sets, in order. Settings are kept where both were recorded with the same.
+        """
     def __eq__(self, arg0: TraceSet) -> bool:
         ...
     @typing.overload
@@ -247,6 +254,12 @@ class TraceSet:
         ...
     @typing.overload
     def __getitem__(self, index: slice) -> TraceSet:
+        ...
+    @typing.overload
+    def __getitem__(self, index: str) -> RoutingTrace:
+        ...
+    @typing.overload
+    def __getitem__(self, index: typing.Any) -> TraceSet:
         ...
     def __getstate__(self) -> tuple:
         ...
@@ -279,6 +292,27 @@ class TraceSet:
         ValueError
             On another end, on an empty set, on prompt ids that repeat, on traces of several models.
         """
+    def select(self, *, tasks: typing.Any = None, ids: typing.Any = None) -> TraceSet:
+        """
+        The traces of the given tasks and ids, in their present order.
+        
+        Parameters
+        ----------
+        tasks, ids : str or iterable of str, optional
+            None among the tasks stands for unlabelled traces.
+        
+        Raises
+        ------
+        ValueError
+            Where a task or an id does not occur.
+        
+        Examples
+        --------
+        >>> import routesig as rs
+        >>> traces = rs.record(rs.load_model(), rs.load_prompts()[::16], max_new_tokens=0, progress=False)
+        >>> traces.select(tasks="code").ids
+        ['code-01', 'code-17']
+        """
     def take(self, indices: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> TraceSet:
         """
         The traces at these indices, in this order.
@@ -293,6 +327,31 @@ class TraceSet:
             `prompt`, `task`, `group` (categorical), `position`, `type` ("prompt" or "generation"), `token` and `token_text`
             (missing where not recorded), `experts` (each a uint16 array [layers, top_k], a view; 65535 where not known), and,
             where they were recorded, `weights` (float32 [layers, top_k]).
+        """
+    def top_experts(self, count: typing.SupportsInt | typing.SupportsIndex = 5, *, tokens: str = 'all') -> typing.Any:
+        """
+        See `SignatureSet.top_experts`: the same of `rs.signatures(traces, tokens=tokens)`.
+        """
+    def with_tasks(self, tasks: typing.Any) -> TraceSet:
+        """
+        The same traces under other tasks; arrays are shared.
+        
+        Parameters
+        ----------
+        tasks : dict or sequence
+            Of each id its task: traces that are not named keep theirs. Or one task per trace. None: unlabelled.
+        
+        Raises
+        ------
+        ValueError
+            Where an id does not occur, or the number of tasks does not fit.
+        
+        Examples
+        --------
+        >>> import routesig as rs
+        >>> traces = rs.record(rs.load_model(), rs.load_prompts()[:2], max_new_tokens=0, progress=False)
+        >>> traces.with_tasks({"code-02": "python"}).tasks
+        ['code', 'python']
         """
     @property
     def command(self) -> str | None:
@@ -378,7 +437,7 @@ class TraceRecorder(RoutingRecorder):
     @property
     def traces(self) -> TraceSet:
         """
-        TraceSet of the finished runs.
+        TraceSet of the finished runs; another thread may record meanwhile.
         """
 class JsonlRecorder(RoutingRecorder):
     """

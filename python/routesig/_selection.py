@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from routesig._text import as_labels, is_missing
 
@@ -25,7 +26,9 @@ def indices(asked: Any, size: int, who: str) -> list[int]:
     )
 
 
-def matching(who: str, tasks: Sequence[str | None], ids: Sequence[str], of_tasks: Names, of_ids: Names) -> Any:
+def matching(
+    who: str, tasks: Sequence[str | None], ids: Sequence[str], of_tasks: Names, of_ids: Names
+) -> NDArray[np.bool_]:
     """The mask bool [prompts] of those whose task is in `of_tasks` and whose id is in `of_ids`; None: any."""
     keep = np.ones(len(ids), dtype=bool)
     for what, wanted, present in (("task", of_tasks, tasks), ("id", of_ids, ids)):

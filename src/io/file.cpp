@@ -102,7 +102,8 @@ OutputFile::OutputFile(std::filesystem::path path, Existing existing)
     : path_(write_target(std::move(path))), partial_(path_), owner_(::getpid()) {
   partial_ += ".partial";
   do {
-    file_ = open_file(partial_, O_RDWR | O_CREAT, "cannot be opened for writing");
+    // A link that stands there was put there by somebody else: it is not followed.
+    file_ = open_file(partial_, O_RDWR | O_CREAT | O_NOFOLLOW, "cannot be opened for writing");
     if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK)
         throw FileError(partial_.string(),
@@ -162,7 +163,7 @@ void OutputFile::restart(std::string_view bytes) {
   std::filesystem::path name = partial_;
   name += ".kept";
   try {
-    FileHandle fresh = open_file(name, O_RDWR | O_CREAT | O_TRUNC, "cannot be opened for writing");
+    FileHandle fresh = open_file(name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, "cannot be opened for writing");
     if (::flock(fresh.get(), LOCK_EX | LOCK_NB) != 0) throw file_error(name, "cannot be locked", errno);
     if (const int code = write_all(fresh.get(), bytes); code != 0) throw file_error(name, "cannot be written", code);
     if (::fsync(fresh.get()) != 0) throw file_error(name, "cannot be synced", errno);

@@ -1,11 +1,9 @@
 // A checkpoint: one safetensors file, or an index and its shards.
 #include "routesig/io/safetensors.hpp"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <utility>
 
 #include "json_cursor.hpp"
@@ -175,13 +173,22 @@ const std::map<std::string, std::string>& Safetensors::metadata() const noexcept
 
 const fs::path& Safetensors::path() const noexcept { return data_->path; }
 
-void Safetensors::release(const Tensor& tensor) noexcept {
-  // Whole pages inside the tensor only: its neighbours may be in use.
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<std::uintptr_t>(tensor.data.data());
-  const std::uintptr_t first = (begin + page - 1) / page * page, last = (begin + tensor.data.size()) / page * page;
-  // The pages are clean and come from a file, so a failure costs memory and nothing else.
-  if (first < last) static_cast<void>(::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED));
+void Safetensors::read(const Tensor& tensor, std::span<std::byte> out) const {
+  if (out.size() != tensor.data.size())
+    throw invalid_argument("read: expected ", tensor.data.size(), " bytes for tensor ", shown(tensor.name, 120),
+                           ", got ", out.size());
+  const auto holds = [&](const MappedFile& file) {
+    const std::less_equal<> not_after;
+    const std::span<const std::byte> all = file.bytes();
+    return not_after(all.data(), tensor.data.data()) &&
+           not_after(tensor.data.data() + tensor.data.size(), all.data() + all.size());
+  };
+  if (out.empty()) return;
+  const auto file = std::ranges::find_if(data_->files, holds);
+  if (file == data_->files.end())
+    throw invalid_argument("read: expected a tensor of ", path().string(), ", got ", shown(tensor.name, 120),
+                           " of another checkpoint");
+  file->read(static_cast<std::uint64_t>(tensor.data.data() - file->bytes().data()), out);
 }
 
 }  // namespace routesig

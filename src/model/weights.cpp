@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,9 +53,8 @@ class Checkpoint final : public Source {
     const Tensor& tensor = files_.at(name);
     // Through an aligned copy: in the file a tensor may begin at any address.
     const at::Tensor aligned = at::empty(tensor.shape, at::TensorOptions(scalar_type(tensor.dtype)));
-    std::memcpy(aligned.mutable_data_ptr(), tensor.data.data(), tensor.data.size());
+    files_.read(tensor, {static_cast<std::byte*>(aligned.mutable_data_ptr()), tensor.data.size()});
     destination.copy_(aligned);
-    files_.release(tensor);
   }
 
  private:

@@ -91,8 +91,9 @@ class Safetensors {
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const noexcept;
   /// What was opened: the file, or the index.
   [[nodiscard]] const std::filesystem::path& path() const noexcept;
-  /// Tells the system that the tensor's bytes are not needed for now; reading them again reads the file again.
-  static void release(const Tensor& tensor) noexcept;
+  /// Copies the bytes of one of `tensors()`: [tensor.data.size()]. Unlike a look at `data`, which somebody who shortens
+  /// the file in place turns into SIGBUS, it throws FileError then.
+  void read(const Tensor& tensor, std::span<std::byte> out) const;
 
  private:
   struct Data;

@@ -1,5 +1,6 @@
 """Study.show: what a notebook displays when it is asked for more than a line of facts."""
 
+import importlib
 import io
 import sys
 from typing import TYPE_CHECKING
@@ -13,11 +14,11 @@ def show(study: "Study") -> None:
     if not _in_notebook():
         print(study)
         return
-    from IPython.display import HTML, display
+    display = importlib.import_module("IPython.display")
 
     from routesig._html import study_page
 
-    display(HTML(study_page(study, _pictures(study))))
+    display.display(display.HTML(study_page(study, _pictures(study))))
 
 
 def _in_notebook() -> bool:

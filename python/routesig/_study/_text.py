@@ -22,7 +22,8 @@ def study_text(study: "Study") -> str:
     """What `print(study)` shows."""
     lines = [*_wrapped(study.headline), ""]
     beside = comparable(study)
-    lines += _table(("", "this study", "the paper (*)")[: 2 + beside], [row[: 2 + beside] for row in study.paper()])
+    rows = [("", "this study", "the paper (*)"), *study.paper()]
+    lines += _table([row[: 2 + beside] for row in rows])
     lines += ["", *_controls(study), "", *_findings(study), *_absent(study)]
     if beside:
         lines += _wrapped("(*) OLMoE-1B-7B-0125-Instruct on 80 prompts of its own: another model, other prompts.")
@@ -62,7 +63,7 @@ def beside_the_paper(study: "Study") -> list[tuple[str, str, str]]:
 def control_rows(study: "Study") -> list[tuple[str, ...]]:
     """A table: its header, the routing itself, and every control that has a value."""
     header = ("controls", "difference", "Cohen's d", "accuracy", "p")
-    real = (
+    real: tuple[str, ...] = (
         "the routing itself",
         _number(study.difference.value),
         _number(study.cohens_d.value, 2),

@@ -20,6 +20,7 @@ SIGNATURES = "routesig.signatures"
 _HOLDS = {TRACES: "traces (read_traces)", SIGNATURES: "signatures (read_signatures)"}
 
 _ROWS = 65_536  # of a row group
+_NAMED = 8  # columns that are not known
 
 
 def holds_signatures(path: str | os.PathLike[str]) -> bool:
@@ -121,9 +122,11 @@ class ParquetReader:
         `coded` columns of texts come as dictionaries, so that a text takes no more memory than it does in the file.
         """
         names = self._schema.names
-        for name in names:
-            if name not in types:
-                warnings.warn(f"{self.name}: column {name!r} is not known and was ignored", stacklevel=4)
+        unknown = [name for name in names if name not in types]
+        for name in unknown[:_NAMED]:
+            warnings.warn(f"{self.name}: column {name!r} is not known and was ignored", stacklevel=4)
+        if more := unknown[_NAMED:]:
+            warnings.warn(f"{self.name}: {len(more)} more columns are not known and were ignored", stacklevel=4)
         wanted = [name for name in types if name in names or name not in optional]
         for name in wanted:
             if names.count(name) != 1:
@@ -184,8 +187,9 @@ class ParquetReader:
 
     def json(self, key: str) -> Any:
         """One value of the schema's metadata, which is JSON."""
+        text = self.value(key)
         try:
-            return json_value(self.value(key))
+            return json_value(text)
         except ValueError as error:
             self.fail(f"expected JSON under {key!r} in the schema's metadata, found something else ({error})")
 

@@ -154,7 +154,10 @@ class _Thrift:
 
     def _list(self) -> tuple[int, int]:
         head = self._byte()
-        return (self._varint() if head >> 4 == 15 else head >> 4), head & 15
+        size = self._varint() if head >> 4 == 15 else head >> 4
+        if size > len(self._data) - self.place:  # an entry takes a byte or more
+            raise IndexError
+        return size, head & 15
 
     def _number(self) -> int:
         value = self._varint()

@@ -88,6 +88,7 @@ HUGE = b"\x15\x00" + b"\x15\xfe\xff\xff\xff\x0f" + b"\x15\x08"  # a data page, 2
         (HUGE + b"\x1d\x00", "a field of kind 13"),
         (HUGE, "a page that is cut short"),
         (HUGE + b"\x18\xff\xff\x7f", "a page that is cut short"),  # a text of 2 MB
+        (HUGE + b"\x19\xf1" + b"\xff" * 8 + b"\x7f", "a page that is cut short"),  # a list of 2^63 - 1 truths
         (b"\x15\x00\x15" + b"\xff" * 11, "a number of more than 64 bits"),
     ],
 )

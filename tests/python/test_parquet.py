@@ -134,6 +134,16 @@ def test_columns_that_are_not_known_are_ignored_with_a_warning(tmp_path):
         assert rs.read_traces(path) == traces
     assert heard[0].filename == __file__
 
+    def more(table):
+        for i in range(100):
+            table = table.append_column(f"mood-{i}", pa.array(["good"] * len(table)))
+        return table
+
+    with pytest.warns(UserWarning, match="column 'mood-0' is not known") as heard:
+        rs.read_traces(changed(tmp_path / "t.parquet", more))
+    assert len(heard) == 9
+    assert str(heard[8].message).endswith("changed.parquet: 92 more columns are not known and were ignored")
+
 
 def with_positions(traces, tmp_path, positions):
     """The file of `traces` with other positions of its first prompt."""
@@ -204,7 +214,7 @@ DAMAGE = {
         lambda t: with_metadata(t, prompts=t.schema.metadata[b"routesig.prompts"].split(b"\n", 1)[1]),
         "expected prompts that the schema's metadata has, found 'p0' in column 'prompt'",
     ),
-    "no ends": (lambda t: with_metadata(t, prompt_ends=None), r"expected 'routesig\.prompt_ends'"),
+    "no ends": (lambda t: with_metadata(t, prompt_ends=None), r"parquet: expected 'routesig\.prompt_ends'"),
     "ends that are not JSON": (lambda t: with_metadata(t, prompt_ends=b"["), "expected JSON under"),
     "ends without end": (lambda t: with_metadata(t, prompt_ends=b"[" * 100_000), "expected JSON under"),
     "an end too few": (lambda t: with_metadata(t, prompt_ends=b"[]"), "expected an entry for each of the 6 prompts"),

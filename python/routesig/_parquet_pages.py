@@ -66,6 +66,8 @@ def _chunk(fields: Mapping[int, int]) -> Chunk:
     begin = fields[9]
     if 0 < fields.get(11, 0) < begin:
         begin = fields[11]
+    if begin < 0:
+        raise Damage("a column that begins before the file")
     return Chunk(fields[5], begin, begin + fields[7])
 
 

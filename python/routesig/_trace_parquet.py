@@ -125,8 +125,9 @@ def _ends(file: ParquetReader, ids: list[str], lengths: NDArray[np.intp]) -> lis
         file.fail(f"expected an entry for each of the {len(ids)} prompts in {_ENDS!r}, found something else")
     for end, length in zip(ends, lengths, strict=True):
         where = f"(prompt {end['id']!r})"
-        if end.get("tokens") != length:
-            file.fail(f"expected {end.get('tokens')!r} tokens, found {length} {where}")
+        tokens = end.get("tokens")
+        if type(tokens) is not int or tokens != int(length):
+            file.fail(f"expected {tokens!r} tokens, found {length} {where}")
         rows = end.get("nonfinite_rows")
         if type(rows) is not int or not 0 <= rows < 2**63:
             file.fail(f"expected nonfinite_rows of 0 or more, found {rows!r} {where}")

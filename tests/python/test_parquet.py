@@ -219,6 +219,13 @@ DAMAGE = {
     "ends without end": (lambda t: with_metadata(t, prompt_ends=b"[" * 100_000), "expected JSON under"),
     "an end too few": (lambda t: with_metadata(t, prompt_ends=b"[]"), "expected an entry for each of the 6 prompts"),
     "ends of another kind": (lambda t: with_metadata(t, prompt_ends=b'"abcdef"'), "expected an entry for each"),
+    "tokens that are no number": (
+        lambda t: with_metadata(
+            t,
+            prompt_ends=t.schema.metadata[b"routesig.prompt_ends"].replace(b'"tokens":10,', b'"tokens":[1,2],'),
+        ),
+        r"expected \[1, 2\] tokens, found 10 \(prompt 'p0'\)",
+    ),
     "rows left out": (lambda t: t.slice(1), r"expected 10 tokens, found 9 \(prompt 'p0'\)"),
     "rows given twice": (lambda t: pa.concat_tables([t, t]), "expected 10 tokens, found 20"),
     "impossible count": (

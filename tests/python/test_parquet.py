@@ -139,7 +139,7 @@ def test_columns_that_are_not_known_are_ignored_with_a_warning(tmp_path):
             table = table.append_column(f"mood-{i}", pa.array(["good"] * len(table)))
         return table
 
-    with pytest.warns(UserWarning, match="column 'mood-0' is not known") as heard:
+    with pytest.warns(UserWarning, match="not known and w") as heard:
         rs.read_traces(changed(tmp_path / "t.parquet", more))
     assert len(heard) == 9
     assert str(heard[8].message).endswith("changed.parquet: 92 more columns are not known and were ignored")

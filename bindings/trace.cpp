@@ -247,6 +247,22 @@ TraceSet slice_of(const TraceSet& set, const py::slice& slice) {
   return set.take(chosen);
 }
 
+TraceSet set_of(const py::object& traces) {
+  const auto refuse = [&] {
+    const py::object error =
+        py::module_::import("routesig._kinds").attr("refused")("TraceSet", "a list of RoutingTrace", traces);
+    PyErr_SetObject(py::type::of(error).ptr(), error.ptr());
+    throw py::error_already_set();
+  };
+  if (!py::isinstance<py::iterable>(traces)) refuse();
+  TraceSet set;
+  for (const py::handle item : traces) {
+    if (!py::isinstance<RoutingTrace>(item)) refuse();
+    set.push_back(item.cast<const RoutingTrace&>());
+  }
+  return set;
+}
+
 RoutingTrace trace_called(const TraceSet& set, const std::string& id) {
   const auto found = std::ranges::find(set, id, [](const RoutingTrace& trace) { return trace.sequence().id; });
   if (found == set.end())
@@ -349,8 +365,7 @@ Examples
 >>> traces["code-02"].task, len(traces[1:3]), traces[[len(t) > 15 for t in traces]].ids
 ('code', 2, ['code-02'])
 )")
-      .def(py::init([](const std::vector<RoutingTrace>& traces) { return TraceSet(traces); }),
-           py::arg("traces") = std::vector<RoutingTrace>())
+      .def(py::init(&set_of), py::arg("traces") = py::tuple())
       .def("__len__", &TraceSet::size)
       .def(
           "__getitem__", [](const TraceSet& set, py::ssize_t i) { return set[checked_index(i, set.size())]; },

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <limits>
 
 #include "arrays.hpp"
 
@@ -32,6 +33,12 @@ template <typename T, typename Make>
 OptionalArray<T> recorded(const std::vector<T>& data, const RoutingTrace& trace, const Make& make) {
   const bool absent = data.empty() && trace.tokens() > 0;
   return py::reinterpret_borrow<OptionalArray<T>>(absent ? py::object(py::none()) : py::object(make(std::span(data))));
+}
+
+int whole_number(const py::object& value, const char* name) {
+  using namespace pybind11::literals;
+  const py::object check = py::module_::import("routesig._options").attr("whole_number");
+  return check("from_arrays", name, value, "least"_a = 0, "most"_a = std::numeric_limits<int>::max()).cast<int>();
 }
 
 py::array as_array(const py::object& object) { return py::module_::import("numpy").attr("asarray")(object); }
@@ -155,9 +162,9 @@ py::array_t<bool> valid_rows(const RoutingTrace& t) {
   return out;
 }
 
-RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const py::object& weights,
+RoutingTrace trace_from_arrays(const py::object& experts, const py::object& num_experts, const py::object& weights,
                                const py::object& token_ids, const py::object& positions,
-                               std::optional<int> prompt_tokens, const OptionalText& id, const OptionalText& task,
+                               const py::object& prompt_tokens, const OptionalText& id, const OptionalText& task,
                                const OptionalText& text, const OptionalText& group,
                                const std::optional<py::typing::Dict<py::str, py::object>>& fields,
                                const std::string& axes, bool ranked, bool drop_invalid) {
@@ -174,7 +181,7 @@ RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const
   if (fields) sequence.fields = fields_as_json(*fields, who);
   const py::array ids = token_major(as_array(experts), axes, "experts");
   const routesig::RoutingInfo info{.layers = static_cast<int>(ids.shape(1)),
-                                   .experts = num_experts,
+                                   .experts = whole_number(num_experts, "num_experts"),
                                    .top_k = static_cast<int>(ids.shape(2)),
                                    .ranked = ranked};
   info.check();
@@ -194,7 +201,7 @@ RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const
   }
   if (!token_ids.is_none()) columns.token_ids = token_column(token_ids, "token ids", tokens);
   if (!positions.is_none()) columns.positions = token_column(positions, "positions", tokens);
-  const int prompt = prompt_tokens.value_or(static_cast<int>(tokens));
+  const int prompt = prompt_tokens.is_none() ? static_cast<int>(tokens) : whole_number(prompt_tokens, "prompt_tokens");
   if (prompt < 0 || std::cmp_greater(prompt, tokens))
     throw routesig::invalid_argument("from_arrays: expected prompt_tokens from 0 to ", tokens, ", got ", prompt,
                                      ": there are ", tokens, " rows, one for each token that was fed to the model");

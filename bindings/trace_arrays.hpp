@@ -25,10 +25,11 @@ py::array_t<std::int32_t> positions_view(const routesig::RoutingTrace& trace, co
 py::array_t<std::uint8_t> token_types_view(const routesig::RoutingTrace& trace, const py::object& owner);
 py::array_t<bool> valid_rows(const routesig::RoutingTrace& trace);
 
-routesig::RoutingTrace trace_from_arrays(const py::object& experts, int num_experts, const py::object& weights,
-                                         const py::object& token_ids, const py::object& positions,
-                                         std::optional<int> prompt_tokens, const OptionalText& id,
-                                         const OptionalText& task, const OptionalText& text, const OptionalText& group,
+routesig::RoutingTrace trace_from_arrays(const py::object& experts, const py::object& num_experts,
+                                         const py::object& weights, const py::object& token_ids,
+                                         const py::object& positions, const py::object& prompt_tokens,
+                                         const OptionalText& id, const OptionalText& task, const OptionalText& text,
+                                         const OptionalText& group,
                                          const std::optional<py::typing::Dict<py::str, py::object>>& fields,
                                          const std::string& axes, bool ranked, bool drop_invalid);
 

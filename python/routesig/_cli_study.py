@@ -32,17 +32,25 @@ def make_folder(folder: Path) -> None:
         raise ValueError(f"{folder}: expected a folder for the results, found a file") from None
 
 
-def show(study: "rs.Study", out: Path, as_json: bool, commands: Sequence[str], **paths: str) -> None:
+def show(
+    study: "rs.Study",
+    out: Path,
+    as_json: bool,
+    commands: Sequence[str],
+    title: str | None = None,
+    report: str = "report.html",
+    **paths: str,
+) -> None:
     """Write report, figures and numbers into a folder; print the study and where they are.
 
-    `commands` make the study again. Signatures too, where the folder has no traces: `routesig compare` takes two such
-    folders.
+    `commands` make the study again; `title` and `report` are the report's title and file. Signatures too, where the
+    folder has no traces: `routesig compare` takes two such folders.
     """
     assert study.signatures is not None  # it was not read from a file
     signatures = () if "traces" in paths else (("signatures", "signatures.npz", study.signatures.save),)
     for name, file, write in (
         *signatures,
-        ("report", "report.html", partial(study.report, commands=commands)),
+        ("report", report, partial(study.report, title=title, commands=commands)),
         ("figures", "figures", study.save_figures),
         ("study", "study.json", study.to_json),
     ):

@@ -166,9 +166,13 @@ def study(
         typer.Option(help=f"Permuted refits of the classifier: 200{_FEWER}.", min=0),
     ] = None,
     folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", min=2)] = 5,
+    title: Annotated[str | None, typer.Option(help="What the report is called; the model's name by itself.")] = None,
+    report: Annotated[str, typer.Option(help="The report's file in the folder.")] = "report.html",
     as_json: JsonFlag = False,
 ) -> None:
     """Test whether routing follows the task, by how much more than chance, and show what explains it."""
+    if Path(report).name != report:
+        raise ValueError(f"study: expected --report as the name of a file in the folder, got {report!r}")
     files = _cli_study.control_files(control or [])
     given = _files.read_traces_or_signatures(path, drop_invalid=drop_invalid)
     controls = {name: [_files.read_traces_or_signatures(one) for one in paths] for name, paths in files.items()}
@@ -197,7 +201,7 @@ def study(
     read = [(path, given)]
     read += [pair for name, paths in files.items() for pair in zip(paths, controls[name], strict=True)]
     typed = command_line(context.command, context.params)
-    _cli_study.show(found, out, as_json, reproducing(typed, read))
+    _cli_study.show(found, out, as_json, reproducing(typed, read), title, report)
 
 
 @app.command(

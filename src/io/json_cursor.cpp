@@ -10,6 +10,8 @@ namespace routesig {
 
 namespace {
 
+constexpr std::size_t kMostDigits = 4300;  // of a number: Python reads no more
+
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Appends a code point below 0x110000 that is no surrogate.
@@ -181,6 +183,8 @@ JsonCursor::Number JsonCursor::number() {
     if (at('+') || at('-')) ++position_;
     if (digits() == 0) fail("expected a digit in the exponent");
   }
+  if (position_ - begin > kMostDigits)
+    fail_at(begin, sentence("expected a number of at most ", kMostDigits, " characters, found ", position_ - begin));
   return {text_.substr(begin, position_ - begin), integer};
 }
 

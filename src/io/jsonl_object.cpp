@@ -6,8 +6,10 @@
 namespace routesig::io {
 
 void IgnoredFields::note(std::string_view where, const std::string& field, std::uint64_t line) {
-  if (!warn_ || !seen_.insert(sentence(where, '\n', field)).second) return;
-  warn_(sentence(name_, ", line ", line, ": field ", shown(field), " of a ", where, " is not known and was ignored"));
+  if (!warn_ || seen_.size() > kNamed || !seen_.insert(sentence(where, '\n', field)).second) return;
+  const std::string others = seen_.size() > kNamed ? ", and others after it" : "";
+  warn_(sentence(name_, ", line ", line, ": field ", shown(field), " of a ", where, " is not known and was ignored",
+                 others));
 }
 
 void read_object(JsonCursor& json, std::string_view where, std::initializer_list<KnownField> fields,

@@ -48,6 +48,8 @@ class IgnoredFields {
   std::string name_;
   const Warn& warn_;
   std::set<std::string> seen_;
+
+  static constexpr std::size_t kNamed = 8;  // the warning after these speaks for all that follow
 };
 
 /// One known field of an object and what takes its value.

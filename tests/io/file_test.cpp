@@ -229,6 +229,21 @@ TEST(OutputFile, FollowsLinks) {
   EXPECT_EQ(error_code_of([&] { OutputFile out(folder / "loop"); }), ELOOP);
 }
 
+TEST(OutputFile, FollowsNoLinkThatSomebodyPutInThePlaceOfThePartialFile) {
+  const ScratchFolder folder;
+  write_bytes(folder / "victim", "mine");
+  for (const char* planted : {"a.txt.partial", "a.txt.partial.kept"}) {
+    fs::create_symlink("victim", folder / planted);
+    EXPECT_EQ(error_code_of([&] {
+                OutputFile out(folder / "a.txt");
+                out.restart("new");
+              }),
+              ELOOP);
+    fs::remove(folder / "a.txt.partial");
+  }
+  EXPECT_EQ(bytes_of(folder / "victim"), "mine");
+}
+
 TEST(OutputFile, RefusesWhatIsNoOrdinaryFile) {
   const ScratchFolder folder;
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);

@@ -163,6 +163,8 @@ INSTANTIATE_TEST_SUITE_P(
         changed("Fraction", "\"version\":1", "\"version\":1.0", "version: expected a whole number"),
         changed("NoRouting", "\"routing\":{", "\"rooting\":{", "expected a field \"routing\""),
         changed("NoLayers", "\"layers\":2,", "", "expected a field \"layers\""),
+        changed("NumberWithoutEnd", "\"layers\":2", "\"layers\":" + std::string(5000, '2'),
+                "expected a number of at most 4300 characters, found 5000"),
         changed("ZeroLayers", "\"layers\":2", "\"layers\":0", "expected 1 to 65536 layers"),
         changed("ManyExperts", "\"experts\":8", "\"experts\":65535", "expected 1 to 65534 experts"),
         changed("HugeExperts", "\"experts\":8", "\"experts\":18446744073709551616", "expected a whole number"),

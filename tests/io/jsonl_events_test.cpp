@@ -8,6 +8,7 @@ namespace routesig {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::ThrowsMessage;
@@ -56,6 +57,16 @@ TEST(JsonlEvents, UnknownFieldsAreIgnoredWithOneNote) {
   (void)parse_jsonl(line + line.replace(line.find(":3"), 2, ":4"), "t", {},
                     [&](const std::string& note) { notes.push_back(note); });
   EXPECT_THAT(notes, ElementsAre(HasSubstr("\"model\" of a event is not known")));
+}
+
+TEST(JsonlEvents, AHundredUnknownFieldsAreNineNotes) {
+  std::string line = event("a", 0, 0, 3);
+  for (int i = 0; i < 100; ++i) line.insert(1, sentence("\"f", i, "\":1,"));
+  std::vector<std::string> notes;
+  (void)parse_jsonl(line, "t", {}, [&](const std::string& note) { notes.push_back(note); });
+  ASSERT_EQ(notes.size(), 9U);
+  EXPECT_THAT(notes[7], EndsWith("was ignored"));
+  EXPECT_THAT(notes[8], EndsWith("was ignored, and others after it"));
 }
 
 void refused(const std::string& text, const std::string& says, const ReadOptions& options = {}) {

@@ -351,6 +351,17 @@ def test_routing_itself_can_be_drawn(ax):
         rs.plot.signature(sigs, ax=ax)
 
 
+def test_a_trace_is_drawn_with_its_words_where_there_is_room(ax):
+    traces = rs.record(rs.load_model(), rs.load_prompts()[:1], max_new_tokens=0, progress=False)
+    drawn = rs.plot.trace(traces[0], ax=ax)
+    words = [label.get_text() for label in drawn.get_xticklabels()]
+    assert words == [text.strip() or "␣" for text in traces[0].token_texts]
+    rs.plot.trace(traces[0], words=False, ax=(plain := Figure().subplots()))
+    assert len(plain.get_xticklabels()) != len(words)
+    with pytest.raises(ValueError, match=r"expected a trace with token texts \(words=True\), got 'p0' without"):
+        rs.plot.trace(random_traces(1)[0], words=True, ax=ax)
+
+
 def test_coactivation_states_chance_and_knows_its_layers(ax):
     found = rs.metrics.coactivation(random_traces())
     rs.plot.coactivation(found, 2, ax=ax)

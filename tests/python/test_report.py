@@ -208,6 +208,12 @@ def test_tokens_carry_their_experts_and_texts(study, page):
     assert unpacked(one["texts"]) == trace.token_texts
 
 
+def test_a_title_is_shown_in_the_page_and_in_the_browser(study, tmp_path):
+    page = study.report(tmp_path / "mine.html", title="Night <run>").read_text(encoding="utf-8")
+    assert "<title>Night &lt;run&gt; - routesig</title>" in page
+    assert '<p class="subject">Night &lt;run&gt;</p>' in page
+
+
 def test_text_of_the_data_is_never_html(tmp_path):
     text = _report.render(hostile_study(tmp_path))
     found = Page(text)

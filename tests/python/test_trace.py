@@ -181,6 +181,102 @@ def test_a_set_indexes_slices_and_iterates_like_a_list():
         traces[5]
 
 
+def test_a_set_is_also_indexed_by_id_by_numbers_and_by_a_mask():
+    traces = random_traces(5)
+    assert traces["p3"] == traces[3]
+    assert traces[[3, -5]].ids == traces[np.array([3, 0])].ids == ["p3", "p0"]
+    assert traces[[len(trace) > 12 for trace in traces]].ids == ["p3", "p4"]
+    assert traces[[]].ids == []
+    with pytest.raises(KeyError, match='expected an id that occurs, got \\\\"p9\\\\"'):
+        traces["p9"]
+    with pytest.raises(IndexError, match="expected a mask of 5 entries, got 2"):
+        traces[[True, False]]
+    with pytest.raises(IndexError, match="index 7 is out of range for 5 traces"):
+        traces[[7]]
+    with pytest.raises(TypeError, match="a list of integers or a boolean mask, got float"):
+        traces[1.5]
+
+
+def test_sets_are_selected_from_by_task_and_id_in_their_order():
+    traces = random_traces(5)
+    assert traces.select(tasks="math").ids == ["p1", "p3"]
+    assert traces.select(tasks=["math", "code"], ids=["p4", "p1"]).ids == ["p1", "p4"]
+    assert traces.with_tasks({"p1": None}).select(tasks=[None]).ids == ["p1"]
+    with pytest.raises(ValueError, match="traces: expected tasks that occur, got 'physics'"):
+        traces.select(tasks="physics")
+    with pytest.raises(ValueError, match="traces: expected ids that occur, got 'p9'"):
+        traces.select(ids=["p9"])
+
+
+def test_tasks_can_be_given_anew_by_id_or_one_by_one():
+    traces = random_traces(3)
+    assert traces.with_tasks({"p1": "physics"}).tasks == ["code", "physics", "code"]
+    assert traces.with_tasks(["a", None, float("nan")]).tasks == ["a", None, None]
+    assert traces.with_tasks(np.array(["a", "b", "c"])).tasks == ["a", "b", "c"]
+    renamed = traces.with_tasks(["a", "b", "c"])
+    assert np.shares_memory(renamed[0].experts, traces[0].experts)
+    assert renamed[0].text == traces[0].text
+    assert traces.tasks == ["code", "math", "code"]
+    with pytest.raises(ValueError, match="with_tasks: expected ids that occur, got 'p9'"):
+        traces.with_tasks({"p9": "a"})
+    with pytest.raises(ValueError, match="traces: expected 3 tasks, got 2"):
+        traces.with_tasks(["a", "b"])
+
+
+def test_sets_are_added_in_order_and_keep_what_both_say():
+    traces = random_traces(4)
+    assert traces[:1] + traces[2:] == traces[[0, 2, 3]]
+    assert (traces + rs.TraceSet()) == (rs.TraceSet() + traces) == traces
+    with pytest.raises(ValueError, match="expected 3 layers x 16 experts x top-4, got 2 x 16 x top-4"):
+        traces + random_traces(1, layers=2)
+    with pytest.raises(TypeError):
+        traces + [traces[0]]
+
+
+def test_rotated_routers_follow_tasks_and_sums():
+    traces = random_traces(3)
+    traces.rotated = [random_traces(3, seed=1)]
+    both = traces.with_tasks(["a", "b", "c"]) + traces[:1].with_tasks(["d"])
+    assert both.rotated[0].tasks == ["a", "b", "c", "d"]
+    with pytest.raises(ValueError, match="expected as many rotated routers in both sets, got 1 and 0"):
+        traces + random_traces(1)
+
+
+def test_top_experts_are_those_of_the_largest_share_of_each_task():
+    counts = [[[6, 3, 1]], [[2, 7, 1]], [[0, 1, 9]]]
+    sigs = rs.SignatureSet.from_counts(counts, tasks=["code", "code", "math"])
+    found = sigs.top_experts(2)
+    assert found["task"].tolist() == ["code", "code", "math", "math"]
+    assert found["rank"].tolist() == [1, 2, 1, 2]
+    assert found["expert"].tolist() == [1, 0, 2, 1]
+    np.testing.assert_allclose(found["share"], [0.5, 0.4, 0.9, 0.1])
+    np.testing.assert_allclose(found["elsewhere"], [0.1, 0.0, 0.1, 0.5])
+    assert np.isnan(sigs.select(tasks="code").top_experts(1)["elsewhere"]).all()
+    traces = random_traces(4)
+    assert traces.top_experts(3, tokens="prompt").equals(rs.signatures(traces, tokens="prompt").top_experts(3))
+    with pytest.raises(ValueError, match=r"top_experts: expected count from 1 to 3 .* got 4"):
+        sigs.top_experts(4)
+    with pytest.raises(ValueError, match="top_experts: expected prompts with a task, got none"):
+        rs.SignatureSet.from_counts(counts).top_experts()
+
+
+def test_a_set_is_made_of_traces_alone():
+    assert len(rs.TraceSet(iter(random_traces(2)))) == 2
+    for wrong, named in ((3, "an int"), ([1], "a list of int"), ("t.jsonl", "a str")):
+        with pytest.raises(TypeError, match=f"^TraceSet: expected a list of RoutingTrace, got {named}$"):
+            rs.TraceSet(wrong)
+
+
+def test_a_notebook_shows_every_layer_of_a_trace():
+    trace = one(np.arange(40 * 3 * 2).reshape(3, 40, 2) % 4, prompt_tokens=30, text="<b>")
+    page = trace._repr_html_()
+    assert page.count("<tr>") == 5 + 1 + 3  # facts, header, layers
+    assert "40 (30 of the prompt)" in page
+    assert "8 more tokens" in page
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
+
+
 def test_a_set_holds_one_routing_shape():
     with pytest.raises(ValueError, match="expected 3 layers x 16 experts x top-4, got 2 x 16 x top-4"):
         rs.TraceSet([random_traces(1)[0], random_traces(1, layers=2)[0]])

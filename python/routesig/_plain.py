@@ -175,7 +175,7 @@ def _container(origin: Any, arguments: Any, value: Any, place: str) -> Any:
     if origin is dict:
         if not isinstance(value, dict):
             _unfit(place, "an object", value)
-        return {name: made(arguments[1], entry, f"{place}[{name}]") for name, entry in value.items()}
+        return {name: made(arguments[1], entry, f"{place}[{_shown(name)}]") for name, entry in value.items()}
     if not isinstance(value, list):
         _unfit(place, "a list", value)
     if origin is tuple and arguments[-1] is not Ellipsis:

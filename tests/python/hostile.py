@@ -9,7 +9,6 @@ import zipfile
 
 import routesig as rs
 from routesig import cli
-from routesig._study._provenance import signatures_hash
 from support import random_traces
 
 SAID = r"[^\n]{10,1000}"
@@ -92,30 +91,14 @@ def good_files(folder):
     return folder
 
 
-STUDY = {
-    "format": "routesig-study",
-    "version": 2,
-    "provenance": {
-        "model": None,
-        "layers": 2,
-        "experts": 4,
-        "prompts": 2,
-        "traces_sha256": "",
-        "signatures_sha256": "",
-    },
-    "options": {"tokens": "all", "weighting": "count", "drop_invalid": False},
-    "difference": {"value": 0.5},
-    "cohens_d": {"value": None},
-}
+FEW = {"permutations": 9, "bootstrap": 9, "null_draws": 2, "shuffles": 2, "refits": 1, "progress": False}
 
 
 def study_beside(folder):
     """A study.json, as a dict, of the signatures of `good_files`, which are put into a folder."""
     good_files(folder)
     (folder / "s.npz").rename(folder / "signatures.npz")
-    study = copy.deepcopy(STUDY)
-    study["provenance"]["signatures_sha256"] = signatures_hash(rs.read_signatures(folder / "signatures.npz"))
-    return study
+    return rs.study(rs.read_signatures(folder / "signatures.npz"), **FEW).to_dict()
 
 
 def info_of(path):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ from routesig._study._controls import (
 )
 from routesig._study._findings import study_findings
 from routesig._study._layers import depth, group, layer_rows
-from routesig._study._parts import Control, Debiased, Information, StudyOptions
+from routesig._study._parts import Control, Debiased, Information, StudyOptions, TokenSet, Weighting
 from routesig._study._provenance import provenance
 from routesig._study._result import Study
 from routesig._tasks import numbered_sources, numbered_tasks
@@ -48,6 +48,7 @@ from routesig.controls import ContextTest, OverlapLadder
 T = TypeVar("T")
 
 NO_TRACES = "it needs traces; signatures were given"
+_TOKEN_SETS: tuple[TokenSet, ...] = ("prompt", "generation", "all")
 _FEWEST = {"permutations": 1, "bootstrap": 1, "null_draws": 2, "shuffles": 1, "refits": 0}
 
 
@@ -136,8 +137,8 @@ def study(
         "refits": refits,
     }
     options = StudyOptions(
-        tokens=tokens,
-        weighting=weighting,
+        tokens=cast(TokenSet, tokens),  # `signatures` refuses others
+        weighting=cast(Weighting, weighting),
         seed=whole_number("study", "seed", seed),
         folds=whole_number("study", "folds", folds, least=2, most=2**31 - 1),
         groups=groups,
@@ -152,7 +153,7 @@ def study(
     )
     free = {name for name, count in repetitions.items() if count is None}
     with progress_bar("study", progress, counts=False) as advance:
-        given = {SYNONYMS.get(name, name): models for name, models in (controls or {}).items()}
+        given = {SYNONYMS.get(name, name): sets for name, sets in models.items()}
         return _Composer(traces, options, given, free, advance).study()
 
 
@@ -190,8 +191,7 @@ class _Composer:
         told = self.information(read)
         nulls = self.baselines()
         balanced = {
-            name: self.of_traces(f"load_balance[{name}]", partial(self.balanced, name, nulls))
-            for name in ("prompt", "generation", "all")
+            name: self.of_traces(f"load_balance[{name}]", partial(self.balanced, name, nulls)) for name in _TOKEN_SETS
         }
         shuffled = self.of_traces("token_shuffle", self.counted(partial(_sampled, controls.token_shuffle, options)))
         context = self.of_traces("context", self.counted(self.context))
@@ -340,7 +340,7 @@ class _Composer:
         pool = partial(baselines.token_pool, **chosen, **self.draws)
         return nulls | {"token_pool": self.of_traces("baselines[token_pool]", pool)}
 
-    def balanced(self, tokens: str, nulls: dict[str, Baseline | None], traces: _core.TraceSet) -> Baseline:
+    def balanced(self, tokens: TokenSet, nulls: dict[str, Baseline | None], traces: _core.TraceSet) -> Baseline:
         """Load balance of one token set; that of the study has been drawn."""
         drawn = nulls["load_balance"]
         if tokens == self.options.tokens and drawn is not None:

@@ -10,6 +10,7 @@ from routesig import _core
 from routesig._files import atomic_write
 from routesig._plain import Unfit, made, plain, plain_fields, record
 from routesig._study._result import FromFile, Study
+from routesig._text import said
 
 VERSION = 2
 _BEGINNING = b'"format": "routesig-study"'
@@ -110,7 +111,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise ValueError("no object")
     except (ValueError, RecursionError) as error:
-        raise _core.FormatError(f"{path}: expected the whole JSON of a study, found damage ({error})") from None
+        raise _core.FormatError(f"{path}: expected the whole JSON of a study, found damage ({said(error)})") from None
     return found
 
 

@@ -13,6 +13,8 @@ from routesig._reliability import Reliability
 from routesig.information import FanoBound, LayerInformation, LogLossBound
 
 Range = tuple[float, float]
+TokenSet = Literal["all", "prompt", "generation"]
+Weighting = Literal["count", "gate", "top1"]
 LEAST_SEEDS = 19  # of a control model: with fewer no p of .05 is possible, and none is given
 
 
@@ -20,8 +22,8 @@ LEAST_SEEDS = 19  # of a control model: with fewer no p of .05 is possible, and 
 class StudyOptions:
     """The options of `rs.study`: the numbers that were used, and the names of the controls that were given."""
 
-    tokens: str = "all"
-    weighting: str = "count"
+    tokens: TokenSet = "all"
+    weighting: Weighting = "count"
     seed: int = 0
     permutations: int = 10_000
     bootstrap: int = 2_000

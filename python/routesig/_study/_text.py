@@ -70,11 +70,12 @@ def control_rows(study: "Study") -> list[tuple[str, ...]]:
         _DASH if study.classification.accuracy is None else f"{study.classification.accuracy:.3f}",
         "",
     )
-    return [header, real] + [
+    rows: list[tuple[str, ...]] = [
         (c.name, _range(c.difference), _mean(c.cohens_d, 2), _mean(c.accuracy, 3), _control_p(c))
         for c in study.controls.values()
         if not why_nothing(c)
     ]
+    return [header, real, *rows]
 
 
 def _controls(study: "Study") -> list[str]:

@@ -230,7 +230,7 @@ def test_sets_are_added_in_order_and_keep_what_both_say():
     with pytest.raises(ValueError, match="expected 3 layers x 16 experts x top-4, got 2 x 16 x top-4"):
         traces + random_traces(1, layers=2)
     with pytest.raises(TypeError):
-        traces + [traces[0]]
+        traces + traces[0]
 
 
 def test_rotated_routers_follow_tasks_and_sums():

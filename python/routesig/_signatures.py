@@ -232,7 +232,7 @@ class SignatureSet(ByValue):
         Parameters
         ----------
         count : int
-            Experts per task and layer.
+            Experts per task and layer, at most.
 
         Returns
         -------
@@ -244,7 +244,7 @@ class SignatureSet(ByValue):
         Raises
         ------
         ValueError
-            Where no prompt has a task, or a layer has fewer experts.
+            Where no prompt has a task.
 
         Examples
         --------

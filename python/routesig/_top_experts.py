@@ -6,6 +6,7 @@ import numpy as np
 
 from routesig import _core
 from routesig._optional import need
+from routesig._options import whole_number
 
 if TYPE_CHECKING:
     from routesig._signatures import SignatureSet
@@ -21,8 +22,7 @@ def of_traces(traces: _core.TraceSet, count: int, tokens: str) -> Any:
 def of_signatures(sigs: "SignatureSet", count: int) -> Any:
     """See SignatureSet.top_experts."""
     pandas = need("pandas", "data frames")
-    if not 1 <= count <= sigs.experts:
-        raise ValueError(f"top_experts: expected count from 1 to {sigs.experts} (the number of experts), got {count}")
+    count = min(whole_number("top_experts", "count", count, least=1), sigs.experts)
     tables = []
     for task in sorted({task for task in sigs.tasks if task is not None}):
         inside = np.array([one == task for one in sigs.tasks], dtype=bool)

@@ -352,12 +352,16 @@ def test_routing_itself_can_be_drawn(ax):
 
 
 def test_a_trace_is_drawn_with_its_words_where_there_is_room(ax):
+    wide = Figure(figsize=(6.4, 3.8)).subplots()
     traces = rs.record(rs.load_model(), rs.load_prompts()[:1], max_new_tokens=0, progress=False)
-    drawn = rs.plot.trace(traces[0], ax=ax)
+    drawn = rs.plot.trace(traces[0], ax=wide)
     words = [label.get_text() for label in drawn.get_xticklabels()]
     assert words == [text.strip() or "␣" for text in traces[0].token_texts]
-    rs.plot.trace(traces[0], words=False, ax=(plain := Figure().subplots()))
-    assert len(plain.get_xticklabels()) != len(words)
+    for plain in (
+        rs.plot.trace(traces[0], words=False, ax=Figure(figsize=(6.4, 3.8)).subplots()),
+        rs.plot.trace(traces[0], ax=ax),
+    ):
+        assert len(plain.get_xticklabels()) != len(words)
     with pytest.raises(ValueError, match=r"expected a trace with token texts \(words=True\), got 'p0' without"):
         rs.plot.trace(random_traces(1)[0], words=True, ax=ax)
 

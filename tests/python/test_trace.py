@@ -187,7 +187,7 @@ def test_a_set_is_also_indexed_by_id_by_numbers_and_by_a_mask():
     assert traces[[3, -5]].ids == traces[np.array([3, 0])].ids == ["p3", "p0"]
     assert traces[[len(trace) > 12 for trace in traces]].ids == ["p3", "p4"]
     assert traces[[]].ids == []
-    with pytest.raises(KeyError, match='expected an id that occurs, got \\\\"p9\\\\"'):
+    with pytest.raises(KeyError, match='expected an id that occurs, got "p9"'):
         traces["p9"]
     with pytest.raises(IndexError, match="expected a mask of 5 entries, got 2"):
         traces[[True, False]]
@@ -254,8 +254,9 @@ def test_top_experts_are_those_of_the_largest_share_of_each_task():
     assert np.isnan(sigs.select(tasks="code").top_experts(1)["elsewhere"]).all()
     traces = random_traces(4)
     assert traces.top_experts(3, tokens="prompt").equals(rs.signatures(traces, tokens="prompt").top_experts(3))
-    with pytest.raises(ValueError, match=r"top_experts: expected count from 1 to 3 .* got 4"):
-        sigs.top_experts(4)
+    assert sigs.top_experts(50).equals(sigs.top_experts(3))
+    with pytest.raises(ValueError, match=r"top_experts: expected count from 1 to .*, got 0"):
+        sigs.top_experts(0)
     with pytest.raises(ValueError, match="top_experts: expected prompts with a task, got none"):
         rs.SignatureSet.from_counts(counts).top_experts()
 

@@ -52,6 +52,7 @@ TAKES = {
     "load_prompts": (PATHS | {"None", "a DataFrame"}, {}),
     "pca": (SIGNATURES, {}),
     "read_signatures": (PATHS, {}),
+    "read_study": (PATHS, {}),
     "read_traces": (PATHS, {}),
     "record": (set(), {"prompts": ["text"]}),
     "reliability": (TRACE_SETS, {}),

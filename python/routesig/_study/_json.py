@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from routesig import _core
-from routesig._files import atomic_write
+from routesig._files import atomic_write, path_of
 from routesig._plain import Unfit, made, plain, plain_fields, record
 from routesig._study._result import FromFile, Study
 from routesig._text import said
@@ -76,14 +76,14 @@ def read_study(path: str | os.PathLike[str]) -> Study:
     >>> again == study, again.signatures, again.absent["signatures"]
     (True, None, 'a file holds results alone; the same call on the same data makes it again')
     """
-    place = os.fspath(path)
+    path = path_of("read_study", path)
     if not is_study(path):
-        raise _core.FormatError(f"{place}: expected a study, as Study.to_json writes it, found something else")
-    found = _parsed(Path(path))
+        raise _core.FormatError(f"{path}: expected a study, as Study.to_json writes it, found something else")
+    found = _parsed(path)
     try:
         return _made(found)
     except Unfit as error:
-        raise _core.FormatError(f"{place}: {error}") from None
+        raise _core.FormatError(f"{path}: {error}") from None
 
 
 def _made(found: dict[str, Any]) -> Study:

@@ -188,6 +188,14 @@ def test_headline_says_what_length_words_and_other_routers_account_for(study):
     assert "vocabulary" not in study.headline  # no share is said to *be* vocabulary
 
 
+def test_a_headline_without_its_control_models_says_why():
+    prompts = rs.load_prompts()[::2]
+    traces = rs.record(rs.load_model(), prompts, max_new_tokens=0, rotated_routers=1, progress=False)
+    found = rs.study(traces, weighting="gate", **ALONE)  # rotated routers apply no weights
+    assert found.absent["controls[rotated router]"] in found.headline
+    assert "The control 'rotated router' could not be compared: " in found.headline
+
+
 def test_without_an_effect_the_headline_claims_none():
     found = rs.study(tasks_apart((12, 12, 12), effect=0.0, top_k=1), **ALONE)
     assert found.p_value > 0.05

@@ -184,7 +184,8 @@ def _strongest(study: "Study") -> str:
     models = [c for c in study.controls.values() if c.kind == "null" and c.name != "token shuffle" and c.difference]
     total, d = study.difference.value, study.cohens_d.value
     if not models or total is None:
-        return ""
+        lost = [(name, why) for name in study.options.controls if (why := study.absent.get(f"controls[{name}]"))]
+        return " ".join(f"The control {name!r} could not be compared: {why}." for name, why in lost)
     most = max(models, key=lambda c: c.difference.mean if c.difference else 0.0)
     assert most.difference is not None
     found = most.difference

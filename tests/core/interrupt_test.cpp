@@ -134,7 +134,7 @@ TEST_F(Interrupt, AGuardInAPieceKeepsTheEndOfTheLoopOut) {
   EXPECT_TRUE(kept_out);
 }
 
-TEST_F(Interrupt, AThreadThatWaitsForThePoolEndsToo) {
+TEST_F(Interrupt, AThreadThatFindsThePoolAtWorkEndsToo) {
   set_num_threads(2);
   std::atomic<bool> begun = false, over = false;
   std::jthread other([&] {
@@ -146,7 +146,7 @@ TEST_F(Interrupt, AThreadThatWaitsForThePoolEndsToo) {
   while (!begun) std::this_thread::yield();
   {
     const Interruptible watched(stop);
-    EXPECT_THROW(parallel_for(2, 1, nothing), Stop);
+    EXPECT_THROW(parallel_for(kEndless, 1, nothing), Stop);
   }
   over = true;
 }

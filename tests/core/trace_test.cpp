@@ -95,8 +95,10 @@ TEST(TraceRecorder, RunAfterRunAddsTraces) {
 TEST(TraceRecorder, ASnapshotIsGoodWhileAnotherThreadRecords) {
   TraceRecorder recorder(RoutingNeeds{});
   std::jthread reader([&](const std::stop_token& stop) {
-    while (!stop.stop_requested())
-      for (const RoutingTrace& trace : *recorder.snapshot()) ASSERT_EQ(trace.tokens(), 1);
+    while (!stop.stop_requested()) {
+      const auto traces = recorder.snapshot();
+      for (const RoutingTrace& trace : *traces) ASSERT_EQ(trace.tokens(), 1);
+    }
   });
   for (int run = 0; run < 300; ++run) {
     recorder.begin(kTwoLayers);

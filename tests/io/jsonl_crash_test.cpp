@@ -16,6 +16,7 @@
 
 #include "routesig/io/file.hpp"
 #include "routesig/io/jsonl.hpp"
+#include "support/full_disk.hpp"
 #include "support/jsonl_feed.hpp"
 #include "support/scratch_folder.hpp"
 
@@ -197,9 +198,8 @@ TEST(JsonlRecorder, DestroyedWithoutCloseThePartialFileIsReadable) {
 }
 
 TEST(JsonlRecorder, AFullDiskIsReportedAndNothingAfterItSucceeds) {
-  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
   const ScratchFolder folder;
-  fs::create_symlink("/dev/full", folder / "t.jsonl.partial");
+  if (!testing::make_full(folder / "t.jsonl.partial")) GTEST_SKIP() << "no device can be made here";
   JsonlRecorder recorder(folder / "t.jsonl");
   recorder.begin(kInfo);
   record_prompt(recorder, 0);
@@ -217,9 +217,8 @@ TEST(JsonlRecorder, AFullDiskIsReportedAndNothingAfterItSucceeds) {
 }
 
 TEST(JsonlRecorder, AFullDiskIsMetByCloseWhereNothingWasFlushed) {
-  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
   const ScratchFolder folder;
-  fs::create_symlink("/dev/full", folder / "t.jsonl.partial");
+  if (!testing::make_full(folder / "t.jsonl.partial")) GTEST_SKIP() << "no device can be made here";
   JsonlRecorder recorder(folder / "t.jsonl");
   recorder.begin(kInfo);
   EXPECT_THROW(recorder.close(), FileError);

@@ -174,7 +174,7 @@ INSTANTIATE_TEST_SUITE_P(
         changed("Ranked", "\"top_k\":2", "\"top_k\":2,\"ranked\":1", "ranked: expected true or false"),
         changed("Settings", "\"version\":1", "\"version\":1,\"settings\":[]", "settings: expected an object"),
         changed("Count", "\"version\":1", "\"version\":1,\"prompts\":{\"count\":-1}", "count: expected a whole number"),
-        changed("Announces", "\"layers\":2", "\"layers\":2147483647", "64 times the file's size")),
+        changed("TooManyLayers", "\"layers\":2", "\"layers\":2147483647", "expected 1 to 65536 layers")),
     [](const auto& test) { return test.param.why; });
 
 INSTANTIATE_TEST_SUITE_P(

@@ -84,7 +84,10 @@ TEST(JsonlEvents, WhatCannotBeHeldIsRefused) {
   refused(good + event("a", 1, 0, 2, "pad"), "type: expected");
   refused(good + "\n" + good, "t.jsonl, line 2");
   refused(good + R"({"prompt":"a","layer":0,"expert":1,"position":1})", "expected a field \"type\"");
-  refused(good + event("a", 1, 2'000'000'000, 2), "64 times the file's size");
+  refused(good + event("a", 1, 2'000'000'000, 2), "expected 1 to 65536 layers, got 2000000001");
+  std::string sparse = good;
+  for (int position = 1; position < 40; ++position) sparse += event("a", position, 60'000, 2);
+  refused(sparse, "64 times the file's size");
   refused(good + event("a", 0, 0, 2), "expected top_k from 1 to 1", {.experts = 1});
   refused(good + good.substr(0, 20), "line 2");
 }

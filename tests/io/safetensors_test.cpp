@@ -267,7 +267,7 @@ TEST_F(SafetensorsFolder, AShortenedFileIsAnErrorOfReadAndNotASignal) {
   const Tensor stranger{.name = "a", .dtype = DType::u8, .shape = {100'000}, .data = out};
   EXPECT_THROW(weights.read(stranger, out), std::invalid_argument);
   fs::resize_file(folder_ / "model.safetensors", 200);
-  EXPECT_THROW(weights.read(weights.at("a"), out), FileError);
+  EXPECT_THROW(weights.read(weights.at("a"), out), routesig::FileError);
 }
 
 TEST_F(SafetensorsFolder, BytesLiveAsLongAsACopy) {

@@ -362,8 +362,8 @@ Examples
 --------
 >>> import routesig as rs
 >>> traces = rs.record(rs.load_model(), rs.load_prompts()[:4], max_new_tokens=0, progress=False)
->>> traces["code-02"].task, len(traces[1:3]), traces[[len(t) > 15 for t in traces]].ids
-('code', 2, ['code-02'])
+>>> traces["code-02"].task, len(traces[1:3]), traces[[True, False, True, False]].ids
+('code', 2, ['code-01', 'code-03'])
 )")
       .def(py::init(&set_of), py::arg("traces") = py::tuple())
       .def("__len__", &TraceSet::size)

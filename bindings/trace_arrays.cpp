@@ -41,7 +41,14 @@ int whole_number(const py::object& value, const char* name) {
   return check("from_arrays", name, value, "least"_a = 0, "most"_a = std::numeric_limits<int>::max()).cast<int>();
 }
 
-py::array as_array(const py::object& object) { return py::module_::import("numpy").attr("asarray")(object); }
+// An array of what is given. Of a masked one NumPy would take what lies under the mask.
+py::array as_array(const py::object& object, const char* what) {
+  const py::module_ numpy = py::module_::import("numpy");
+  if (numpy.attr("ma").attr("is_masked")(object).cast<bool>())
+    throw routesig::invalid_argument("from_arrays: expected ", what, " without masked entries, got a masked array; ",
+                                     "fill it (experts: -1 where unknown)");
+  return numpy.attr("asarray")(object);
+}
 
 // `array` with its axes in the order tokens, layers, top_k; `axes` names the order it has.
 py::array token_major(const py::array& array, const std::string& axes, const char* what) {
@@ -81,7 +88,7 @@ std::string never_fed(std::string argument) {
 
 // One integer a token; token ids and positions are int32 from 0 on.
 std::vector<std::int32_t> token_column(const py::object& object, const char* what, std::size_t tokens) {
-  const py::array array = as_array(object);
+  const py::array array = as_array(object, what);
   const char kind = array.dtype().kind();
   if (array.ndim() != 1 || (kind != 'i' && kind != 'u' && array.size() > 0))
     throw routesig::invalid_argument("from_arrays: expected ", what, " as integers [tokens], got ",
@@ -179,7 +186,7 @@ RoutingTrace trace_from_arrays(const py::object& experts, const py::object& num_
   sequence.text = text_of(text, who, "text");
   sequence.group = text_of(group, who, "group");
   if (fields) sequence.fields = fields_as_json(*fields, who);
-  const py::array ids = token_major(as_array(experts), axes, "experts");
+  const py::array ids = token_major(as_array(experts, "experts"), axes, "experts");
   const routesig::RoutingInfo info{.layers = static_cast<int>(ids.shape(1)),
                                    .experts = whole_number(num_experts, "num_experts"),
                                    .top_k = static_cast<int>(ids.shape(2)),
@@ -188,15 +195,16 @@ RoutingTrace trace_from_arrays(const py::object& experts, const py::object& num_
   const auto tokens = static_cast<std::size_t>(ids.shape(0));
   TraceColumns columns{.experts = ids_of(ids, info, sequence.id)};
   if (!weights.is_none()) {
-    const std::string expected = shape_text(as_array(experts)), got = shape_text(as_array(weights));
+    const py::array given = as_array(weights, "weights");
+    const std::string expected = shape_text(as_array(experts, "experts")), got = shape_text(given);
     if (got != expected)
       throw routesig::invalid_argument("from_arrays: expected weights of the shape of experts, ", expected, ", got ",
                                        got);
-    const py::array given = token_major(as_array(weights), axes, "weights");
+    const py::array major = token_major(given, axes, "weights");
     if (std::string_view("fiub").find(given.dtype().kind()) == std::string_view::npos)
       throw routesig::invalid_argument("from_arrays: expected weights that are real numbers, got ",
                                        std::string(py::str(given.dtype())));
-    const py::array_t<float, py::array::c_style | py::array::forcecast> floats(given);
+    const py::array_t<float, py::array::c_style | py::array::forcecast> floats(major);
     columns.weights.assign(floats.data(), floats.data() + floats.size());
   }
   if (!token_ids.is_none()) columns.token_ids = token_column(token_ids, "token ids", tokens);

@@ -81,7 +81,7 @@ class RoutingTrace:
     """
     __hash__: typing.ClassVar[None] = None
     @staticmethod
-    def from_arrays(experts: typing.Any, *, num_experts: typing.SupportsInt | typing.SupportsIndex, weights: typing.Any = None, token_ids: typing.Any = None, positions: typing.Any = None, prompt_tokens: typing.SupportsInt | typing.SupportsIndex | None = None, id: str | None = '', task: str | None = None, text: str | None = '', group: str | None = None, fields: dict[str, typing.Any] | None = None, axes: str = 'ltk', ranked: bool = True, drop_invalid: bool = False) -> RoutingTrace:
+    def from_arrays(experts: typing.Any, *, num_experts: typing.Any, weights: typing.Any = None, token_ids: typing.Any = None, positions: typing.Any = None, prompt_tokens: typing.Any = None, id: str | None = '', task: str | None = None, text: str | None = '', group: str | None = None, fields: dict[str, typing.Any] | None = None, axes: str = 'ltk', ranked: bool = True, drop_invalid: bool = False) -> RoutingTrace:
         """
         A trace from expert ids of any engine.
         
@@ -239,8 +239,8 @@ class TraceSet:
     --------
     >>> import routesig as rs
     >>> traces = rs.record(rs.load_model(), rs.load_prompts()[:4], max_new_tokens=0, progress=False)
-    >>> traces["code-02"].task, len(traces[1:3]), traces[[len(t) > 15 for t in traces]].ids
-    ('code', 2, ['code-02'])
+    >>> traces["code-02"].task, len(traces[1:3]), traces[[True, False, True, False]].ids
+    ('code', 2, ['code-01', 'code-03'])
     """
     __hash__: typing.ClassVar[None] = None
     def __add__(self, other: TraceSet) -> TraceSet:
@@ -263,7 +263,7 @@ class TraceSet:
         ...
     def __getstate__(self) -> tuple:
         ...
-    def __init__(self, traces: collections.abc.Sequence[RoutingTrace] = []) -> None:
+    def __init__(self, traces: typing.Any = ()) -> None:
         ...
     def __iter__(self) -> collections.abc.Iterator[RoutingTrace]:
         ...

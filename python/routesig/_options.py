@@ -5,8 +5,6 @@ import numbers
 import operator
 from typing import Any
 
-from routesig._kinds import named
-
 _MOST_DRAWS = 10_000_000  # whose values, one for each layer, still fit into memory
 
 
@@ -15,6 +13,8 @@ def whole_number(who: str, name: str, value: Any, *, least: int = 0, most: int =
     try:
         number = operator.index(value)
     except TypeError:
+        from routesig._kinds import named  # which needs NumPy
+
         got = repr(value) if isinstance(value, (str, numbers.Number)) else named(value)
         raise ValueError(f"{who}: expected {name} to be a whole number, got {got}") from None
     if not least <= number <= most:

@@ -498,6 +498,8 @@ def _whole_numbers(values: ArrayLike, what: str, axes: int) -> Counts:
         array = np.asarray(values)
     except ValueError:  # rows of unequal lengths
         raise refused("SignatureSet.from_counts", f"{what} as whole numbers", values) from None
+    if np.ma.is_masked(values):
+        raise ValueError(f"signatures: expected {what} without masked entries, got a masked array (0: never chosen)")
     if array.dtype.kind == "O" or array.ndim == 0 or (array.dtype.kind == "U" and array.ndim < axes):
         raise refused("SignatureSet.from_counts", f"{what} as whole numbers", values)
     if array.ndim != axes:

@@ -3,6 +3,8 @@
 from routesig import _core
 from routesig._options import whole_number
 
+_MOST = 1024  # kMaxThreads of parallel.hpp
+
 
 def set_num_threads(count: int) -> None:
     """Set the number of threads of later calls. It changes no result.
@@ -19,7 +21,7 @@ def set_num_threads(count: int) -> None:
     Raises
     ------
     ValueError
-        On what is no whole number of 0 or more.
+        On what is no whole number from 0 to 1024.
 
     Examples
     --------
@@ -28,4 +30,4 @@ def set_num_threads(count: int) -> None:
     2
     >>> set_num_threads(0)
     """
-    _core.set_num_threads(whole_number("set_num_threads", "count", count, most=2**31 - 1))
+    _core.set_num_threads(whole_number("set_num_threads", "count", count, most=_MOST))

@@ -124,7 +124,7 @@ CALLS = {
     ),
     "compare": lambda: of(lambda sigs: rs.compare(sigs, sigs, permutations=1_000_000))(lambda: counts_set(1500)),
     "study": lambda: of(rs.study, null_draws=100_000, progress=False)(lambda: counts_set(400, 16, 64)),
-    "study that shows a bar": lambda: of(rs.study, permutations=100_000_000, progress=True)(lambda: counts_set(60)),
+    "study that shows a bar": lambda: of(rs.study, permutations=10_000_000, progress=True)(lambda: counts_set(60)),
     # Last: what they leave behind goes on for a while.
     "fit of many columns": fit_of_many_columns,
     "pca": lambda: of(rs.pca, components=1000)(lambda: counts_set(6000, 16, 256)),

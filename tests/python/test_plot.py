@@ -1,8 +1,10 @@
 """Pictures: Axes in, Axes out; never shown."""
 
+import io
 import itertools
 import sys
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -414,6 +416,13 @@ def test_names_are_drawn_letter_by_letter():
     drawn = {r"\$x_{", " _hidden", "two lines", r"\$a\$", ("long " * 20)[:31] + "…"}
     assert labels(axes[1, 0]) == drawn
     assert set(y_ticks(axes[0, 0])) == set(y_ticks(axes[0, 1])) == drawn
+
+
+def test_names_with_control_characters_give_an_svg_that_can_be_read(ax):
+    rs.plot.similarity(np.eye(4), ["\x1b[31mred", "bell\x07"] * 2, ax=ax)
+    ax.figure.savefig(file := io.BytesIO(), format="svg")
+    ElementTree.fromstring(file.getvalue())
+    assert set(y_ticks(ax)) == {r"\u001b[31mred", r"bell\u0007"}
 
 
 def test_axes_without_a_place_in_a_grid_are_drawn_on():

@@ -132,6 +132,17 @@ def test_what_does_not_fit_is_one_sentence(experts, options, message):
         one(experts, **options)
 
 
+def test_masked_arrays_are_refused_since_what_lies_under_the_mask_is_no_data():
+    experts = np.ma.MaskedArray([[[0, 1], [2, 3]]], mask=[[[False, False], [True, True]]])
+    with pytest.raises(ValueError, match=r"from_arrays: expected experts without masked entries.*-1 where unknown"):
+        one(experts)
+    with pytest.raises(ValueError, match="expected token ids without masked entries"):
+        one([[[0, 1]]], token_ids=np.ma.MaskedArray([1], mask=[True]))
+    assert one(np.ma.MaskedArray([[[0, 1]]])).experts.tolist() == [[[0, 1]]]
+    with pytest.raises(ValueError, match="signatures: expected counts without masked entries"):
+        rs.SignatureSet.from_counts(experts)
+
+
 def test_arrays_are_views_that_keep_their_trace_alive():
     traces = random_traces()
     first, second = traces[0].experts, traces[0].experts

@@ -5,6 +5,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from routesig._text import harmless
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -165,7 +167,7 @@ def spaced(places: Iterable[float], room: float) -> list[int]:
 
 def plain(name: str, longest: int = 32) -> str:
     """A name as matplotlib draws it letter by letter: no formula between dollars, nothing hidden, on one line."""
-    short = " ".join(name.split())
+    short = harmless(" ".join(name.split()))  # an SVG file with control characters cannot be read
     short = short if len(short) <= longest else short[: longest - 1] + "…"
     return (" " if short.startswith("_") else "") + short.replace("$", r"\$")
 

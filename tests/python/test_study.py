@@ -6,13 +6,15 @@ import html
 import json
 import pickle
 import re
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from report_studies import worded_traces
 
 import routesig as rs
-from routesig._study import _compose, _costs
+from routesig._study import _compose, _costs, _show
 from routesig._study._parts import StudyOptions
 from support import random_experts, random_traces, tasks_apart
 
@@ -186,6 +188,21 @@ def test_headline_says_what_length_words_and_other_routers_account_for(study):
     ):
         assert part in study.headline, part
     assert "vocabulary" not in study.headline  # no share is said to *be* vocabulary
+
+
+def test_show_displays_controls_and_pictures_in_a_notebook_and_prints_elsewhere(study, monkeypatch, capsys):
+    study.show()
+    assert capsys.readouterr().out == f"{study}\n"
+    shown = []
+    monkeypatch.setattr(_show, "_in_notebook", lambda: True)
+    display = SimpleNamespace(HTML=lambda text: text, display=shown.append)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    study.show()
+    (page,) = shown
+    assert html.escape(study.headline) in page
+    assert all(html.escape(name) in page for name, control in study.controls.items() if control.difference)
+    pictures = re.findall(r'alt="([^"]*)" src="data:image/png;base64,', page)
+    assert pictures == ["similarity of prompts", "controls"]
 
 
 def test_a_headline_without_its_control_models_says_why():

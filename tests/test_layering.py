@@ -45,6 +45,7 @@ RANKS = (
     ("routing",),
     ("topk",),
     ("recorder", "trace_columns"),
+    ("recorder_state",),
     ("trace",),
     ("validation", "identity_rows"),
     ("signature",),

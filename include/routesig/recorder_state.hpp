@@ -39,8 +39,10 @@ class RecorderState {
  public:
   /// `who`: the recorder's name, for messages. `needs`: what it asked the model for.
   RecorderState(const char* who, RoutingNeeds needs) : who_(who), needs_(needs) {}
-  RecorderState(const RecorderState&) = delete;  // rows point into it
+  RecorderState(const RecorderState&) = delete;  // rows point into it, and move with it
   RecorderState& operator=(const RecorderState&) = delete;
+  RecorderState(RecorderState&&) = default;
+  RecorderState& operator=(RecorderState&&) = default;
   ~RecorderState() = default;
 
   /// Of the run under way.

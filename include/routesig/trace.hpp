@@ -221,14 +221,11 @@ class TraceRecorder final : public RoutingRecorder {
   [[nodiscard]] RoutingNeeds needs() const override { return needs_; }
   /// The finished traces. The reference is good until the next `end`, which another thread may not call meanwhile; a
   /// `snapshot` is good for ever, and may be taken while another thread records.
-  [[nodiscard]] const TraceSet& traces() const noexcept { return *traces_; }
-  [[nodiscard]] std::shared_ptr<const TraceSet> snapshot() const {
-    const std::scoped_lock lock(mutex_);
-    return traces_;
-  }
+  [[nodiscard]] const TraceSet& traces() const noexcept { return *published_.traces; }
+  [[nodiscard]] std::shared_ptr<const TraceSet> snapshot() const { return published_.get(); }
 
   void begin(const RoutingInfo& info) override {
-    if (!traces_->empty() && !(*traces_)[0].info().same_shape(info))
+    if (!traces().empty() && !traces()[0].info().same_shape(info))
       throw invalid_argument("TraceRecorder: expected one routing shape, got another model's (use a new recorder)");
     state_.begin(info);
     info_ = std::make_shared<const RoutingInfo>(info);
@@ -277,18 +274,41 @@ class TraceRecorder final : public RoutingRecorder {
   /// Ends the run; sequences still open are kept as they are.
   void end() override {
     state_.end([&](int sequence, Recorded recorded) { finish(sequence, std::move(recorded)); });
-    std::vector<RoutingTrace> all(traces_->begin(), traces_->end());
+    std::vector<RoutingTrace> all(traces().begin(), traces().end());
     for (auto& [sequence, trace] : finished_) all.push_back(std::move(trace));
     finished_.clear();
-    auto traces = std::make_shared<const TraceSet>(std::move(all), traces_->run(), true, info_);
-    const std::scoped_lock lock(mutex_);
-    traces_.swap(traces);
+    published_.set(std::make_shared<const TraceSet>(std::move(all), traces().run(), true, info_));
   }
 
  private:
   struct Recorded {
     SequenceInfo info;
     TraceColumns columns;
+  };
+
+  /// The finished traces, which other threads may ask for.
+  struct Published {
+    Published() = default;
+    Published(Published&& other) noexcept : traces(other.traces) {}  // a recorder always has some
+    Published& operator=(Published&& other) noexcept {
+      traces = other.traces;
+      return *this;
+    }
+    Published(const Published&) = delete;
+    Published& operator=(const Published&) = delete;
+    ~Published() = default;
+
+    [[nodiscard]] std::shared_ptr<const TraceSet> get() const {
+      const std::scoped_lock lock(mutex);
+      return traces;
+    }
+    void set(std::shared_ptr<const TraceSet> next) {
+      const std::scoped_lock lock(mutex);
+      traces.swap(next);
+    }
+
+    mutable std::mutex mutex;
+    std::shared_ptr<const TraceSet> traces = std::make_shared<const TraceSet>();
   };
 
   [[nodiscard]] static std::size_t size(int count) noexcept { return static_cast<std::size_t>(count); }
@@ -309,8 +329,7 @@ class TraceRecorder final : public RoutingRecorder {
   std::shared_ptr<const RoutingInfo> info_;  // what the traces of this run share
   std::map<int, RoutingTrace> finished_;     // of the current run
   std::vector<std::size_t> tokens_;          // where each row of the step under way lies in its sequence
-  mutable std::mutex mutex_;                 // of traces_, against `snapshot`
-  std::shared_ptr<const TraceSet> traces_ = std::make_shared<const TraceSet>();
+  Published published_;
 };
 
 /// The number of each trace's group, -1 where it has none: [traces].

@@ -7,6 +7,7 @@
 #include <limits>
 #include <stop_token>
 #include <thread>
+#include <utility>
 
 #include "support/traces.hpp"
 
@@ -107,6 +108,21 @@ TEST(TraceRecorder, ASnapshotIsGoodWhileAnotherThreadRecords) {
     recorder.end();
   }
   EXPECT_EQ(recorder.snapshot()->size(), 300U);
+}
+
+TEST(TraceRecorder, CanBeMovedInTheMiddleOfAStep) {
+  auto begun = [] {
+    TraceRecorder recorder(RoutingNeeds{});
+    recorder.begin(kTwoLayers);
+    recorder.begin_sequence(0, {.id = "a"});
+    feed(recorder, {0}, {0}, {{0, 1}});
+    return recorder;
+  }();
+  TraceRecorder recorder = std::move(begun);
+  const std::vector<ExpertId> experts{2, 3};
+  recorder.layer({.layer = 1, .experts = experts});
+  recorder.end();
+  EXPECT_THAT(recorder.traces()[0].columns().experts, ElementsAre(0, 1, 2, 3));
 }
 
 TEST(TraceRecorder, ALayerThatIsNotHeardIsUnknown) {

@@ -11,9 +11,9 @@ from typing import Any
 
 from routesig import _core
 from routesig._apart import EndedError, apart
-from routesig._files import read_whole
+from routesig._files import read_json_object, read_whole
 from routesig._prompts import Prompt
-from routesig._text import json_value, said, shortened
+from routesig._text import said, shortened
 from routesig._tokenizer import faults_named
 
 _CONFIG, _TEMPLATE = "tokenizer_config.json", "chat_template.jinja"
@@ -110,7 +110,7 @@ def _tokenizer(folder: Path) -> Any:
 
 def _check_config(file: Path) -> None:
     """Refuse by name what would fail deep inside another library."""
-    fields = _object(file)
+    fields = read_json_object(file, _LARGEST)
     for name in _SPECIAL:
         token = fields.get(name)
         if not isinstance(token["content"] if isinstance(token, dict) and "content" in token else token, str | None):
@@ -121,17 +121,6 @@ def _check_config(file: Path) -> None:
             f"{file}: expected chat_template as text, or as objects with name and template, "
             f"found {shortened(repr(template))}"
         )
-
-
-def _object(file: Path) -> dict[str, Any]:
-    content = read_whole(file, _LARGEST)
-    try:
-        fields = json_value(content)
-    except ValueError as error:
-        raise _core.FormatError(f"{file}: expected JSON, found something else ({said(error)})") from None
-    if not isinstance(fields, dict):
-        raise _core.FormatError(f"{file}: expected a JSON object, found {type(fields).__name__}")
-    return fields
 
 
 def _texts(template: Any) -> list[Any]:

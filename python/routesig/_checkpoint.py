@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from routesig import _core
+from routesig._files import read_json_object
 from routesig._identity import model_name, weight_files
 from routesig._model import check_torch
-from routesig._text import json_value
 
 # What configurations of mixture-of-experts models call the same thing.
 _CALLED = {
@@ -57,15 +57,7 @@ def _config(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
     if not file.is_file():
         raise _core.FormatError(f"{folder}: expected a model folder with config.json, found none")
-    if file.stat().st_size > _LARGEST:
-        raise _core.FormatError(f"{file}: expected at most {_LARGEST} bytes, found {file.stat().st_size}")
-    try:
-        config = json_value(file.read_bytes())
-    except ValueError as error:
-        raise _core.FormatError(f"{file}: expected JSON, found something else ({error})") from None
-    if not isinstance(config, dict):
-        raise _core.FormatError(f"{file}: expected a JSON object, found {type(config).__name__}")
-    return config
+    return read_json_object(file, _LARGEST)
 
 
 def _architecture(config: Mapping[str, Any]) -> str | None:

@@ -3,20 +3,18 @@
 import os
 
 from routesig import _core
-from routesig._text import path_text
+from routesig._text import path_text, shortened
 
 MAX_BYTES = 8 << 30  # of decoded arrays, unless the caller says otherwise
 _ALWAYS = 16 << 20  # bytes that any file may ask for
 _RATIO = 256  # bytes that a byte of the file may become; signatures of prompts of few tokens come near it
 
 NO_MEMORY = "expected arrays that fit into memory, found larger ones"
-_LONGEST = 400  # characters of a message
 
 
 def format_error(path: str | os.PathLike[str], problem: str) -> _core.FormatError:
     """A FormatError about a file, on one line of bearable length whatever the file says."""
-    line = " ".join(problem.split())
-    return _core.FormatError(f"{path_text(path)}: {line if len(line) <= _LONGEST else line[:_LONGEST] + '...'}")
+    return _core.FormatError(f"{path_text(path)}: {shortened(problem)}")
 
 
 def check_memory(path: str | os.PathLike[str], declared: int, size: int, max_bytes: int | None) -> None:

@@ -46,6 +46,21 @@ def read_whole(path: str | os.PathLike[str], most: int) -> bytes:
     return bytes(content)
 
 
+def read_json_object(file: Path, most: int) -> dict[str, Any]:
+    """The JSON object of a file of at most `most` bytes; FormatError on anything else."""
+    from routesig import _core
+    from routesig._text import json_value, said
+
+    content = read_whole(file, most)
+    try:
+        fields = json_value(content)
+    except ValueError as error:
+        raise _core.FormatError(f"{file}: expected JSON, found something else ({said(error)})") from None
+    if not isinstance(fields, dict):
+        raise _core.FormatError(f"{file}: expected a JSON object, found {type(fields).__name__}")
+    return fields
+
+
 def holds_signatures(path: Path) -> bool:
     """Whether a file is one of signatures, and not of traces."""
     if path.suffix == ".npz":

@@ -289,7 +289,7 @@ class TraceRecorder final : public RoutingRecorder {
   /// The finished traces, which other threads may ask for.
   struct Published {
     Published() = default;
-    Published(Published&& other) noexcept : traces(other.traces) {}  // a recorder always has some
+    Published(Published&& other) noexcept { traces = other.traces; }  // copied: the one moved from still has some
     Published& operator=(Published&& other) noexcept {
       traces = other.traces;
       return *this;

@@ -3,6 +3,7 @@
 
 #include "bindings.hpp"
 #include "half_made.hpp"
+#include "one_sentence.hpp"
 #include "routesig/parallel.hpp"
 #include "routesig/version.hpp"
 
@@ -28,6 +29,7 @@ PYBIND11_MODULE(_core, m) {
   bind_tuning(m);
   bind_comparison(m);
   refuse_half_made(m);
+  refuse_in_one_sentence(m);
 
   m.def(
       "num_threads", &routesig::num_threads,

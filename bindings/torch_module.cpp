@@ -3,6 +3,7 @@
 
 #include "bindings.hpp"
 #include "half_made.hpp"
+#include "one_sentence.hpp"
 
 PYBIND11_MODULE(_torch, m) {
   py::module_::import("routesig._core");  // first: recorders and errors are its types
@@ -11,4 +12,5 @@ PYBIND11_MODULE(_torch, m) {
   m.attr("has_cuda_kernel") = ROUTESIG_HAS_CUDA_KERNEL != 0;  // of the router
   bind_model(m);
   refuse_half_made(m);
+  refuse_in_one_sentence(m);
 }

@@ -1,5 +1,7 @@
 """Classes that are bound from C++: no use of them ends the interpreter."""
 
+import ast
+import re
 import threading
 
 import numpy as np
@@ -36,9 +38,87 @@ def test_an_object_made_without_init_is_refused_by_every_method(bound):
             found = getattr(half, name)
             found(half) if name == "__eq__" else found()
         except TypeError as error:
-            refused += "made by __new__ alone" in str(error) or "incompatible function arguments" in str(error)
+            refused += bool(re.search(r"made by __new__ alone|^\w+: expected .*, got no \w+$", str(error)))
         # else: what Python itself gives every object, such as an address as its text
     assert refused > 0
+
+
+def called_by_arguments():
+    """Every constructor and public method of a bound class that takes arguments: its name, itself, and their kinds."""
+    for bound in CLASSES:
+        for name in vars(bound):
+            said = re.match(rf"{name}(\(.*)", getattr(bound, name).__doc__ or "")
+            if said is None or (name.startswith("_") and name != "__init__"):
+                continue
+            call = bound if name == "__init__" else getattr(bound, name)
+            arguments = ast.parse(f"def f{said[1]}: 0").body[0].args
+            every = [one for one in (*arguments.args, *arguments.kwonlyargs) if one.arg != "self"]
+            who = bound.__name__ if name == "__init__" else name
+            yield pytest.param(who, call, bound, {one.arg: ast.unparse(one.annotation) for one in every}, id=who)
+
+
+CALLS = list(called_by_arguments())
+# What an argument of a kind may be, and what it may not.
+RIGHT = {
+    "bool": True,
+    "str": "ltk",
+    "os.PathLike": "nowhere/t.jsonl",
+    "typing.SupportsInt": 1,
+    "typing.SupportsFloat": 1.0,
+    "collections.abc.Sequence": [],
+    "collections.abc.Iterable": [[1]],
+    "dict": {},
+    "object": None,
+    "routesig._core.RoutingInfo": rs.RoutingInfo(layers=1, experts=2, top_k=1),
+    "routesig._core.RoutingRecorder": rs.TraceRecorder(),
+    "routesig._core.TraceSet": rs.TraceSet(),
+    "routesig._torch.RotatedRouters | None": None,
+}
+ANYTHING = {"object", "str | None"}  # what is called takes any, and refuses it by itself
+ONE_SENTENCE = r"{}: expected .*, got .*"
+
+
+def right(kind):
+    return next(value for name, value in RIGHT.items() if kind.startswith(name))
+
+
+def own(bound):
+    """The object whose method it is; the model's is loaded."""
+    made = {"TraceSet": rs.TraceSet, "TraceRecorder": rs.TraceRecorder, "RoutingRecorder": rs.TraceRecorder}
+    if bound.__name__ == "OlmoeModel":
+        return rs.load_model()._native
+    return made[bound.__name__]() if bound.__name__ in made else None
+
+
+def refusal(who, call, *given, **named):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call(*given, **named)
+    assert re.fullmatch(ONE_SENTENCE.format(who), str(caught.value)), str(caught.value)
+    return str(caught.value)
+
+
+def test_there_are_calls_to_walk():
+    names = {one.id for one in CALLS}
+    assert {"TraceRecorder", "RoutingInfo", "JsonlRecorder", "TokenTable", "FoldPlan", "take", "from_arrays"} <= names
+
+
+@pytest.mark.parametrize(("who", "call", "bound", "kinds"), CALLS)
+def test_arguments_of_another_kind_are_one_sentence_that_names_the_class(who, call, bound, kinds):
+    is_method = call is not bound and not isinstance(vars(bound)[call.__name__], staticmethod)
+    first = [own(bound)] if is_method else []
+    if is_method:
+        assert "got an int" in refusal(who, call, 5)
+    if first == [None]:  # is made inside
+        return
+    refusal(who, call, *first, *range(len(kinds) + 1))
+    assert refusal(who, call, *first, colour="red").endswith(("got 'colour'", "got no " + next(iter(kinds), "")))
+    for name, kind in kinds.items():
+        if kind in ANYTHING:
+            continue
+        others = {one: right(of) for one, of in kinds.items() if one != name}
+        for wrong in (object(), *[-(2**70), 2**70] * kind.startswith("typing.SupportsInt")):
+            said = refusal(who, call, *first, **others, **{name: wrong})
+            assert re.search(rf"\b({name}|a path|traces)\b", said), said
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def _answers(helper: "subprocess.Popen[bytes]", request: dict[str, Any]) -> Iter
         yield answer
         if isinstance(answer, int):
             return
-    raise RuntimeError(f"the process that renders chat templates ended with code {helper.wait()}")
+    raise RuntimeError(f"the process that does what is done apart ended with code {helper.wait()}")
 
 
 def serve() -> None:

@@ -20,7 +20,7 @@ import pytest
 
 import routesig as rs
 from routesig import _core
-from routesig._tokenizer import load_tokenizer
+from routesig._tokenizer import encode, load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSUMER = ROOT / "tests" / "install" / "consumer"
@@ -220,6 +220,13 @@ def say_prompts(said, tmp, model):
     (tmp / "tokenizer.json").write_text("{}")
     with said.caught():
         load_tokenizer(tmp / "tokenizer.json")
+    hundred = {"type": "Replace", "pattern": {"Regex": "."}, "content": "c" * 100}
+    fields = json.loads((model.path / "tokenizer.json").read_text())
+    fields["normalizer"] = {"type": "Sequence", "normalizers": [hundred] * 5}
+    (tmp / "tokenizer.json").write_text(json.dumps({**fields, "added_tokens": []}))
+    with said.caught(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("routesig._apart.BYTES", 256 << 20)
+        encode(load_tokenizer(tmp / "tokenizer.json"), tmp / "tokenizer.json", ["Count to ten."], True)
     chat()
     chat(config="{")
     chat("one\n{% for %}")

@@ -3,10 +3,12 @@
 Seeded mutations of good files, more of them under scripts/test --all, and a hand-made file for each kind of fault.
 """
 
+import base64
 import csv
 import json
 import os
 import random
+import resource
 import shutil
 from functools import partial
 
@@ -15,10 +17,11 @@ import pytest
 pytest.importorskip("tokenizers", reason="the files are tokenizers'")
 
 import routesig as rs
-from routesig import _apart, _prompts
+from routesig import _apart, _prompts, _tokenizer
 from routesig._chat import chat_ids
 from routesig._prompts import Prompt
 from routesig._tokenizer import decode_each, encode, load_tokenizer
+from routesig._tokenizer_growth import TEXT, growth, rules
 
 PROMPTS = [Prompt("a", None, "Count to ten."), Prompt("b", None, "h\u00e9llo \u4e2d")]
 TEXTS = [prompt.text for prompt in PROMPTS]
@@ -163,6 +166,87 @@ def test_ctrl_c_in_a_tokenizer_stays_ctrl_c(shipped):
 
     with pytest.raises(KeyboardInterrupt):
         encode(Interrupted(), shipped / "tokenizer.json", TEXTS, True)
+
+
+HUNDRED = {"type": "Replace", "pattern": {"Regex": "."}, "content": "c" * 100}
+NESTED = {"type": "Sequence", "normalizers": [HUNDRED] * 5}
+TWICE = {"Sequence": {"id": "A", "type_id": 0}}
+ADDED = {"id": 300, "content": "ab", "normalized": True, "special": False}
+ADDED |= dict.fromkeys(("single_word", "lstrip", "rstrip"), False)
+BYTES = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": False}
+MULTIPLIERS = {
+    "a normalizer": ({"normalizer": NESTED}, "a tokenizer that can encode the prompts"),
+    "one without types": (
+        {"normalizer": {"normalizers": [{key: HUNDRED[key] for key in ("pattern", "content")}] * 5}},
+        "a tokenizer that can encode the prompts",
+    ),
+    "of an added token": ({"normalizer": NESTED, "added_tokens": [ADDED]}, "a tokenizer"),
+    "a pre-tokenizer": (
+        {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [BYTES] * 60}},
+        "a tokenizer that can encode the prompts",
+    ),
+    "a template": (
+        {
+            "post_processor": {
+                "type": "Sequence",
+                "processors": [{**TEMPLATE, "single": [TWICE] * 100, "pair": [TWICE]}] * 5,
+            }
+        },
+        "a tokenizer that can encode the prompts",
+    ),
+    "a decoder": (
+        {"decoder": {"type": "Sequence", "decoders": [HUNDRED] * 5}},
+        "a tokenizer that can decode every token id",
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", MULTIPLIERS)
+def test_rules_that_multiply_a_text_are_a_sentence_before_they_fill_memory(
+    tokenizer_json, tmp_path, rule, monkeypatch, capfd
+):
+    monkeypatch.setattr(_apart, "BYTES", 256 << 20)
+    monkeypatch.setattr(_apart, "SECONDS", 3.0)
+    changed, expected = MULTIPLIERS[rule]
+    file = tmp_path / "tokenizer.json"
+    file.write_text(json.dumps({**tokenizer_json, "added_tokens": [], **changed}))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(rs.FormatError, match=rf"^{file}: expected {expected}, found "):
+        used(file)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+    capfd.readouterr()
+
+
+def test_what_a_tokenizer_makes_apart_is_what_it_makes_here(shipped, monkeypatch):
+    file = shipped / "tokenizer.json"
+    here = used(file), decode_each(load_tokenizer(file), file, 300)
+    for name in ("_ORDINARY", "_LONGEST"):
+        monkeypatch.setattr(_tokenizer, name, 0)
+    assert (used(file), decode_each(load_tokenizer(file), file, 300)) == here
+
+
+def test_ordinary_tokenizers_are_used_in_this_process(shipped, monkeypatch):
+    monkeypatch.setattr(_tokenizer, "apart", None)
+    used(shipped / "tokenizer.json")
+    fields = rules((shipped / "tokenizer.json").read_bytes())
+    assert growth(fields, TEXT) == 3 * 4  # NFC, then bytes as letters with a space before each piece
+    llama = [{"type": "Prepend", "prepend": "\u2581"}, {"pattern": {"String": " "}, "content": "\u2581"}]
+    assert growth({"normalizer": {"normalizers": llama}}, TEXT) == (1 + 3) * 3
+
+
+def test_growth_is_worked_by_hand():
+    def grown(*normalizers):
+        return growth({"normalizer": {"type": "Sequence", "normalizers": list(normalizers)}}, TEXT)
+
+    assert grown() == grown({"type": "Strip", "content": "long"}) == 1
+    assert grown(HUNDRED) == 101  # empty matches beside every byte
+    assert grown({"pattern": {"String": "ab"}, "content": "abcde"}) == 2.5
+    assert grown({"pattern": {"String": "abc"}, "content": ""}) == 1
+    assert grown({"type": "NFKD"}, {"type": "Lowercase"}) == 11 * 1.5
+    charsmap = base64.b64encode((8).to_bytes(4, "little") + b"x" * 8 + b"a\0four\0").decode()
+    assert grown({"type": "Precompiled", "precompiled_charsmap": charsmap}) == 4
+    around = {"single": [{"SpecialToken": {"id": "s"}}, TWICE, TWICE], "special_tokens": {"s": {"ids": [1, 2, 3]}}}
+    assert growth({"post_processor": around}, TEXT) == 2 + 3
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"])

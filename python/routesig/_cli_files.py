@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import routesig as rs
+from routesig._files import open_file
 
 
 def read_traces(path: Path, *, drop_invalid: bool = False) -> rs.TraceSet:
@@ -17,7 +18,7 @@ def is_prompts(path: Path) -> bool:
         return True
     if path.suffix.lower() != ".jsonl":
         return False
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         first = file.readline(1 << 20)
     try:
         fields = json.loads(first)

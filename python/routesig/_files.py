@@ -25,16 +25,23 @@ def path_of(who: str, given: Any) -> Path:
     return Path(given)
 
 
+def open_file(path: str | os.PathLike[str]) -> IO[bytes]:
+    """A file to read. OSError on a named pipe, which would wait for a writer; /dev/stdin may be a pipe without name."""
+    if stat.S_ISFIFO(os.stat(path).st_mode) and os.path.exists(os.path.realpath(path)):
+        raise OSError(errno.EINVAL, "expected an ordinary file to read, found a pipe", os.fspath(path))
+    return open(path, "rb")
+
+
 def is_parquet(path: str | os.PathLike[str]) -> bool:
     """Whether the file begins like a Parquet file."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         return file.read(4) == b"PAR1"
 
 
 def read_whole(path: str | os.PathLike[str], most: int) -> bytes:
     """The bytes of a file; FormatError where they are more than `most`, before there is memory for them."""
     content = bytearray()
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         while size <= most and (piece := file.read(1 << 20)):  # a device has no size
             content += piece
@@ -65,7 +72,7 @@ def holds_signatures(path: Path) -> bool:
     """Whether a file is one of signatures, and not of traces."""
     if path.suffix == ".npz":
         return True
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         if file.read(2) == b"PK":  # .npz under another name
             return True
     from routesig import _parquet

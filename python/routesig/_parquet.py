@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routesig._file_limits import NO_MEMORY, check_memory, format_error
-from routesig._files import atomic_write
+from routesig._files import atomic_write, open_file
 from routesig._optional import need
 from routesig._parquet_pages import Damage, decoded_size, row_groups
 from routesig._text import json_value, path_text
@@ -25,7 +25,7 @@ _NAMED = 8  # columns that are not known
 
 def holds_signatures(path: str | os.PathLike[str]) -> bool:
     """Whether a Parquet file is one of signatures."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         return ParquetReader(file, path).holds == SIGNATURES
 
 
@@ -62,7 +62,7 @@ def dictionary_of(codes: NDArray[np.int32], texts: list[str]) -> Any:
 @contextmanager
 def open_parquet(path: str | os.PathLike[str], kind: str, *, max_bytes: int | None = None) -> Iterator["ParquetReader"]:
     """Open a Parquet file that holds `kind`: TRACES or SIGNATURES. Damage found in the block is a FormatError."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         reader = ParquetReader(file, path, max_bytes)
         if reader.holds != kind:
             found = "a Parquet file of something else" if reader.holds is None else f"one of {_HOLDS[reader.holds]}"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from routesig import _core
 from routesig._file_limits import NO_MEMORY, check_memory, format_error
-from routesig._files import atomic_write
+from routesig._files import atomic_write, open_file
 from routesig._signature_checks import check_signatures
 from routesig._signatures import SignatureSet
 from routesig._text import json_value
@@ -57,9 +57,13 @@ def write_npz(sigs: SignatureSet, path: str | os.PathLike[str]) -> None:
 
 def read_npz(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> SignatureSet:
     """Read what `write_npz` wrote; `max_bytes` as in `routesig.read_signatures`."""
+    with open_file(path) as file:
+        return _read(file, path, max_bytes)
+
+
+def _read(file: IO[bytes], path: str | os.PathLike[str], max_bytes: int | None) -> SignatureSet:
     try:
-        with open(path, "rb") as file:
-            return _signatures(_arrays(file, path, max_bytes), path)
+        return _signatures(_arrays(file, path, max_bytes), path)
     except _core.FormatError:
         raise
     except MemoryError:

@@ -4,7 +4,7 @@ import os
 
 from routesig import _core
 from routesig._file_limits import format_error
-from routesig._files import is_parquet, path_of
+from routesig._files import is_parquet, open_file, path_of
 
 _FORMATS = ("jsonl", "parquet")
 
@@ -75,7 +75,7 @@ def read_traces(
 
         return _trace_parquet.read_traces(path, drop_invalid=drop_invalid, max_bytes=max_bytes)
     if format is None:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             first = file.read(4096)
         if not _core.looks_like_jsonl_trace(first):
             found = "an empty file" if not first else f"a file that begins with {first[:24]!r}"

@@ -24,7 +24,15 @@ constexpr int kMostLinks = 40;  // as Linux follows
   return {path.string(), sentence(what, ": ", std::generic_category().message(code)), code};
 }
 
+/// Refuses to wait for whoever may write to a named pipe. What is open already, as /dev/stdin, has no name to resolve.
+void refuse_named_pipe(const std::filesystem::path& path) {
+  std::error_code error;
+  if (std::filesystem::is_fifo(path, error) && !std::filesystem::canonical(path, error).empty())
+    throw FileError(path.string(), "expected an ordinary file to read, found a pipe", EINVAL);
+}
+
 [[nodiscard]] FileHandle open_file(const std::filesystem::path& path, int flags, std::string_view what) {
+  if (flags == O_RDONLY) refuse_named_pipe(path);
   int fd = -1;
   do fd = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
   while (fd < 0 && errno == EINTR);

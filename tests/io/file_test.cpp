@@ -325,5 +325,12 @@ TEST(ReadText, ReadsFilesAndPipes) {
   EXPECT_EQ(error_code_of([&] { (void)read_text(folder / "missing"); }), ENOENT);
 }
 
+TEST(ReadText, DoesNotWaitForWhoeverMayWriteToANamedPipe) {
+  const ScratchFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_EQ(error_code_of([&] { (void)read_text(folder / "pipe"); }), EINVAL);
+  EXPECT_EQ(error_code_of([&] { const MappedFile map(folder / "pipe"); }), EINVAL);
+}
+
 }  // namespace
 }  // namespace routesig

@@ -185,6 +185,8 @@ def say_recordings(said, tmp, model):
     record(out=tmp / "left.jsonl")
     os.mkfifo(tmp / "pipe.jsonl")
     record(out=tmp / "pipe.jsonl")
+    with said.caught():
+        rs.read_traces(tmp / "pipe.jsonl")
     make_full(tmp / "full.jsonl.partial")
     record(out=tmp / "full.jsonl")
     record(max_new_tokens=100_000)

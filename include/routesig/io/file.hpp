@@ -124,7 +124,8 @@ class MappedFile {
   std::uint64_t size_ = 0;
 };
 
-/// The bytes of a file. Works on pipes too; a folder or a missing file is a FileError.
+/// The bytes of a file. Works on pipes that are open too (/dev/stdin); a folder, a named pipe or a missing file is a
+/// FileError.
 [[nodiscard]] std::string read_text(const std::filesystem::path& path);
 
 }  // namespace routesig

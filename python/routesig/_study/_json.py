@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from routesig import _core
-from routesig._files import atomic_write, path_of
+from routesig._files import atomic_write, open_file, path_of
 from routesig._plain import Unfit, made, plain, plain_fields, record
 from routesig._study._result import FromFile, Study
 from routesig._text import said
@@ -38,7 +38,7 @@ def write_json(study: Study, path: str | os.PathLike[str]) -> Path:
 
 def is_study(path: str | os.PathLike[str]) -> bool:
     """Whether a file begins as `Study.to_json` writes it."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         return _BEGINNING in file.read(64)
 
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import fcntl
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -107,17 +109,20 @@ def write_target(path: str | os.PathLike[str]) -> str:
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """A binary file that takes the place of `path` when the block ends well: written beside it, synced, renamed."""
+    """A binary file that takes the place of `path` when the block ends well: written beside it, synced, renamed.
+
+    Until then it is locked, so that what a killed process left is known from what another one is still writing.
+    """
     path = write_target(path)
-    folder = os.path.dirname(os.path.abspath(path))
-    temporary = os.path.join(folder, f"{os.path.basename(path)}.{secrets.token_hex(4)}.partial")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)  # as the umask says
+    folder, name = os.path.split(os.path.abspath(path))
+    _remove_abandoned(folder, name)
+    temporary, descriptor = _locked_beside(folder, name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
@@ -130,3 +135,40 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _locked_beside(folder: str, name: str) -> tuple[str, int]:
+    """A new file to write `name` to: its path, and its descriptor, which holds the lock."""
+    while True:
+        path = os.path.join(folder, f"{name}.{secrets.token_hex(4)}.partial")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)  # as the umask says
+        if _lock(descriptor) is not False and os.path.exists(path):  # not taken for abandoned in between
+            return path, descriptor
+        os.close(descriptor)
+
+
+def _remove_abandoned(folder: str, name: str) -> None:
+    """Remove what writers of `name` left whose process has ended."""
+    found: list[str] = []
+    left = re.compile(re.escape(name) + r"\.[0-9a-f]{8}\.partial")
+    with contextlib.suppress(OSError):  # said where the file is made
+        found = [entry.path for entry in os.scandir(folder) if left.fullmatch(entry.name)]
+    for path in found:
+        with contextlib.suppress(OSError):  # somebody else's, or removed by another
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                if _lock(descriptor):
+                    os.unlink(path)
+            finally:
+                os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Whether the lock was free and is held now; None where the file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True

@@ -42,14 +42,5 @@ Examples
 True
 )");
   m.def("set_num_threads", &routesig::set_num_threads, py::arg("count"),
-        R"(Set the number of threads; 0 goes back to the default. Results do not depend on it.
-
-Examples
---------
->>> import routesig as rs
->>> rs.set_num_threads(2)
->>> rs.num_threads()
-2
->>> rs.set_num_threads(0)
-)");
+        "Set the number of threads; 0 goes back to the default. See `routesig.set_num_threads`.");
 }

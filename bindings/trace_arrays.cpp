@@ -186,7 +186,8 @@ RoutingTrace trace_from_arrays(const py::object& experts, const py::object& num_
   sequence.text = text_of(text, who, "text");
   sequence.group = text_of(group, who, "group");
   if (fields) sequence.fields = fields_as_json(*fields, who);
-  const py::array ids = token_major(as_array(experts, "experts"), axes, "experts");
+  const py::array given_experts = as_array(experts, "experts");
+  const py::array ids = token_major(given_experts, axes, "experts");
   const routesig::RoutingInfo info{.layers = static_cast<int>(ids.shape(1)),
                                    .experts = whole_number(num_experts, "num_experts"),
                                    .top_k = static_cast<int>(ids.shape(2)),
@@ -196,7 +197,7 @@ RoutingTrace trace_from_arrays(const py::object& experts, const py::object& num_
   TraceColumns columns{.experts = ids_of(ids, info, sequence.id)};
   if (!weights.is_none()) {
     const py::array given = as_array(weights, "weights");
-    const std::string expected = shape_text(as_array(experts, "experts")), got = shape_text(given);
+    const std::string expected = shape_text(given_experts), got = shape_text(given);
     if (got != expected)
       throw routesig::invalid_argument("from_arrays: expected weights of the shape of experts, ", expected, ", got ",
                                        got);

@@ -1011,15 +1011,7 @@ def separation(matrix: typing.Annotated[numpy.typing.ArrayLike, numpy.float64], 
     """
 def set_num_threads(count: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
-    Set the number of threads; 0 goes back to the default. Results do not depend on it.
-    
-    Examples
-    --------
-    >>> import routesig as rs
-    >>> rs.set_num_threads(2)
-    >>> rs.num_threads()
-    2
-    >>> rs.set_num_threads(0)
+    Set the number of threads; 0 goes back to the default. See `routesig.set_num_threads`.
     """
 def short_task(task: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], group: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> tuple[int, int] | None:
     """

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from routesig import _core
-from routesig._kinds import number_of, numbers_of
-from routesig._options import whole_number
+from routesig._kinds import numbers_of
+from routesig._options import real_number, whole_number
 from routesig._signatures import Signature
 
 RowDraws = Literal["distinct", "with_replacement"]
@@ -123,7 +123,8 @@ def break_even_tokens(
     >>> round(break_even_tokens(0.9, 1.5, experts=64, top_k=8), 6)
     48.0
     """
-    within, model_ratio = (number_of("break_even_tokens", "two numbers", one) for one in (within, model_ratio))
+    within = real_number("break_even_tokens", "within", within)
+    model_ratio = real_number("break_even_tokens", "model_ratio", model_ratio)
     if not np.isfinite([within, model_ratio]).all():
         raise ValueError(f"break_even_tokens: expected finite numbers, got {within} and {model_ratio}")
     return _core.break_even_tokens(within, model_ratio, _ratio(experts, top_k, draws))

@@ -1,6 +1,5 @@
 """What a function was given: traces, signatures, numbers, or something else, which one sentence refuses."""
 
-import numbers
 import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -81,13 +80,6 @@ def numbers_of(who: str, what: str, given: Any, *, axes: int = 1) -> NDArray[np.
     if array.ndim < axes or given is None or isinstance(given, str):
         raise refused(who, what, given)
     return array
-
-
-def number_of(who: str, what: str, given: Any) -> float:
-    """A number; TypeError on anything else."""
-    if not isinstance(given, numbers.Real):
-        raise refused(who, what, given)
-    return float(given)
 
 
 def refused(who: str, what: str, given: Any) -> TypeError:

@@ -13,10 +13,7 @@ def whole_number(who: str, name: str, value: Any, *, least: int = 0, most: int =
     try:
         number = operator.index(value)
     except TypeError:
-        from routesig._kinds import named  # which needs NumPy
-
-        got = repr(value) if isinstance(value, (str, numbers.Number)) else named(value)
-        raise ValueError(f"{who}: expected {name} to be a whole number, got {got}") from None
+        raise ValueError(f"{who}: expected {name} to be a whole number, got {_got(value)}") from None
     if not least <= number <= most:
         raise ValueError(f"{who}: expected {name} from {least} to {most}, got {number}")
     return number
@@ -32,4 +29,10 @@ def real_number(who: str, name: str, value: Any) -> float:
     if not isinstance(value, str):
         with contextlib.suppress(TypeError, ValueError, OverflowError):
             return float(value)
-    raise ValueError(f"{who}: expected {name} to be a number, got {value!r}")
+    raise ValueError(f"{who}: expected {name} to be a number, got {_got(value)}")
+
+
+def _got(value: Any) -> str:
+    from routesig._kinds import named  # which needs NumPy
+
+    return repr(value) if isinstance(value, (str, numbers.Number)) else named(value)

@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from routesig._signatures import SignatureSet
 
 _NEAR_ONE = 1e-6  # of a sum of shares, for shares that were once float32
-_COUNTS = 2**53  # below it every whole number is a float64; as in from_counts
+_COUNTS = 2**53  # below it every whole number is a float64
 
 
 def check_signatures(sigs: "SignatureSet") -> None:
@@ -19,9 +20,15 @@ def check_signatures(sigs: "SignatureSet") -> None:
     _check_shares(sigs)
     for name in ("counts", "num_tokens"):
         array = getattr(sigs, name)
-        if array is not None and array.size and array.max() >= _COUNTS:
-            raise ValueError(f"signatures: expected {name} below 2^53, got {array.max()}")
+        if array is not None:
+            check_counts(array, name)
     _check_info(sigs.info, experts)
+
+
+def check_counts(array: NDArray[Any], name: str) -> None:
+    """Refuse whole numbers that float64 cannot hold: ValueError."""
+    if array.size and array.max() >= _COUNTS:
+        raise ValueError(f"signatures: expected {name} below 2^53, got {array.max()}")
 
 
 def _check_shares(sigs: "SignatureSet") -> None:

@@ -14,7 +14,7 @@ from routesig._files import is_parquet, path_of
 from routesig._kinds import refused, traces_of
 from routesig._options import whole_number
 from routesig._selection import Names, indices, matching
-from routesig._signature_checks import check_signatures
+from routesig._signature_checks import check_counts, check_signatures
 from routesig._text import as_labels, is_missing, whole_text
 
 Floats = NDArray[np.float64]
@@ -516,6 +516,5 @@ def _whole_numbers(values: ArrayLike, what: str, axes: int) -> Counts:
             raise ValueError(f"signatures: expected {what} to be whole numbers, got {number} at {where}")
     if array.size and array.min() < 0:
         raise ValueError(f"signatures: expected {what} of 0 or more, got {array.min()}")
-    if array.size and array.max() >= 2**53:
-        raise ValueError(f"signatures: expected {what} below 2^53, got {array.max()}")
+    check_counts(array, what)
     return np.ascontiguousarray(array, dtype=np.uint64)

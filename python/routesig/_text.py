@@ -1,6 +1,7 @@
 """Text that a UTF-8 file, a terminal and a tokenizer can take, and what stands for no text at all."""
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterable
@@ -63,14 +64,32 @@ def _levels(value: Any) -> int:
     return 1 + max(map(_levels, value.values() if isinstance(value, dict) else value), default=0)
 
 
-def json_value(text: str | bytes) -> Any:
-    """What a JSON text says; ValueError where it is none, is not UTF-8 or holds a lone surrogate."""
+def json_value(text: str | bytes, *, strict: bool = False) -> Any:
+    """What a JSON text says; ValueError where it is none, is not UTF-8 or holds a lone surrogate.
+
+    `strict`: also where a number is not finite, or an object has a name twice.
+    """
+    hooks: dict[str, Any] = {"parse_float": _finite, "parse_constant": _finite, "object_pairs_hook": _named_once}
     try:
-        value = json.loads(text if isinstance(text, str) else text.decode())
+        value = json.loads(text if isinstance(text, str) else text.decode(), **(hooks if strict else {}))
         whole_text(json.dumps(value, ensure_ascii=False), "JSON", "text")
     except RecursionError as error:
         raise ValueError(str(error)) from None
     return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"a number that is not finite, {text}")
+    return value
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name that comes twice in an object")
+    return found
 
 
 def as_labels(values: Iterable[Any], who: str, what: str) -> list[str | None]:

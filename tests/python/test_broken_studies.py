@@ -49,7 +49,7 @@ def test_what_a_study_lacks_is_named(read, place, value, message, tmp_path):
         (b', "x": ' + b"[" * 100_000, "found damage"),
         (b', "x": ' + b"[" * 5000 + b"]" * 5000 + b"}", "found damage|version: expected"),
         (b', "x": "\xff"}', "found damage .*utf-8"),
-        (b', "x": "\\ud800"}', "found damage .*surrogates"),
+        (b', "x": "\\ud800"}', "found damage .*lone surrogate"),
         (b', "x": ' + b"9" * 5000 + b"}", "found damage"),
         (b', "x": ' + b"9" * 5000 + b".0}", "found damage"),
         (b', "version": 2, "x": NaN}', "found damage .*not finite"),

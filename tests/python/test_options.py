@@ -143,6 +143,8 @@ def test_what_is_neither_a_number_of_folds_nor_folds_is_one_sentence(folds):
 def test_numbers_are_what_numpy_takes_for_numbers():
     assert [whole_number("f", "n", value) for value in (True, np.int8(3), np.uint64(2**64 - 1))] == [1, 3, 2**64 - 1]
     assert [real_number("f", "x", value) for value in (True, np.float32(0.5), 3)] == [1.0, 0.5, 3.0]
-    for value in ("3", None, [], 10**400):
-        with pytest.raises(ValueError, match=r"^f: expected x to be a number, got "):
+    for value, got in (("3", "'3'"), (None, "None"), ([], "an empty list"), (TRACES, "a TraceSet")):
+        with pytest.raises(ValueError, match=rf"^f: expected x to be a number, got {got}$"):
             real_number("f", "x", value)
+    with pytest.raises(ValueError, match=r"^f: expected x to be a number, got 10{400}$"):
+        real_number("f", "x", 10**400)

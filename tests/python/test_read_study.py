@@ -190,7 +190,7 @@ def test_a_field_that_does_not_fit_is_named_with_its_file(path, place, new, mess
         (lambda text: text.replace('"not_claimed": [', '"mine": NaN, "not_claimed": ['), "not finite, NaN"),
         (lambda text: text.replace('"not_claimed": [', '"mine": 1e999, "not_claimed": ['), "not finite, 1e999"),
         (lambda text: text.replace('"not_claimed": [', '"not_claimed": [' + "[" * 100_000), "found damage"),
-        (lambda text: text.replace('"not_claimed": [', '"not_claimed": ["\\ud800", '), "surrogates not allowed"),
+        (lambda text: text.replace('"not_claimed": [', '"not_claimed": ["\\ud800", '), r"the lone surrogate U\+D800"),
         (lambda text: '["format": "routesig-study"]', "found damage"),
         (lambda text: '[{"format": "routesig-study"}]', "no object"),
         (lambda text: "", "expected a study, as Study.to_json writes it, found something else"),

@@ -1,7 +1,6 @@
 """A study as a file. docs/formats.md describes the schema; a change of meaning raises its version."""
 
 import json
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from routesig import _core
 from routesig._files import atomic_write, open_file, path_of
 from routesig._plain import Unfit, made, plain, plain_fields, record
 from routesig._study._result import FromFile, Study
-from routesig._text import said
+from routesig._text import json_value, said
 
 VERSION = 2
 _BEGINNING = b'"format": "routesig-study"'
@@ -102,28 +101,10 @@ def _made(found: dict[str, Any]) -> Study:
 
 
 def _parsed(path: Path) -> dict[str, Any]:
-    content = path.read_bytes()
     try:
-        found: dict[str, Any] = json.loads(
-            content.decode(), parse_float=_finite, parse_constant=_finite, object_pairs_hook=_named_once
-        )
-        json.dumps(found, ensure_ascii=False).encode()  # half a character has no UTF-8
+        found = json_value(path.read_bytes(), strict=True)
         if not isinstance(found, dict):
             raise ValueError("no object")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _core.FormatError(f"{path}: expected the whole JSON of a study, found damage ({said(error)})") from None
-    return found
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"a number that is not finite, {text}")
-    return value
-
-
-def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name that comes twice in an object")
     return found

@@ -51,7 +51,7 @@ inline void refuse_in_one_sentence(const py::module_& m) {
       continue;
     for (const auto& [key, found] : py::dict(value.attr("__dict__"))) {
       const auto name = key.cast<std::string>();
-      if (name.starts_with("_") && name != "__init__") continue;
+      if (name.starts_with('_') && name != "__init__") continue;
       if (PyInstanceMethod_Check(found.ptr())) {
         const auto front =
             one_sentence::in_front_of(py::reinterpret_borrow<py::object>(PyInstanceMethod_GET_FUNCTION(found.ptr())));

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "routesig/routesig.hpp"
+#include "routesig/analysis.hpp"
 #include "support/traces.hpp"
 
 namespace {

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <vector>
 
-#include "routesig/routesig.hpp"
+#include "routesig/analysis.hpp"
 #include "support/traces.hpp"
 
 namespace {

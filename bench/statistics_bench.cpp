@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "routesig/routesig.hpp"
+#include "routesig/analysis.hpp"
 
 namespace {
 

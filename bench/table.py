@@ -46,11 +46,10 @@ WHY = """Where a target has been missed, in one run or another:
 - Label permutations: adding up the similarities takes four fifths of the time, at one look-up and one addition for
   four columns and eight labellings; drawing the labels takes most of the rest.
 
-Compiling the libraries and both modules from clean: `bench/compile` prints the processor time, several sources at a
-time and file by file. On two processors that others used heavily too it took 159 to 206 s, against 303 s file by file
-in the lighter of these conditions. The target of 90 s by the clock has not been shown: it took 187 s there. What
-costs is generating code, much of it pybind11's and Eigen's inline functions, once a translation unit; reading the
-headers is a small part, and precompiled headers saved next to nothing.
+Compiling from clean: `bench/compile` prints the processor time, the time by the clock and the memory of the largest
+compiler run, for the package (several sources at a time and file by file) and for including the headers. The target of
+150 s for the package is missed. What costs is generating code: Eigen's decompositions and products in `src/classify`,
+pybind11's functions in `bindings`, the router's CUDA kernel, ATen's headers in `src/model`.
 
 The router's CUDA kernel has no figures yet: no GPU has run it. `python bench/peers/cuda_router.py` prints its time up
 to 4,096 rows and the bandwidth it reaches from 262,144 rows on, where there is one.

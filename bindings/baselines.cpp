@@ -1,4 +1,4 @@
-#include "routesig/baselines.hpp"
+#include "routesig/baselines/baselines.hpp"
 
 #include <pybind11/stl.h>
 

@@ -1,4 +1,4 @@
-#include "routesig/classifier.hpp"
+#include "routesig/classify/classifier.hpp"
 
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
@@ -8,9 +8,9 @@
 #include "bindings.hpp"
 #include "features.hpp"
 #include "long_work.hpp"
-#include "routesig/logistic_regression.hpp"
-#include "routesig/nearest_centroid.hpp"
-#include "routesig/statistics.hpp"
+#include "routesig/classify/logistic_regression.hpp"
+#include "routesig/classify/nearest_centroid.hpp"
+#include "routesig/statistics/statistics.hpp"
 
 namespace {
 
@@ -20,8 +20,7 @@ using Labels = std::vector<int>;
 Features as_features(const Values& values) { return features_of("classifier", values); }
 
 /// Which classifier Python asked for.
-using AnyClassifier = std::variant<routesig::LogisticRegression, routesig::NearestCentroid<routesig::Euclidean>,
-                                   routesig::NearestCentroid<routesig::LayerCosine>>;
+using AnyClassifier = std::variant<routesig::LogisticRegression, routesig::NearestCentroid<routesig::LayerCosine>>;
 
 /// `layers` is read by "cosine" alone, the rest by "logistic" alone.
 AnyClassifier classifier_of(const std::string& name, double c, double tolerance, std::size_t layers) {

@@ -5,11 +5,11 @@
 #include "choice.hpp"
 #include "estimate.hpp"
 #include "long_work.hpp"
-#include "routesig/agreement.hpp"
-#include "routesig/cka.hpp"
-#include "routesig/matched_similarity.hpp"
-#include "routesig/matrix_correlation.hpp"
-#include "routesig/paired_bootstrap.hpp"
+#include "routesig/comparison/agreement.hpp"
+#include "routesig/comparison/cka.hpp"
+#include "routesig/comparison/matched_similarity.hpp"
+#include "routesig/comparison/matrix_correlation.hpp"
+#include "routesig/statistics/paired_bootstrap.hpp"
 
 namespace {
 

@@ -5,13 +5,13 @@
 #include "bindings.hpp"
 #include "choice.hpp"
 #include "long_work.hpp"
-#include "routesig/common_prefix.hpp"
-#include "routesig/controls.hpp"
-#include "routesig/decomposition.hpp"
-#include "routesig/overlap_ladder.hpp"
-#include "routesig/residual_similarity.hpp"
-#include "routesig/token_shuffle.hpp"
-#include "routesig/trace_filter.hpp"
+#include "routesig/controls/common_prefix.hpp"
+#include "routesig/controls/controls.hpp"
+#include "routesig/controls/decomposition.hpp"
+#include "routesig/controls/overlap_ladder.hpp"
+#include "routesig/controls/residual_similarity.hpp"
+#include "routesig/controls/token_shuffle.hpp"
+#include "routesig/controls/trace_filter.hpp"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "routesig/debiased.hpp"
+#include "routesig/statistics/debiased.hpp"
 
 #include <pybind11/operators.h>
 #include <pybind11/stl.h>
@@ -7,7 +7,7 @@
 #include "bindings.hpp"
 #include "choice.hpp"
 #include "long_work.hpp"
-#include "routesig/reliability.hpp"
+#include "routesig/statistics/reliability.hpp"
 
 namespace {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "arrays.hpp"
-#include "routesig/bootstrap.hpp"
+#include "routesig/statistics/bootstrap.hpp"
 
 /// {"value", "se", "interval": (low, high, method) or None}.
 inline py::dict estimate_dict(const routesig::BootstrapEstimate& found) {

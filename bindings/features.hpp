@@ -2,7 +2,7 @@
 #pragma once
 
 #include "arrays.hpp"
-#include "routesig/features.hpp"
+#include "routesig/classify/features.hpp"
 
 using Values = py::array_t<double, py::array::c_style>;
 

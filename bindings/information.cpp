@@ -1,4 +1,4 @@
-#include "routesig/information.hpp"
+#include "routesig/information/information.hpp"
 
 #include <pybind11/stl.h>
 
@@ -6,7 +6,7 @@
 #include "bindings.hpp"
 #include "choice.hpp"
 #include "long_work.hpp"
-#include "routesig/evidence.hpp"
+#include "routesig/information/evidence.hpp"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "routesig/metrics.hpp"
+#include "routesig/usage/metrics.hpp"
 
 #include <pybind11/stl.h>
 

@@ -1,4 +1,4 @@
-#include "routesig/projection.hpp"
+#include "routesig/classify/projection.hpp"
 
 #include "bindings.hpp"
 #include "features.hpp"

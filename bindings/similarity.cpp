@@ -6,8 +6,9 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "long_work.hpp"
-#include "routesig/category_matrix.hpp"
-#include "routesig/statistics.hpp"
+#include "routesig/statistics/category_matrix.hpp"
+#include "routesig/statistics/jensen_shannon.hpp"
+#include "routesig/statistics/statistics.hpp"
 
 namespace {
 

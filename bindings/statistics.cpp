@@ -1,4 +1,4 @@
-#include "routesig/statistics.hpp"
+#include "routesig/statistics/statistics.hpp"
 
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
@@ -7,10 +7,10 @@
 #include "bindings.hpp"
 #include "estimate.hpp"
 #include "long_work.hpp"
-#include "routesig/category_matrix.hpp"
-#include "routesig/dispersion.hpp"
-#include "routesig/multiplicity.hpp"
-#include "routesig/permutation.hpp"
+#include "routesig/statistics/category_matrix.hpp"
+#include "routesig/statistics/dispersion.hpp"
+#include "routesig/statistics/multiplicity.hpp"
+#include "routesig/statistics/permutation.hpp"
 
 namespace {
 

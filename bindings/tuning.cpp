@@ -1,4 +1,4 @@
-#include "routesig/tuning.hpp"
+#include "routesig/classify/tuning.hpp"
 
 #include <pybind11/stl.h>
 

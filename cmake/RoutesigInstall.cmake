@@ -15,6 +15,7 @@ function(routesig_export component)
 endfunction()
 
 routesig_export(core)
+routesig_export(analysis)
 routesig_export(io)
 if(TARGET routesig_model)
   routesig_export(model)
@@ -33,7 +34,7 @@ install(FILES
 
 # Everything the wheel carries, and no test: what scikit-build-core is told to build.
 add_custom_target(routesig_package)
-foreach(target IN ITEMS routesig_io routesig_model _core _torch)
+foreach(target IN ITEMS routesig_analysis routesig_io routesig_model _core _torch)
   if(TARGET ${target})
     add_dependencies(routesig_package ${target})
   endif()

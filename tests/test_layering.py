@@ -36,37 +36,21 @@ FORBIDDEN = {
 # The core in the order in which the data travels. A header includes headers of earlier ranks only, or the exceptions.
 RANKS = (
     ("version", "error", "random", "interrupt", "parallel"),
-    # Arithmetic that knows nothing of routing.
-    ("quantile", "binomial"),
-    ("expert_sampling", "inner_products", "features", "folds", "lbfgs", "unit_pairs", "bca", "multiplicity"),
-    ("row_products", "nearest_centroid", "naive_bayes", "cka", "count_sampling"),
-    ("logistic_search", "eigenpairs"),
-    ("logistic_regression",),
-    ("routing",),
+    ("routing", "inner_products"),
     ("topk",),
     ("recorder", "trace_columns"),
     ("recorder_state",),
     ("trace",),
-    ("validation", "identity_rows"),
+    ("identity_rows",),
     ("signature",),
     ("metric", "known_tokens"),
-    ("debiased", "reliability", "evidence", "shared_tokens"),
-    ("coactivation", "load", "specialization", "uncertainty", "agreement"),
-    ("similarity", "classifier", "projection", "statistics", "metrics"),
-    # Built on statistics.
-    ("category_matrix", "labelling", "bootstrap", "matrix_correlation", "signature_separation"),
-    ("pair_sums", "label_sums", "dispersion", "information", "paired_bootstrap", "matched_similarity"),
-    ("permutation",),
-    # Nulls rerun the analysis.
-    ("token_pool", "expectations", "token_table", "trace_filter"),
-    ("token_shuffle", "common_prefix"),
-    ("overlap_ladder", "decomposition", "residual_similarity"),
-    ("baselines", "controls"),
-    ("tuning",),
+    ("similarity",),
     ("routesig",),
 )
 WITHIN_A_RANK = {("parallel", "error"), ("parallel", "interrupt"), ("random", "error")}  # (who, whom)
-STANDARD_LIBRARY_ONLY = ("version", "error", "random", "interrupt", "parallel", "routing", "topk")
+
+# The groups of routesig::analysis: each knows the core, itself and groups of earlier ranks.
+GROUPS = (("statistics",), ("usage", "classify"), ("baselines", "comparison", "information"), ("controls",))
 
 
 def includes(file: Path) -> list[str]:
@@ -81,7 +65,7 @@ def sources(pattern: str) -> list[Path]:
 
 def core_headers() -> list[Path]:
     """Return the headers of routesig::core."""
-    return sorted(INCLUDE.glob("*.hpp"))
+    return sorted(header for header in INCLUDE.glob("*.hpp") if header.name != "analysis.hpp")
 
 
 def rank(noun: str) -> int:
@@ -118,13 +102,58 @@ def test_core_headers_include_earlier_ones_only(header: Path) -> None:
         assert allowed, f"{header.name} includes {include}"
 
 
-@pytest.mark.parametrize("noun", STANDARD_LIBRARY_ONLY)
-def test_the_lowest_headers_know_the_standard_library_only(noun: str) -> None:
-    foreign = [i for i in includes(INCLUDE / f"{noun}.hpp") if "/" in i and not i.startswith("routesig/")]
+def test_the_core_knows_the_standard_library_only() -> None:
+    foreign = [
+        f"{header.name}: {include}"
+        for header in core_headers()
+        for include in includes(header)
+        if "/" in include and Path(include).parent != Path("routesig")
+    ]
     assert foreign == []
 
 
-@pytest.mark.parametrize("header", core_headers(), ids=lambda header: header.stem)
+@pytest.mark.parametrize("group", [group for rank in GROUPS for group in rank])
+def test_groups_include_earlier_ones_only(group: str) -> None:
+    files = sources(f"include/routesig/{group}/*") + sources(f"src/{group}/*")
+    assert files
+    earlier = next(index for index, rank in enumerate(GROUPS) if group in rank)
+    known = {group, "routesig", *(name for rank in GROUPS[:earlier] for name in rank)}
+    wrong = [
+        f"{file.relative_to(ROOT)}: {include}"
+        for file in files
+        for include in includes(file)
+        if "/" in include and not include.startswith("Eigen/") and Path(include).parent.name not in known
+    ]
+    assert wrong == []
+
+
+def test_what_a_group_keeps_to_itself_is_included_by_sources_and_tests_alone() -> None:
+    """Headers below src/: consumers have them not, and need no Eigen."""
+    wrong = [
+        f"{file.relative_to(ROOT)}: {include}"
+        for file in sources("include/**/*")
+        for include in includes(file)
+        if "/" in include and not include.startswith("routesig/")
+    ]
+    assert wrong == []
+
+
+def test_no_headers_include_each_other_in_a_circle() -> None:
+    graph = {f"routesig/{file.relative_to(INCLUDE)}": includes(file) for file in sources("include/**/*")}
+    done: set[str] = set()
+
+    def visit(header: str, path: tuple[str, ...]) -> None:
+        assert header not in path, " -> ".join((*path, header))
+        if header not in done:
+            for include in graph.get(header, []):
+                visit(include, (*path, header))
+            done.add(header)
+
+    for header in graph:
+        visit(header, ())
+
+
+@pytest.mark.parametrize("header", sources("include/**/*.hpp"), ids=lambda header: header.stem)
 def test_headers_are_guarded_and_say_what_they_are_for(header: Path) -> None:
     text = header.read_text(encoding="utf-8")
     assert text.startswith(f"/// \\file {header.name}\n")

@@ -1,4 +1,4 @@
-"""`{headers} TARGET`: every public header of a CMake target, in the order of its CMakeLists.txt.
+"""`{headers} TARGET`: every public header of a CMake target, or of a group of it, in the order of its CMakeLists.txt.
 
 Of each the opening comment, and after it the declarations. A new header appears on the page by being listed in CMake.
 """
@@ -18,8 +18,14 @@ LISTS = {"core": "CMakeLists.txt", "io": "src/io/CMakeLists.txt", "model": "src/
 
 
 def headers(target: str) -> list[Path]:
-    """The public headers of `routesig::target`; the umbrella header, which only includes the others, left out."""
-    listed = re.findall(r"include/(routesig/[\w/]+\.hpp)", (ROOT / LISTS[target]).read_text(encoding="utf-8"))
+    """The public headers of `routesig::target` or of a group; an umbrella, which only includes others, left out."""
+    text = (ROOT / LISTS.get(target, "src/CMakeLists.txt")).read_text(encoding="utf-8")
+    if target in LISTS:
+        listed = re.findall(r"include/(routesig/[\w/]+\.hpp)", text)
+    else:
+        nouns = re.search(rf"routesig_group\({target}\s([^)]*)\)", text)[1].split()
+        all_of_them = [f"routesig/{target}/{noun}.hpp" for noun in nouns]
+        listed = [path for path in all_of_them if (ROOT / "include" / path).exists()]
     return [ROOT / "include" / path for path in dict.fromkeys(listed) if path != "routesig/routesig.hpp"]
 
 
@@ -29,7 +35,7 @@ class Headers(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        self.env.note_dependency(str(ROOT / LISTS[self.arguments[0]]))
+        self.env.note_dependency(str(ROOT / LISTS.get(self.arguments[0], "src/CMakeLists.txt")))
         return [self._section(header) for header in headers(self.arguments[0])]
 
     def _section(self, header: Path) -> nodes.section:

@@ -7,22 +7,46 @@
 /// A caller's slip is std::invalid_argument or std::out_of_range, made by `invalid_argument` below.
 #pragma once
 
+#include <array>
+#include <charconv>
 #include <cstdint>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace routesig {
 
-/// Joins its arguments into one string, as `operator<<` prints them.
+namespace detail {
+
+template <typename Part>
+void append(std::string& out, const Part& part) {
+  if constexpr (std::is_convertible_v<const Part&, std::string_view>) {
+    out += std::string_view(part);
+  } else if constexpr (std::is_same_v<Part, char>) {
+    out += part;
+  } else {
+    static_assert(std::is_arithmetic_v<Part> && !std::is_same_v<Part, bool>, "say it in words");
+    std::array<char, 32> text{};
+    std::to_chars_result end{};
+    if constexpr (std::is_floating_point_v<Part>)
+      end = std::to_chars(text.begin(), text.end(), part, std::chars_format::general, 6);
+    else
+      end = std::to_chars(text.begin(), text.end(), part);
+    out.append(text.data(), end.ptr);
+  }
+}
+
+}  // namespace detail
+
+/// Joins its arguments into one string: texts, whole numbers, and others with six significant digits.
 template <typename... Parts>
 [[nodiscard]] std::string sentence(const Parts&... parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return std::move(out).str();
+  std::string out;
+  (detail::append(out, parts), ...);
+  return out;
 }
 
 /// A std::invalid_argument whose message is the joined arguments.

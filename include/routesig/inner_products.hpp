@@ -12,12 +12,13 @@
 /// computed, and each is written twice.
 #pragma once
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <span>
 #include <vector>
 
@@ -62,14 +63,14 @@ class PackedRows {
   template <typename Fill>
   PackedRows(std::size_t rows, std::size_t depth, const Fill& fill)
       : rows_(rows), depth_(depth), panels_((rows + kRowsOfTile - 1) / kRowsOfTile * detail::kTilePanels) {
-    values_.resize(static_cast<Eigen::Index>(panels_ * depth * kWidth));
+    values_.reset(static_cast<Scalar*>(::operator new(panels_ * depth * kWidth * sizeof(Scalar), kAlignment)));
     parallel_for(panels_, 2, [&](std::size_t begin, std::size_t end) {
       std::vector<double> unpacked(kWidth * depth_);  // [width, depth]
       for (std::size_t p = begin; p < end; ++p) {
         std::ranges::fill(unpacked, 0.0);
         for (std::size_t i = 0; i < kWidth && p * kWidth + i < rows_; ++i)
           fill(p * kWidth + i, std::span(unpacked).subspan(i * depth_, depth_));
-        Scalar* const to = values_.data() + p * depth_ * kWidth;
+        Scalar* const to = values_.get() + p * depth_ * kWidth;
         for (std::size_t k = 0; k < depth_; ++k)
           for (std::size_t i = 0; i < kWidth; ++i) to[k * kWidth + i] = static_cast<Scalar>(unpacked[i * depth_ + k]);
       }
@@ -80,15 +81,20 @@ class PackedRows {
   [[nodiscard]] std::size_t depth() const noexcept { return depth_; }
   /// Panels of `width` rows: [panels, depth, width].
   [[nodiscard]] const Scalar* panel(std::size_t index) const noexcept {
-    return values_.data() + index * depth_ * kWidth;
+    return values_.get() + index * depth_ * kWidth;
   }
 
   static constexpr std::size_t kWidth = detail::kLanes<Scalar>;
   static constexpr std::size_t kRowsOfTile = kWidth * detail::kTilePanels;
 
  private:
+  static constexpr std::align_val_t kAlignment{detail::kVectorBytes};
+  struct Delete {
+    void operator()(Scalar* values) const noexcept { ::operator delete(values, kAlignment); }
+  };
+
   std::size_t rows_, depth_, panels_;
-  Eigen::Matrix<Scalar, Eigen::Dynamic, 1> values_{};  // for its alignment
+  std::unique_ptr<Scalar[], Delete> values_;
 };
 
 namespace detail {

@@ -11,10 +11,6 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
-#include <future>
-#include <memory>
-#include <thread>
-#include <type_traits>
 #include <utility>
 
 namespace routesig {
@@ -94,20 +90,6 @@ inline void interruption_point() {
   if (here.ended != nullptr && here.ended->load(std::memory_order_relaxed))
     throw detail::LoopEnded{};  // NOLINT(bugprone-std-exception-baseclass): see there
   if (here.caller != nullptr) here.caller->poll();
-}
-
-/// work() for what has no points and cannot be given any, such as a library's decomposition of a large matrix: on a
-/// thread of its own where anybody may interrupt, while this thread waits and passes points. What is interrupted leaves
-/// at once; the work then ends unseen, and so has to own all that it uses.
-template <typename Work>
-[[nodiscard]] std::invoke_result_t<Work&> run_apart(Work work) {
-  const detail::Heeded& here = detail::heeded();
-  if (here.caller == nullptr && here.ended == nullptr) return work();
-  const auto task = std::make_shared<std::packaged_task<std::invoke_result_t<Work&>()>>(std::move(work));
-  auto result = task->get_future();
-  std::thread([task] { (*task)(); }).detach();
-  while (result.wait_for(Interruptible::kInterval) != std::future_status::ready) interruption_point();
-  return result.get();
 }
 
 }  // namespace routesig

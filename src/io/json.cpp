@@ -7,7 +7,6 @@
 #include "json_cursor.hpp"
 
 namespace routesig {
-
 namespace {
 
 using nlohmann::json;

@@ -7,7 +7,6 @@
 #include <limits>
 
 namespace routesig {
-
 namespace {
 
 constexpr std::size_t kMostDigits = 4300;  // of a number: Python reads no more

@@ -9,7 +9,6 @@
 #include "routesig/io/safetensors.hpp"
 
 namespace routesig {
-
 namespace {
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // bytes; the format's own limit

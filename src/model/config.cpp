@@ -10,7 +10,6 @@
 #include "routesig/io/file.hpp"
 
 namespace routesig {
-
 namespace {
 
 constexpr std::size_t kMaxConfig = 4'000'000;  // bytes

@@ -6,7 +6,6 @@
 #include "routesig/model/config.hpp"
 
 namespace routesig {
-
 namespace {
 
 using Axes = std::vector<std::string_view>;

@@ -127,22 +127,24 @@ def test_installed_package_names_no_folder_of_its_build(prefix: Path) -> None:
             assert forbidden not in text, file
 
 
-def test_installed_package_needs_eigen_alone(prefix: Path, tmp_path: Path) -> None:
-    asked = run("cmake", "-S", CONSUMER, "-B", tmp_path / "io", f"-DCMAKE_PREFIX_PATH={prefix}", "--trace-expand")
+def test_installed_package_needs_no_other(prefix: Path, tmp_path: Path) -> None:
+    options = (f"-DCMAKE_PREFIX_PATH={prefix}", "-DCONSUMER_COMPONENTS=analysis;io")
+    asked = run("cmake", "-S", CONSUMER, "-B", tmp_path / "io", *options, "--trace-expand")
     found = set(re.findall(r"\bfind_package\((\w+)", asked))
-    assert {"routesig", "Eigen3"} <= found <= {"routesig", "Eigen3", "Threads"}
+    assert {"routesig"} <= found <= {"routesig", "Threads"}
     build = build_consumer(tmp_path / "core", f"-DCMAKE_PREFIX_PATH={prefix}", "-DCONSUMER_COMPONENTS=core")
     assert run(build / "similarity") == "similarity 0.4\n"
     assert not (build / "read_trace").exists(), "core was asked for alone"
-    said = configure_refused(
-        tmp_path / "no-eigen", f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_DISABLE_FIND_PACKAGE_Eigen3=ON"
-    )
-    assert "it needs Eigen3 3.4 or newer, which was not found; apt-get install libeigen3-dev" in said
+
+
+def test_analyses_are_there_where_they_are_asked_for(prefix: Path, tmp_path: Path) -> None:
+    build = build_consumer(tmp_path, f"-DCMAKE_PREFIX_PATH={prefix}", "-DCONSUMER_COMPONENTS=analysis")
+    assert run(build / "separation") == "difference 0.4\n"
 
 
 def test_unknown_component_is_refused_by_name(prefix: Path, tmp_path: Path) -> None:
     said = configure_refused(tmp_path, f"-DCMAKE_PREFIX_PATH={prefix}", "-DCONSUMER_COMPONENTS=modle")
-    assert 'it has no component "modle"; it has core, io and model' in said
+    assert 'it has no component "modle"; it has core, analysis, io and model' in said
 
 
 def test_installed_model_runs_in_a_strangers_project(prefix: Path, tmp_path: Path) -> None:
@@ -229,7 +231,7 @@ def test_wheel_of_the_source_distribution_is_complete_and_runs_on_any_processor(
         names = set(archive.namelist())
         core_targets = archive.read("routesig/lib/cmake/routesig/routesig-core-targets.cmake").decode()
     assert "routesig/include/routesig/routesig.hpp" in names
-    assert "routesig/lib/libroutesig_io.a" in names
+    assert {"routesig/lib/libroutesig_io.a", "routesig/lib/libroutesig_analysis.a"} <= names
     assert "routesig/py.typed" in names
     assert "routesig/data/prompts.jsonl" in names
     assert {f"routesig/data/tiny-olmoe/{file.name}" for file in TINY.iterdir()} <= names

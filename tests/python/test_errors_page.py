@@ -79,7 +79,6 @@ def say_set_up(said, tmp, monkeypatch):
     (package / "routesig-model-targets.cmake").touch()
     shutil.copy(ROOT / "cmake/RoutesigTorch.cmake", package)
     said.by_cmake(CONSUMER, tmp / "no-torch", *asked)
-    said.by_cmake(CONSUMER, tmp / "no-eigen", *asked, "-DCMAKE_DISABLE_FIND_PACKAGE_Eigen3=ON")
 
     def absent(name):
         raise importlib.metadata.PackageNotFoundError(name)

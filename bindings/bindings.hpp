@@ -22,5 +22,6 @@ void bind_signature(py::module_& m);
 void bind_similarity(py::module_& m);
 void bind_statistics(py::module_& m);
 void bind_trace(py::module_& m);
+void bind_trace_set(py::module_& m);
 void bind_trace_rows(py::module_& m);
 void bind_tuning(py::module_& m);

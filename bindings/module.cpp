@@ -13,6 +13,8 @@ PYBIND11_MODULE(_core, m) {
 
   bind_error(m);
   bind_trace(m);
+  bind_trace_set(m);
+  bind_trace_rows(m);
   bind_recorder(m);
   bind_jsonl(m);
   bind_safetensors(m);

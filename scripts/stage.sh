@@ -26,6 +26,7 @@ stage() {
   set -e
   if ((status == 0)); then
     printf 'ok %6ds\n' $((SECONDS - start))
+    printf '%s\t%d\n' "$title" $((SECONDS - start)) >>build/logs/stages.tsv
   else
     printf 'FAILED after %ds (exit %d)\n' $((SECONDS - start)) "$status"
     printf -- '--- the last lines of %s\n' "$log"

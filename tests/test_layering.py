@@ -1,7 +1,7 @@
 """Includes point one way: what each part of the sources may know, kept by reading its #include lines.
 
-The rule is docs/architecture.md's; that a header compiles with its own target's include paths alone is CMake's
-all_verify_interface_header_sets, which scripts/test builds.
+The rule is docs/architecture.md's; that a header compiles alone, with its own target's include paths, is shown by
+tests/CMakeLists.txt.
 """
 
 from __future__ import annotations

@@ -5,12 +5,12 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
-#include "estimate.hpp"
 #include "long_work.hpp"
 #include "routesig/statistics/category_matrix.hpp"
 #include "routesig/statistics/dispersion.hpp"
 #include "routesig/statistics/multiplicity.hpp"
 #include "routesig/statistics/permutation.hpp"
+#include "statistics/estimate.hpp"
 
 namespace {
 

@@ -3,13 +3,13 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "choice.hpp"
-#include "estimate.hpp"
 #include "long_work.hpp"
 #include "routesig/comparison/agreement.hpp"
 #include "routesig/comparison/cka.hpp"
 #include "routesig/comparison/matched_similarity.hpp"
 #include "routesig/comparison/matrix_correlation.hpp"
 #include "routesig/statistics/paired_bootstrap.hpp"
+#include "statistics/estimate.hpp"
 
 namespace {
 

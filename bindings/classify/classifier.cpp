@@ -6,7 +6,7 @@
 #include <variant>
 
 #include "bindings.hpp"
-#include "features.hpp"
+#include "classify/features.hpp"
 #include "long_work.hpp"
 #include "routesig/classify/logistic_regression.hpp"
 #include "routesig/classify/nearest_centroid.hpp"

@@ -4,7 +4,7 @@
 
 #include "bindings.hpp"
 #include "choice.hpp"
-#include "features.hpp"
+#include "classify/features.hpp"
 #include "long_work.hpp"
 
 namespace {

@@ -1,7 +1,7 @@
 #include "routesig/classify/projection.hpp"
 
 #include "bindings.hpp"
-#include "features.hpp"
+#include "classify/features.hpp"
 #include "long_work.hpp"
 
 void bind_projection(py::module_& m) {

@@ -10,7 +10,7 @@
 namespace {
 
 // A message may quote bytes of a file that are no text: they are written out.
-py::str text_of(std::string_view message) {
+py::str unicode_of(std::string_view message) {
   return py::reinterpret_steal<py::str>(
       PyUnicode_DecodeUTF8(message.data(), static_cast<Py_ssize_t>(message.size()), "backslashreplace"));
 }
@@ -34,14 +34,14 @@ void bind_error(py::module_& m) {
     try {
       if (pointer) std::rethrow_exception(pointer);
     } catch (const routesig::FormatError& error) {
-      PyErr_SetObject(format_error_type, text_of(error.what()).ptr());
+      PyErr_SetObject(format_error_type, unicode_of(error.what()).ptr());
     } catch (const std::invalid_argument& error) {
-      PyErr_SetObject(PyExc_ValueError, text_of(error.what()).ptr());
+      PyErr_SetObject(PyExc_ValueError, unicode_of(error.what()).ptr());
     } catch (const routesig::FileError& error) {
       // OSError(errno, ...) makes FileNotFoundError and its like by itself.
       const std::string prefix = error.path() + ": ", what = error.what();
       const auto text = what.starts_with(prefix) ? what.substr(prefix.size()) : what;
-      PyErr_SetObject(PyExc_OSError, py::make_tuple(error.code(), text_of(text), path_of(error.path())).ptr());
+      PyErr_SetObject(PyExc_OSError, py::make_tuple(error.code(), unicode_of(text), path_of(error.path())).ptr());
     }
   });
 }

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, NoReturn
@@ -19,6 +20,7 @@ TRACES = "routesig.header"  # the key of the schema's metadata that tells what a
 SIGNATURES = "routesig.signatures"
 _HOLDS = {TRACES: "traces (read_traces)", SIGNATURES: "signatures (read_signatures)"}
 
+_CHECKSUM = "routesig.crc32"  # of our values in the schema's metadata, which Parquet itself does not check
 _ROWS = 65_536  # of a row group
 _NAMED = 8  # columns that are not known
 
@@ -40,6 +42,8 @@ def write_parquet(table: Any, path: str | os.PathLike[str]) -> None:
         while types.is_fixed_size_list(kind):
             name, kind = f"{name}.list.element", kind.value_type
         (split if types.is_float32(kind) else coded).append(name)
+    metadata = table.schema.metadata
+    table = table.replace_schema_metadata({**metadata, _CHECKSUM: _checksum(metadata)})
     with atomic_write(path) as file:
         parquet.write_table(
             table,
@@ -50,6 +54,15 @@ def write_parquet(table: Any, path: str | os.PathLike[str]) -> None:
             row_group_size=_ROWS,
             write_page_checksum=True,
         )
+
+
+def _checksum(metadata: Mapping[bytes, bytes]) -> bytes:
+    """CRC-32 of the keys and values that are ours, as eight hexadecimal digits."""
+    crc = 0
+    for key in sorted(metadata):
+        if key.startswith(b"routesig.") and key != _CHECKSUM.encode():
+            crc = zlib.crc32(b"%d %d " % (len(key), len(metadata[key])) + key + metadata[key], crc)
+    return b"%08x" % crc
 
 
 def dictionary_of(codes: NDArray[np.int32], texts: list[str]) -> Any:
@@ -82,6 +95,11 @@ class ParquetReader:
             self._open()
             self.metadata: Mapping[bytes, bytes] = self._schema.metadata or {}
             self.rows: int = self._file.metadata.num_rows
+        said = self.metadata.get(_CHECKSUM.encode())  # absent from files of others, and from older ones
+        if said is not None and said != (found := _checksum(self.metadata)):
+            self.fail(
+                f"expected metadata with the CRC-32 {said.decode('utf-8', 'replace')}, found {found.decode()}: damaged"
+            )
 
     def _open(self, **options: Any) -> None:
         longest = min(max(self._size, 1), 2**31 - 1)  # no text or list inside is longer

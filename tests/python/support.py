@@ -55,7 +55,8 @@ def changed(path, change):
 
 
 def with_metadata(table, **values):
-    """The table with other values in its schema's metadata; None removes one."""
+    """The table with other values in its schema's metadata, without their checksum; None removes one."""
+    values = {"crc32": None, **values}
     metadata = {**table.schema.metadata, **{f"routesig.{key}".encode(): value for key, value in values.items()}}
     return table.replace_schema_metadata({key: value for key, value in metadata.items() if value is not None})
 

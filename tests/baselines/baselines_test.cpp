@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "routesig/baselines/count_sampling.hpp"
+#include "support/matrices.hpp"
 #include "support/traces.hpp"
 
 namespace routesig {
@@ -37,12 +38,6 @@ SignatureSet<double> preferring(std::size_t prompts, std::size_t tokens, std::ui
   return set;
 }
 
-std::vector<int> in_turn(std::size_t prompts) {
-  std::vector<int> task(prompts);
-  for (std::size_t i = 0; i < prompts; ++i) task[i] = static_cast<int>(i % 2);
-  return task;
-}
-
 std::vector<RoutingTrace> some_traces(int prompts) {
   std::vector<RoutingTrace> traces;
   traces.reserve(static_cast<std::size_t>(prompts));
@@ -54,7 +49,7 @@ std::vector<RoutingTrace> some_traces(int prompts) {
 
 TEST(PermutationBaseline, RepetitionsSpreadAsTheClosedFormSays) {
   const auto set = preferring(8, 0, 10);
-  const auto base = permutation_baseline(set, in_turn(8), {.repetitions = 3000});
+  const auto base = permutation_baseline(set, testing::cyclic(8, 2), {.repetitions = 3000});
   const auto& form = *base.closed_form;
   const Spread within = spread(base.repetitions.within), across = spread(base.repetitions.across),
                difference = spread(base.repetitions.difference);
@@ -70,7 +65,7 @@ TEST(PermutationBaseline, RepetitionsSpreadAsTheClosedFormSays) {
 
 TEST(PermutationBaseline, OnePermutationForAllPromptsChangesNothing) {
   auto set = preferring(8, 40, 60);
-  const auto before = separation(similarity_matrix(set), in_turn(8));
+  const auto before = separation(similarity_matrix(set), testing::cyclic(8, 2));
   for (std::size_t l = 0; l < kLayers; ++l) {
     std::vector<std::size_t> order(kExperts);
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -81,7 +76,7 @@ TEST(PermutationBaseline, OnePermutationForAllPromptsChangesNothing) {
       for (std::size_t e = 0; e < kExperts; ++e) row[e] = old[order[e]];
     }
   }
-  const auto after = permutation_baseline(set, in_turn(8), {.repetitions = 20});
+  const auto after = permutation_baseline(set, testing::cyclic(8, 2), {.repetitions = 20});
   EXPECT_NEAR(*after.observed.within.mean, *before.within.mean, 1e-12);
   EXPECT_NEAR(*after.observed.cohens_d, *before.cohens_d, 1e-9);
   // Those of the baseline are each prompt's own: similarity falls to chance.
@@ -91,7 +86,7 @@ TEST(PermutationBaseline, OnePermutationForAllPromptsChangesNothing) {
 TEST(LoadBalanceBaseline, RepetitionsFollowTheClosedForm) {
   const auto set = preferring(10, 0, 10);
   for (const RowDraws draws : {RowDraws::distinct, RowDraws::with_replacement}) {
-    const auto base = load_balance_baseline({set, kTopK}, in_turn(10), {.repetitions = 400}, draws);
+    const auto base = load_balance_baseline({set, kTopK}, testing::cyclic(10, 2), {.repetitions = 400}, draws);
     EXPECT_NEAR(spread(base.repetitions.within).mean, *base.closed_form->within, .006);
     EXPECT_NEAR(spread(base.repetitions.across).mean, *base.closed_form->across, .006);
     EXPECT_FALSE(base.closed_form->within_sd);
@@ -101,8 +96,8 @@ TEST(LoadBalanceBaseline, RepetitionsFollowTheClosedForm) {
 
 TEST(LoadBalanceBaseline, DependsOnTokensAlone) {
   const auto one = preferring(6, 20, 10), other = preferring(6, 20, 90);
-  const auto a = load_balance_baseline({one, kTopK}, in_turn(6), {.repetitions = 10});
-  const auto b = load_balance_baseline({other, kTopK}, in_turn(6), {.repetitions = 10});
+  const auto a = load_balance_baseline({one, kTopK}, testing::cyclic(6, 2), {.repetitions = 10});
+  const auto b = load_balance_baseline({other, kTopK}, testing::cyclic(6, 2), {.repetitions = 10});
   EXPECT_EQ(a.repetitions.difference, b.repetitions.difference);
   EXPECT_NE(*a.observed.within.mean, *b.observed.within.mean);
 }
@@ -110,11 +105,11 @@ TEST(LoadBalanceBaseline, DependsOnTokensAlone) {
 TEST(LoadBalanceBaseline, RisesAboveWithinOnLongTexts) {
   // The same prompts' preferences, 10 tokens and 2,000: the ordering of the paper's figure 2 is a matter of length.
   const auto brief = preferring(10, 10, 120, 20), endless = preferring(10, 2000, 120, 20);
-  const auto short_base = load_balance_baseline({brief, kTopK}, in_turn(10), {.repetitions = 50});
-  const auto long_base = load_balance_baseline({endless, kTopK}, in_turn(10), {.repetitions = 50});
+  const auto short_base = load_balance_baseline({brief, kTopK}, testing::cyclic(10, 2), {.repetitions = 50});
+  const auto long_base = load_balance_baseline({endless, kTopK}, testing::cyclic(10, 2), {.repetitions = 50});
   EXPECT_GT(*short_base.observed.within.mean, std::ranges::max(short_base.repetitions.within));
   EXPECT_LT(*long_base.observed.within.mean, std::ranges::min(long_base.repetitions.within));
-  const auto free = length_free({endless, kTopK}, in_turn(10));
+  const auto free = length_free({endless, kTopK}, testing::cyclic(10, 2));
   const double t = *break_even_tokens(free->within, free->ratio, sampling_ratio(kExperts, kTopK));
   EXPECT_GT(t, 10.0);
   EXPECT_LT(t, 2000.0);
@@ -122,19 +117,19 @@ TEST(LoadBalanceBaseline, RisesAboveWithinOnLongTexts) {
 
 TEST(MarginalBaseline, RepetitionsFollowTheClosedForm) {
   const auto set = preferring(10, 0, 10);
-  const auto base = marginal_baseline({set, kTopK}, in_turn(10), {.repetitions = 400});
+  const auto base = marginal_baseline({set, kTopK}, testing::cyclic(10, 2), {.repetitions = 400});
   EXPECT_NEAR(spread(base.repetitions.within).mean, *base.closed_form->within, .006);
   EXPECT_NEAR(spread(base.repetitions.across).mean, *base.closed_form->across, .006);
-  const auto balanced = load_balance_baseline({set, kTopK}, in_turn(10), {.repetitions = 1});
+  const auto balanced = load_balance_baseline({set, kTopK}, testing::cyclic(10, 2), {.repetitions = 1});
   EXPECT_GT(*base.closed_form->within, *balanced.closed_form->within);  // popular experts make prompts alike
 }
 
 TEST(MarginalBaseline, ItsPValueIsSmallForTasksAndNotForPopularity) {
   const auto tasks = preferring(12, 40, 60), popularity = preferring(12, 40, 0);
-  const auto small = marginal_baseline({tasks, kTopK}, in_turn(12), {.repetitions = 199});
+  const auto small = marginal_baseline({tasks, kTopK}, testing::cyclic(12, 2), {.repetitions = 199});
   EXPECT_EQ(small.p_value->value, small.p_value->floor);
   EXPECT_EQ(small.p_value->floor, 1.0 / 200.0);
-  EXPECT_GT(marginal_baseline({popularity, kTopK}, in_turn(12), {.repetitions = 199}).p_value->value, .02);
+  EXPECT_GT(marginal_baseline({popularity, kTopK}, testing::cyclic(12, 2), {.repetitions = 199}).p_value->value, .02);
 }
 
 // Counts of `tokens` tokens per prompt, in one layer, alike in all prompts; experts differ in popularity, up to 4 to 1.
@@ -204,18 +199,20 @@ TEST(Baselines, TextsOfAnyLengthFinish) {
   for (const std::uint64_t tokens : {1'000'000'000ULL, 2'000'000'000'000'000ULL}) {
     const auto counts = long_counts(4, tokens);
     const CountView set(counts, 4, 1, kExperts, kTopK);
-    for (const Baseline& base : {load_balance_baseline(set, in_turn(4), {.repetitions = 5}),
-                                 load_balance_baseline(set, in_turn(4), {.repetitions = 5}, RowDraws::with_replacement),
-                                 marginal_baseline(set, in_turn(4), {.repetitions = 5})})
+    for (const Baseline& base :
+         {load_balance_baseline(set, testing::cyclic(4, 2), {.repetitions = 5}),
+          load_balance_baseline(set, testing::cyclic(4, 2), {.repetitions = 5}, RowDraws::with_replacement),
+          marginal_baseline(set, testing::cyclic(4, 2), {.repetitions = 5})})
       for (const double within : base.repetitions.within) EXPECT_NEAR(within, *base.closed_form->within, 1e-8);
   }
 }
 
 TEST(TokenPoolBaseline, ObservesTheTokenSetAndDealsIt) {
   const auto traces = some_traces(8);
-  const auto base = token_pool_baseline(traces, in_turn(8), {.repetitions = 99}, {.tokens = TokenSet::generation});
+  const auto base =
+      token_pool_baseline(traces, testing::cyclic(8, 2), {.repetitions = 99}, {.tokens = TokenSet::generation});
   const auto set = signatures(std::span<const RoutingTrace>(traces), {.tokens = TokenSet::generation});
-  EXPECT_EQ(*base.observed.within.mean, *separation(similarity_matrix(set), in_turn(8)).within.mean);
+  EXPECT_EQ(*base.observed.within.mean, *separation(similarity_matrix(set), testing::cyclic(8, 2)).within.mean);
   EXPECT_EQ(base.p_value->floor, 1.0 / 100.0);
   EXPECT_FALSE(base.closed_form);
   EXPECT_GT(*base.repetitions.within_pair_sd, 0.0);
@@ -230,9 +227,10 @@ TEST(Baselines, SameSeedSameBytesOnAnyNumberOfThreads) {
   const auto all = [&](std::uint64_t seed) {
     const BaselineOptions options{.repetitions = 12, .seed = seed};
     std::vector<double> out;
-    for (const Baseline& base :
-         {permutation_baseline(set, in_turn(7), options), load_balance_baseline({set, kTopK}, in_turn(7), options),
-          marginal_baseline({set, kTopK}, in_turn(7), options), token_pool_baseline(traces, in_turn(7), options)})
+    for (const Baseline& base : {permutation_baseline(set, testing::cyclic(7, 2), options),
+                                 load_balance_baseline({set, kTopK}, testing::cyclic(7, 2), options),
+                                 marginal_baseline({set, kTopK}, testing::cyclic(7, 2), options),
+                                 token_pool_baseline(traces, testing::cyclic(7, 2), options)})
       for (const auto& column : {base.repetitions.within, base.repetitions.across, base.repetitions.cohens_d})
         out.insert(out.end(), column.begin(), column.end());
     return out;
@@ -250,8 +248,8 @@ TEST(Baselines, SameSeedSameBytesOnAnyNumberOfThreads) {
 
 TEST(Baselines, FewerRepetitionsAreThoseOfMore) {
   const auto set = preferring(6, 12, 10);
-  const auto few = load_balance_baseline({set, kTopK}, in_turn(6), {.repetitions = 3});
-  auto many = load_balance_baseline({set, kTopK}, in_turn(6), {.repetitions = 9});
+  const auto few = load_balance_baseline({set, kTopK}, testing::cyclic(6, 2), {.repetitions = 3});
+  auto many = load_balance_baseline({set, kTopK}, testing::cyclic(6, 2), {.repetitions = 9});
   many.repetitions.within.resize(3);
   EXPECT_EQ(few.repetitions.within, many.repetitions.within);
 }
@@ -273,10 +271,10 @@ TEST(Baselines, WhatIsUndefinedIsAbsent) {
 
 TEST(Baselines, RefuseWhatDoesNotFit) {
   auto set = preferring(4, 12, 10);
-  EXPECT_THROW((void)load_balance_baseline({set, kTopK}, in_turn(3)), std::invalid_argument);
-  EXPECT_THROW((void)load_balance_baseline({set, kExperts + 1}, in_turn(4)), std::invalid_argument);
+  EXPECT_THROW((void)load_balance_baseline({set, kTopK}, testing::cyclic(3, 2)), std::invalid_argument);
+  EXPECT_THROW((void)load_balance_baseline({set, kExperts + 1}, testing::cyclic(4, 2)), std::invalid_argument);
   set.values[3] = std::nan("");
-  EXPECT_THROW((void)permutation_baseline(set, in_turn(4)), std::invalid_argument);
+  EXPECT_THROW((void)permutation_baseline(set, testing::cyclic(4, 2)), std::invalid_argument);
 }
 
 TEST(Baselines, TellTheirProgressAndStopWhereItThrows) {
@@ -284,13 +282,13 @@ TEST(Baselines, TellTheirProgressAndStopWhereItThrows) {
   const auto set = preferring(4, 12, 10);
   std::vector<std::size_t> told;
   const auto base = load_balance_baseline(
-      {set, kTopK}, in_turn(4),
+      {set, kTopK}, testing::cyclic(4, 2),
       {.repetitions = 4, .progress = [&](std::size_t done, std::size_t total) { told.push_back(done * 10 + total); }});
   EXPECT_EQ(told, (std::vector<std::size_t>{14, 24, 34, 44}));
   const Progress stop = [](std::size_t, std::size_t) { throw std::runtime_error("stop"); };
   for (const int threads : {1, 3}) {
     set_num_threads(threads);  // so many repetitions that the calling thread has one to tell of
-    EXPECT_THROW((void)permutation_baseline(set, in_turn(4), {.repetitions = 1'000'000, .progress = stop}),
+    EXPECT_THROW((void)permutation_baseline(set, testing::cyclic(4, 2), {.repetitions = 1'000'000, .progress = stop}),
                  std::runtime_error);
   }
   set_num_threads(0);

@@ -5,31 +5,21 @@
 
 #include <set>
 
+#include "support/matrices.hpp"
+
 namespace routesig {
 namespace {
 
+using testing::cyclic;
 using ::testing::ElementsAre;
-
-std::vector<double> symmetric(std::size_t n, std::uint64_t seed) {
-  std::vector<double> m(n * n, 1.0);
-  Random random(seed);
-  for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t j = i + 1; j < n; ++j) m[i * n + j] = m[j * n + i] = random.uniform();
-  return m;
-}
+using testing::random_matrix;
 
 // Tasks 0, 1, 2, 0, ...: pairs of one task are more alike by 1.
 std::vector<double> blocks(std::span<const int> task, std::uint64_t seed) {
-  auto m = symmetric(task.size(), seed);
+  auto m = random_matrix(task.size(), seed);
   for (std::size_t i = 0; i < task.size(); ++i)
     for (std::size_t j = 0; j < task.size(); ++j) m[i * task.size() + j] += task[i] == task[j] ? 1.0 : 0.0;
   return m;
-}
-
-std::vector<int> cyclic(std::size_t n, int tasks) {
-  std::vector<int> out(n);
-  for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<int>(i) % tasks;
-  return out;
 }
 
 TEST(Ranks, TiesShareTheirMean) {
@@ -97,7 +87,7 @@ TEST(Mantel, FindsAgreementBeyondTasks) {
   const auto task = cyclic(24, 3);
   const auto a = blocks(task, 1);
   auto b = a;
-  const auto noise = symmetric(24, 5);
+  const auto noise = random_matrix(24, 5);
   for (std::size_t i = 0; i < b.size(); ++i) b[i] += 0.5 * noise[i];
   const auto found = MatrixCorrelation(a, b, 24).mantel_test(task, {.permutations = 999});
   EXPECT_EQ(found->p.value, 0.001);
@@ -106,7 +96,7 @@ TEST(Mantel, FindsAgreementBeyondTasks) {
 }
 
 TEST(Mantel, IsAbsentWhereNothingVariesOrMoves) {
-  const auto a = symmetric(4, 1);
+  const auto a = random_matrix(4, 1);
   const std::vector<double> flat(16, 0.5);
   EXPECT_FALSE(MatrixCorrelation(a, flat, 4).spearman());
   EXPECT_FALSE(MatrixCorrelation(a, flat, 4).mantel_test(std::vector<int>(4, 0)));
@@ -124,7 +114,7 @@ TEST(Mantel, IsAbsentWhereNothingVariesOrMoves) {
 }
 
 TEST(Mantel, ThreadsDoNotChangeAByte) {
-  const MatrixCorrelation found(symmetric(20, 1), symmetric(20, 2), 20);
+  const MatrixCorrelation found(random_matrix(20, 1), random_matrix(20, 2), 20);
   set_num_threads(1);
   const auto one = found.mantel_test(cyclic(20, 2), {.permutations = 700});
   for (const int threads : {2, 3}) {

@@ -7,17 +7,13 @@
 #include <vector>
 
 #include "routesig/statistics/statistics.hpp"
+#include "support/matrices.hpp"
 
 namespace routesig {
 namespace {
 
-std::vector<double> random_matrix(std::size_t n, std::uint64_t seed) {
-  std::vector<double> m(n * n, 1.0);
-  Random random(seed);
-  for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t j = i + 1; j < n; ++j) m[i * n + j] = m[j * n + i] = random.uniform();
-  return m;
-}
+using testing::cyclic;
+using testing::random_matrix;
 
 SignatureSet<double> random_set(std::size_t prompts, int layers, int experts) {
   SignatureSet<double> out{.layers = layers, .experts = experts};
@@ -25,12 +21,6 @@ SignatureSet<double> random_set(std::size_t prompts, int layers, int experts) {
   Random random(1);
   for (std::size_t i = 0; i < prompts * static_cast<std::size_t>(layers * experts); ++i)
     out.values.push_back(random.uniform());
-  return out;
-}
-
-std::vector<int> cyclic(std::size_t n, int tasks) {
-  std::vector<int> out(n);
-  for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<int>(i) % tasks;
   return out;
 }
 

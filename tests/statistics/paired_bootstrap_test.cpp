@@ -5,14 +5,12 @@
 #include <cmath>
 #include <vector>
 
+#include "support/matrices.hpp"
+
 namespace routesig {
 namespace {
 
-std::vector<int> cyclic(std::size_t n, int tasks) {
-  std::vector<int> out(n);
-  for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<int>(i) % tasks;
-  return out;
-}
+using testing::cyclic;
 
 // Similarities .5 + noise, `effect` more within a task.
 std::vector<double> matrix(std::span<const int> task, double effect, std::uint64_t seed, double noise = 0.1) {

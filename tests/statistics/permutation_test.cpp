@@ -13,27 +13,17 @@
 #include "routesig/statistics/category_matrix.hpp"
 #include "statistics/label_sums.hpp"
 #include "statistics/pair_sums.hpp"
+#include "support/matrices.hpp"
 
 namespace routesig {
 namespace {
 
+using testing::cyclic;
+using testing::random_matrix;
+
 // Tasks a a b b; pairs 12 .9, 13 .5, 14 .4, 23 .6, 24 .3, 34 .8: D = .4.
 const std::vector<double> kByHand{1, .9, .5, .4, .9, 1, .6, .3, .5, .6, 1, .8, .4, .3, .8, 1};
 const std::vector<int> kTasks{0, 0, 1, 1};
-
-std::vector<double> random_matrix(std::size_t n, std::uint64_t seed) {
-  std::vector<double> m(n * n, 1.0);
-  Random random(seed);
-  for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t j = i + 1; j < n; ++j) m[i * n + j] = m[j * n + i] = random.uniform();
-  return m;
-}
-
-std::vector<int> cyclic(std::size_t n, int tasks) {
-  std::vector<int> out(n);
-  for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<int>(i) % tasks;
-  return out;
-}
 
 double slow_sum(std::span<const double> m, std::span<const std::uint32_t> label) {
   double sum = 0.0;

@@ -72,10 +72,14 @@ def _apart(file: Path, expected: str, work: str, *arguments: Any) -> list[Any]:
         ) from None
 
 
+def _made(file: str, expected: str, content: str) -> Any:
+    with faults_named(Path(file), expected):
+        return importlib.import_module("tokenizers").Tokenizer.from_str(content)
+
+
 def loaded(file: str, content: str) -> Iterator[None]:
     """None, when the tokenizer has been made."""
-    with faults_named(Path(file), "a tokenizer"):
-        importlib.import_module("tokenizers").Tokenizer.from_str(content)
+    _made(file, "a tokenizer", content)
     yield None
 
 
@@ -83,8 +87,7 @@ def encoded(file: str, content: str, texts: Sequence[str], add_special_tokens: b
     """The ids of each text."""
     expected, made = "a tokenizer that can encode the prompts", 0
     most = max(_LONGEST, sum(map(len, texts)))
-    with faults_named(Path(file), expected):
-        tokenizer = importlib.import_module("tokenizers").Tokenizer.from_str(content)
+    tokenizer = _made(file, expected, content)
     for text in texts:
         with faults_named(Path(file), expected):
             ids = tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
@@ -99,8 +102,7 @@ def encoded(file: str, content: str, texts: Sequence[str], add_special_tokens: b
 def decoded(file: str, content: str, ids: int) -> Iterator[list[str]]:
     """The texts of ids, many at a time."""
     expected, made = "a tokenizer that can decode every token id", 0
-    with faults_named(Path(file), expected):
-        tokenizer = importlib.import_module("tokenizers").Tokenizer.from_str(content)
+    tokenizer = _made(file, expected, content)
     for first in range(0, ids, _PIECE):
         with faults_named(Path(file), expected):
             texts = [tokenizer.decode([i], skip_special_tokens=False) for i in range(first, min(first + _PIECE, ids))]

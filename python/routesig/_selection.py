@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from routesig._kinds import refused
 from routesig._text import as_labels, is_missing
 
 Names = str | Iterable[str | None] | None
@@ -35,6 +36,8 @@ def matching(
         if wanted is None:
             continue
         given = [wanted] if isinstance(wanted, str) else wanted
+        if not isinstance(given, Iterable):
+            raise refused(who, f"{what}s as text or a list of texts", given)
         names = {None if is_missing(name) else name for name in given}
         for name in names - set(present):
             raise ValueError(f"{who}: expected {what}s that occur, got {name!r}")

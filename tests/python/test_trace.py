@@ -215,6 +215,8 @@ def test_sets_are_selected_from_by_task_and_id_in_their_order():
     assert traces.with_tasks({"p1": None}).select(tasks=[None]).ids == ["p1"]
     with pytest.raises(ValueError, match="traces: expected tasks that occur, got 'physics'"):
         traces.select(tasks="physics")
+    with pytest.raises(TypeError, match="traces: expected tasks as text or a list of texts, got an int"):
+        traces.select(tasks=5)
     with pytest.raises(ValueError, match="traces: expected ids that occur, got 'p9'"):
         traces.select(ids=["p9"])
 
